@@ -1,0 +1,1 @@
+"""WHERE: settings, store, keys, Ray. Knows nothing of animation."""

@@ -1,0 +1,131 @@
+"""Every error that douga raises on purpose.
+
+    DougaError                 exit 1
+    ├── UsageError             exit 64  the command line, episode.yaml or recipe is wrong
+    ├── InputError             exit 1   a source or asset cannot be read
+    ├── StoreError             exit 1   the store refused or lost something
+    │   └── DigestError                 bytes came back different from what was put
+    ├── StageError             exit 1   a stage failed on a frame
+    ├── EncodeError            exit 1   ffmpeg or the muxer failed
+    ├── ClusterError           exit 1   no Ray, or not the resources asked for
+    ├── ShotsFailed            exit 1   some shots failed, the rest are done
+    ├── VerifyError            exit 2   done, and found wanting
+    ├── RefusedError           exit 3   budget, deadline or gate
+    ├── TimedOut               exit 124
+    └── Interrupted            exit 130
+
+A message is one line: where, what was expected and what came, then the next step.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """Exit codes of the `douga` command; other programs rely on them."""
+
+    GOOD = 0
+    FAILED = 1
+    WANTING = 2
+    REFUSED = 3
+    USAGE = 64
+    TIMEOUT = 124
+    INTERRUPTED = 130
+
+
+class DougaError(Exception):
+    """What went wrong, where, and what to do next.
+
+    `where` reads from large to small (`ep01/sh010/upscale frame 12` or `episode.yaml:14`);
+    `retryable` says whether the same work may succeed when tried again.
+    """
+
+    exit_code: ClassVar[Exit] = Exit.FAILED
+
+    def __init__(
+        self, what: str, *, where: str = "", remedy: str = "", retryable: bool = False
+    ) -> None:
+        super().__init__(what, where, remedy, retryable)
+        self.what = what
+        self.where = where
+        self.remedy = remedy
+        self.retryable = retryable
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.remedy, self.retryable))
+
+    def __str__(self) -> str:
+        head = f"{self.where}: " if self.where else ""
+        tail = f"; {self.remedy}" if self.remedy else ""
+        return " ".join(f"{head}{self.what}{tail}".split())
+
+    def at(self, where: str) -> DougaError:
+        """The same error with a place put in front of the one it names."""
+        joined = f"{where}: {self.where}" if self.where else where
+        return type(self)(self.what, where=joined, remedy=self.remedy, retryable=self.retryable)
+
+
+def _rebuild(
+    kind: type[DougaError], what: str, where: str, remedy: str, retryable: bool
+) -> DougaError:
+    return kind(what, where=where, remedy=remedy, retryable=retryable)
+
+
+class UsageError(DougaError):
+    """The command line, `episode.yaml` or a recipe is wrong."""
+
+    exit_code = Exit.USAGE
+
+
+class InputError(DougaError):
+    """A source or asset is missing, unreadable or not what it claims to be."""
+
+
+class StoreError(DougaError):
+    """The store refused, or cannot be reached."""
+
+
+class DigestError(StoreError):
+    """Bytes came back different from what was put."""
+
+
+class StageError(DougaError):
+    """A stage failed on a frame."""
+
+
+class EncodeError(DougaError):
+    """ffmpeg or the muxer failed."""
+
+
+class ClusterError(DougaError):
+    """Ray cannot be reached, or lacks the resources asked for."""
+
+
+class ShotsFailed(DougaError):
+    """Some shots failed; the others are done and stored."""
+
+
+class VerifyError(DougaError):
+    """The film was made and does not pass verification."""
+
+    exit_code = Exit.WANTING
+
+
+class RefusedError(DougaError):
+    """A budget, a deadline or a gate says no."""
+
+    exit_code = Exit.REFUSED
+
+
+class TimedOut(DougaError):
+    """The time given ran out."""
+
+    exit_code = Exit.TIMEOUT
+
+
+class Interrupted(DougaError):
+    """A person stopped the run; what was finished is kept."""
+
+    exit_code = Exit.INTERRUPTED

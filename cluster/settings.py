@@ -1,0 +1,76 @@
+"""The only reader of the environment: every default, each with its unit and what zero means."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings read from `DOUGA_*` variables; command-line options win over them."""
+
+    model_config = SettingsConfigDict(env_prefix="DOUGA_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: (
+            Path(os.environ.get("XDG_STATE_HOME", "~/.local/state")).expanduser().joinpath("douga")
+        ),
+        description="folder for the default store, the probe cache and Prefect's database",
+    )
+    store: str = Field(
+        default="", description="store URL, file:///path or s3://bucket/prefix; empty: home/store"
+    )
+    ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
+    workers: int = Field(default=0, ge=0, description="stage actors; 0: one per device or core")
+    chunk: int = Field(default=24, ge=1, le=240, description="frames per chunk")
+    tile: int = Field(default=0, ge=0, description="tile edge in pixels; 0: whole frames")
+    device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="where nets run")
+    cell: str = Field(default="zstd", description="codec of a stored frame: zstd, jxl or raw")
+    ffmpeg: str = Field(default="", description="ffmpeg binary; empty: the imageio-ffmpeg wheel's")
+    shot_retries: int = Field(default=1, ge=0, description="attempts after the first, per shot")
+    shots_at_once: int = Field(default=0, ge=0, description="shots in flight; 0: workers + 1")
+    actor_start_timeout_s: float = Field(default=120, gt=0, description="wait for stage actors")
+    chunk_timeout_s: float = Field(default=3600, gt=0, description="one work item at the most")
+    prefect: str = Field(
+        default="embedded",
+        pattern="^(embedded|off)$",
+        description="embedded: use PREFECT_API_URL or start a server for the run; off: none",
+    )
+    server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
+
+    s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
+    s3_region: str = Field(default="", description="region; empty: AWS_REGION or us-east-1")
+    s3_access_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
+    s3_secret_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
+    s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
+    s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
+
+    @property
+    def store_url(self) -> str:
+        """The store to use when none is named."""
+        return self.store or (self.home / "store").absolute().as_uri()
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return Settings()
+
+
+def quiet_environment() -> dict[str, str]:
+    """Variables that stop Prefect's and Ray's usage reports and chatter in a child process."""
+    return {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
+
+
+def child_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """This process's environment, quiet, with `extra` on top: what a child is started with."""
+    return {**os.environ, **quiet_environment(), **(extra or {})}

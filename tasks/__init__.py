@@ -1,0 +1,1 @@
+"""WHAT happens to frames: decode, stages, encode, assemble, verify."""
