@@ -1,0 +1,358 @@
+"""What must run, given what the store has. Pure: the same inputs give the same plan and keys.
+
+A recipe is cut into runs: consecutive stages fused in one worker, ended by a stage whose frames
+are kept. A run is cut into chunks, each with a key that names everything its pixels depend on:
+stages, versions, parameters, model digests, engine, and the frames that go in. Nothing in a key
+says where a shot stands in the film, so that moving a shot renders nothing again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from tasks.encode import EncodeSpec, encoder_settings_key
+
+from cluster.errors import DougaError, UsageError
+from cluster.keys import Key, make_key
+from flows.shots import Shot
+from flows.spec import StageSpec
+from tasks.item import (
+    ChunkInput,
+    SegmentItem,
+    SourceInput,
+    StageCall,
+    WorkItem,
+    chunk_name,
+    segment_name,
+)
+from tasks.picture import Picture
+from tasks.stage import Card, Stage
+from tasks.track import Span, Track, chunk_spans
+
+KEY_FORMAT = 1
+"""Raised when the meaning of a key or the layout of a chunk changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotInput:
+    """A shot and everything the plan may know of it, read beforehand.
+
+    `material(indices)` names the pixels of these shot-relative source frames for a key.
+    """
+
+    shot: Shot
+    track: Track
+    source: SourceInput
+    recipe: tuple[StageSpec, ...]
+    assets: Mapping[str, str]
+    material: Callable[[Sequence[int]], object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """Fused stages of one shot: the work items that make its chunks, and what they need."""
+
+    name: str
+    card: Card
+    track: Track
+    items: tuple[WorkItem, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotPlan:
+    """One shot: its runs in order, and the segment made of the last one's chunks."""
+
+    shot: Shot
+    runs: tuple[RunPlan, ...]
+    segment: SegmentItem | None
+
+    @property
+    def track(self) -> Track:
+        """The shot's frames as they go into the film."""
+        return self.runs[-1].track
+
+    def items(self) -> Iterator[WorkItem]:
+        """Every chunk of the shot, inputs before what needs them."""
+        for run in self.runs:
+            yield from run.items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderPlan:
+    """Every shot in film order, and which objects the store has already."""
+
+    episode: str
+    run: str
+    shots: tuple[ShotPlan, ...]
+    picture: Picture
+    stored: frozenset[str] = frozenset()
+
+    def names(self) -> list[str]:
+        """Every object that the plan would make, as the store names it."""
+        names = [chunk_name(item.key) for shot in self.shots for item in shot.items()]
+        return names + [segment_name(s.segment.key) for s in self.shots if s.segment]
+
+    def given(self, stored: AbstractSet[str]) -> RenderPlan:
+        """The same plan, knowing what the store has."""
+        return replace(self, stored=frozenset(stored))
+
+    def is_done(self, shot: ShotPlan) -> bool:
+        """Whether nothing of a shot is left to do: its segment is stored, or it has no frames."""
+        return shot.segment is None or segment_name(shot.segment.key) in self.stored
+
+    def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
+        """The chunks of a shot to make: missing ones whose output something missing needs."""
+        if self.is_done(shot):
+            return ()
+        wanted: set[Key] | None = None
+        picked: list[WorkItem] = []
+        for run in reversed(shot.runs):
+            missing = [
+                item
+                for item in run.items
+                if chunk_name(item.key) not in self.stored
+                and (wanted is None or item.key in wanted)
+            ]
+            picked[:0] = missing
+            wanted = {key for item in missing if item.chunks for key, _ in item.chunks.chunks}
+        return tuple(picked)
+
+    def counts(self) -> tuple[int, int]:
+        """(chunks in all, chunks to compute)."""
+        total = sum(1 for shot in self.shots for _ in shot.items())
+        return total, sum(len(self.todo(shot)) for shot in self.shots)
+
+    @property
+    def times(self) -> tuple[Fraction, ...]:
+        """When every frame of the film appears, in seconds on the film's clock."""
+        return tuple(time for shot in self.shots for time in shot.track.times)
+
+    @property
+    def end(self) -> Fraction:
+        """When the last frame of the film goes."""
+        return self.shots[-1].track.end
+
+
+def plan_render(
+    inputs: Sequence[ShotInput],
+    *,
+    episode: str,
+    run: str,
+    chunk: int,
+    device: str,
+    delivery: Callable[[Picture], Picture],
+    encode: EncodeSpec,
+) -> RenderPlan:
+    """The plan of an episode, all of it to do. UsageError where the shots cannot make one film."""
+    planned: list[tuple[Shot, tuple[RunPlan, ...]]] = []
+    for entry in inputs:
+        runs = _plan_shot(entry, episode=episode, run=run, chunk=chunk, device=device)
+        planned.append((entry.shot, runs))
+    picture = _one_picture([(shot, runs[-1].track.picture) for shot, runs in planned])
+    delivered = delivery(picture)
+    rate = _film_rate([runs[-1].track for _, runs in planned])
+    shots = tuple(
+        ShotPlan(
+            shot=shot,
+            runs=runs,
+            segment=_plan_segment(
+                shot, runs[-1], episode=episode, run=run, picture=delivered, rate=rate, spec=encode
+            ),
+        )
+        for shot, runs in planned
+    )
+    if not any(len(shot.track) for shot in shots):
+        raise UsageError("the recipe leaves no frame", where=episode, remedy="raise the rate")
+    _check_order(shots)
+    return RenderPlan(episode=episode, run=run, shots=shots, picture=delivered)
+
+
+def _plan_shot(
+    entry: ShotInput, *, episode: str, run: str, chunk: int, device: str
+) -> tuple[RunPlan, ...]:
+    where = f"{episode}/{entry.shot.id}"
+    try:
+        calls = [
+            (spec, call, call.make()) for spec in entry.recipe for call in [_call(spec, entry)]
+        ]
+        groups = _fuse([(call, stage, spec.keep) for spec, call, stage in calls])
+    except DougaError as error:
+        raise error.at(where) from error
+    runs: list[RunPlan] = []
+    track = entry.track
+    for group in groups:
+        before = runs[-1] if runs else None
+        tracks = [track]
+        for _, stage in group:
+            tracks.append(stage.track_after(tracks[-1]))
+        base = WorkItem(
+            key=Key(""),
+            run=run,
+            episode=episode,
+            shot=entry.shot.id,
+            name="+".join(call.name for call, _ in group) or "decode",
+            calls=tuple(call for call, _ in group),
+            track=track,
+            out=Span(0, 0),
+            source=None if before else entry.source,
+        )
+        items = tuple(
+            _plan_chunk(base, span, group, tracks, before=before, entry=entry, device=device)
+            for span in chunk_spans(len(tracks[-1]), chunk=chunk)
+        )
+        card = _fused_card([stage.card() for _, stage in group])
+        runs.append(RunPlan(name=base.name, card=card, track=tracks[-1], items=items))
+        track = tracks[-1]
+    return tuple(runs)
+
+
+def _plan_chunk(
+    base: WorkItem,
+    out: Span,
+    group: Sequence[tuple[StageCall, Stage[Any]]],
+    tracks: Sequence[Track],
+    *,
+    before: RunPlan | None,
+    entry: ShotInput,
+    device: str,
+) -> WorkItem:
+    """One chunk of a run: its key and the earlier chunks it reads."""
+    steps: list[object] = []
+    span = out
+    for (call, stage), track in reversed(list(zip(group, tracks, strict=False))):
+        card = stage.card()
+        steps.append(
+            {
+                "stage": [stage.name, stage.version],
+                "params": stage.params.model_dump(mode="json"),
+                "assets": sorted(digest for _, digest in call.assets),
+                "model": card.model,
+                "engine": [card.engine, device] if card.model else card.engine,
+                "out": [span.start, span.end],
+                "context": stage.key_context(span, track),
+            }
+        )
+        needed = stage.needs(span, track)
+        span = Span(min(needed), max(needed) + 1)
+    final = tracks[-1]
+    material: object
+    chunks = None
+    if before is None:
+        material = {"source": entry.material(span.indices()), "picture": tracks[0].picture}
+    else:
+        reads = [
+            item for item in before.items if item.out.start < span.end and span.start < item.out.end
+        ]
+        chunks = ChunkInput(chunks=tuple((item.key, item.out) for item in reads))
+        material = {"chunks": [[item.key, item.out] for item in reads]}
+    key = make_key(
+        {
+            "format": KEY_FORMAT,
+            "steps": steps,
+            "times": _relative_times(final, out),
+            "in": material,
+        }
+    )
+    return replace(base, key=key, out=out, chunks=chunks)
+
+
+def _relative_times(track: Track, span: Span) -> list[Fraction]:
+    start = track.times[0]
+    return [track.times[index] - start for index in span.indices()]
+
+
+def _plan_segment(
+    shot: Shot,
+    last: RunPlan,
+    *,
+    episode: str,
+    run: str,
+    picture: Picture,
+    rate: Fraction,
+    spec: EncodeSpec,
+) -> SegmentItem | None:
+    if not last.items:
+        return None
+    key = make_key(
+        {
+            "format": KEY_FORMAT,
+            "chunks": [[item.key, len(item.out)] for item in last.items],
+            "encode": encoder_settings_key(spec, picture),
+            "picture": picture,
+            "rate": rate,
+        }
+    )
+    return SegmentItem(
+        key=key,
+        run=run,
+        episode=episode,
+        shot=shot.id,
+        chunks=ChunkInput(chunks=tuple((item.key, item.out) for item in last.items)),
+        frames=len(last.track),
+        picture=picture,
+        rate=rate,
+        spec=spec,
+    )
+
+
+def _call(spec: StageSpec, entry: ShotInput) -> StageCall:
+    stage = StageCall(name=spec.stage, params=spec.params).make()
+    assets = tuple((path, entry.assets[path]) for path in stage.assets())
+    return StageCall(name=spec.stage, params=spec.params, assets=assets)
+
+
+def _fuse(
+    steps: Sequence[tuple[StageCall, Stage[Any], bool | None]],
+) -> list[list[tuple[StageCall, Stage[Any]]]]:
+    """Runs end at a kept stage; the last stage before encode is always kept."""
+    groups: list[list[tuple[StageCall, Stage[Any]]]] = [[]]
+    for index, (call, stage, keep) in enumerate(steps):
+        groups[-1].append((call, stage))
+        kept = stage.card().keep if keep is None else keep
+        if kept and index < len(steps) - 1:
+            groups.append([])
+    return groups
+
+
+def _fused_card(cards: Sequence[Card]) -> Card:
+    """What a worker needs that runs all of them, one after the other."""
+    if not cards:
+        return Card(num_cpus=1)
+    return Card(
+        num_cpus=max(card.num_cpus for card in cards),
+        gpu_share=max(card.gpu_share for card in cards),
+        memory_bytes=max(card.memory_bytes for card in cards),
+    )
+
+
+def _one_picture(pictures: Sequence[tuple[Shot, Picture]]) -> Picture:
+    (first_shot, first), *rest = pictures
+    for shot, picture in rest:
+        if (picture.width, picture.height, picture.sar) != (first.width, first.height, first.sar):
+            raise UsageError(
+                f"shot {shot.id} comes out {picture.width}x{picture.height}, "
+                f"{first_shot.id} {first.width}x{first.height}: one film has one size",
+                remedy="give both the same scale",
+            )
+    return first
+
+
+def _film_rate(tracks: Sequence[Track]) -> Fraction:
+    """The constant rate of the film, or, where it varies, its mean (for rate control only)."""
+    rates = {track.rate for track in tracks if len(track)}
+    if len(rates) == 1 and (rate := rates.pop()) is not None:
+        return rate
+    frames = sum(len(track) for track in tracks)
+    length = sum((track.end - track.times[0] for track in tracks if len(track)), Fraction(0))
+    return (frames / length).limit_denominator(1001) if length and frames else Fraction(24)
+
+
+def _check_order(shots: Sequence[ShotPlan]) -> None:
+    times = [time for shot in shots for time in shot.track.times]
+    if any(a >= b for a, b in pairwise(times)):
+        raise UsageError("the shots do not follow one another in time", remedy="check the cut list")

@@ -1,0 +1,259 @@
+"""From a request to a plan: probe the sources, find the cuts, make the shots, ask the store."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+from cluster.store import Store, open_store
+from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
+from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
+from tasks.decode.fetch import local_source
+from tasks.encode import EncodeSpec, delivery_picture
+
+from cluster.errors import InputError, UsageError
+from cluster.keys import digest_file, make_key
+from cluster.settings import settings
+from flows.plan import RenderPlan, ShotInput, plan_render
+from flows.progress import Reporter
+from flows.request import RenderRequest
+from flows.shots import Shot, shots_from_cuts, shots_from_list, shots_from_timeline
+from flows.spec import StageSpec
+from tasks.item import SourceInput
+from tasks.registry import make_stage
+from tasks.track import Track
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A request, read and planned. `indices` are the sources' in the episode's order."""
+
+    request: RenderRequest
+    store: Store
+    indices: tuple[SourceIndex, ...]
+    inputs: tuple[ShotInput, ...]
+    plan: RenderPlan
+
+    @property
+    def name(self) -> str:
+        """The episode's name."""
+        return self.request.episode.name
+
+
+def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") -> Prepared:
+    """Everything that is known before a frame is rendered. Writes nothing to the store.
+
+    Errors: UsageError for the spec, InputError for a source, StoreError.
+    """
+    episode = request.episode
+    _check_recipes(request)
+    store = open_store(request.store)
+    indices = tuple(_probe(request, position, reporter) for position in range(len(episode.sources)))
+    shots = _shots(request, indices, reporter)
+    _check_shot_names(request, shots)
+    looked = _analyses(request, indices, shots, reporter)
+    inputs = tuple(_inputs(request, indices, looked, shots))
+    delivery = episode.delivery
+    plan = plan_render(
+        inputs,
+        episode=episode.name,
+        run=new_run_id(),
+        chunk=request.chunk,
+        device=device,
+        delivery=partial(delivery_picture, pix_fmt=delivery.pix_fmt, encoder=delivery.encoder),
+        encode=EncodeSpec(
+            encoder=delivery.encoder,
+            quality=delivery.quality,
+            preset=delivery.preset,
+            pix_fmt=delivery.pix_fmt,
+        ),
+    )
+    return Prepared(
+        request=request,
+        store=store,
+        indices=indices,
+        inputs=inputs,
+        plan=plan.given(store.has(plan.names())),
+    )
+
+
+def new_run_id() -> str:
+    """A run's name: when it began (UTC), and four hex digits against twins."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _check_recipes(request: RenderRequest) -> None:
+    """Every stage and parameter named anywhere must exist before a source is opened."""
+    episode = request.episode
+    for step in episode.recipe:
+        make_stage(step.stage, step.params)
+    for name, override in episode.shots.items():
+        for step in episode.recipe_for(name):
+            make_stage(step.stage, step.params)
+        known = {step.stage for step in episode.recipe_for(name)}
+        for stage in override.params:
+            if stage not in known:
+                raise UsageError(
+                    f"parameters for {stage!r}, which is not in its recipe",
+                    where=f"{episode.name}/{name}",
+                )
+
+
+def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceIndex:
+    episode = request.episode
+    source = episode.sources[position]
+    given = episode.resolve(source.path)
+    reporter.phase(f"probing {source.path}")
+    path = local_source(given, cache=settings().home / "cache") if "://" in given else Path(given)
+    index = index_source(str(path), fps=source.fps, cache_dir=settings().home / "cache")
+    for note in index.picture.guessed:
+        reporter.note(f"{source.path}: {note}")
+    return replace(index, path=given if "://" in given else str(path))
+
+
+def _shots(
+    request: RenderRequest, indices: Sequence[SourceIndex], reporter: Reporter
+) -> tuple[Shot, ...]:
+    cut = request.episode.cut
+    if isinstance(cut, str) and cut != "auto":
+        return shots_from_timeline(Path(request.episode.resolve(cut)), sources=indices)
+    if isinstance(cut, tuple):
+        return shots_from_list(cut, counts=[len(index.times) for index in indices])
+    cuts = [look(index, reporter).cuts for index in indices]
+    return shots_from_cuts(cuts, counts=[len(index.times) for index in indices])
+
+
+def _check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
+    names = {shot.id for shot in shots}
+    for asked in (*request.shots, *request.episode.shots):
+        if asked not in names:
+            raise UsageError(
+                f"no shot {asked!r}",
+                where=request.episode.name,
+                remedy=f"shots are {min(names)} to {max(names)}; see douga plan",
+            )
+
+
+def look(index: SourceIndex, reporter: Reporter) -> Analysis:
+    """The cuts and repeated drawings of a source, from the cache or by decoding it once."""
+    key = make_key({"source": index.digest, "build": decoder_build(), "analysis": ANALYSIS_VERSION})
+    cached = settings().home / "cache" / "analysis" / f"{key}.json"
+    if cached.exists():
+        return Analysis.from_json(cached.read_text())
+    reporter.phase(f"finding cuts in {Path(index.path).name}")
+    analysis = analyse(local_index(index), progress=reporter.fraction)
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    partial_file = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
+    partial_file.write_text(analysis.to_json())
+    partial_file.replace(cached)
+    return analysis
+
+
+def local_index(index: SourceIndex) -> SourceIndex:
+    """The index with a path of this machine."""
+    if "://" not in index.path:
+        return index
+    path = local_source(index.path, cache=settings().home / "cache")
+    return replace(index, path=str(path))
+
+
+def _analyses(
+    request: RenderRequest,
+    indices: Sequence[SourceIndex],
+    shots: Sequence[Shot],
+    reporter: Reporter,
+) -> dict[int, Analysis]:
+    """The analyses that a stage of some shot's recipe asks for, by source."""
+    wanted = {
+        shot.source
+        for shot in shots
+        if any(
+            make_stage(step.stage, step.params).card().needs_drawings
+            for step in request.episode.recipe_for(shot.id)
+        )
+    }
+    return {number: look(indices[number], reporter) for number in sorted(wanted)}
+
+
+def _inputs(
+    request: RenderRequest,
+    indices: Sequence[SourceIndex],
+    looked: dict[int, Analysis],
+    shots: Sequence[Shot],
+) -> list[ShotInput]:
+    inputs: list[ShotInput] = []
+    clock = Fraction(0)
+    first = 0
+    keeps_clock = len(indices) == 1 and covers_whole(shots, indices[0])
+    for shot in shots:
+        index = indices[shot.source]
+        begin = index.times[shot.start]
+        finish = index.times[shot.end] if shot.end < len(index.times) else index.end
+        shift = -index.times[0] if keeps_clock else clock - begin
+        analysis = looked.get(shot.source)
+        track = Track(
+            picture=index.picture,
+            times=tuple(time + shift for time in index.times[shot.start : shot.end]),
+            end=finish + shift,
+            rate=index.rate,
+            first=first,
+            drawing=drawings_for(analysis, shot.start, shot.end) if analysis else (),
+        )
+        recipe = request.episode.recipe_for(shot.id)
+        inputs.append(
+            ShotInput(
+                shot=shot,
+                track=track,
+                source=SourceInput(
+                    path=index.path,
+                    digest=index.digest,
+                    index_name=index_name(index),
+                    first=shot.start,
+                ),
+                recipe=recipe,
+                assets=_assets(request, recipe),
+                material=partial(_material, index, shot.start),
+            )
+        )
+        clock += finish - begin
+        first += shot.end - shot.start
+    return inputs
+
+
+def covers_whole(shots: Sequence[Shot], index: SourceIndex) -> bool:
+    """Whether the shots are the whole of the one source, in order."""
+    at = 0
+    for shot in shots:
+        if shot.start != at:
+            return False
+        at = shot.end
+    return at == len(index.times)
+
+
+def index_name(index: SourceIndex) -> str:
+    """Where the store keeps a source's index for workers."""
+    return f"probes/{make_key({'source': index.digest, 'build': decoder_build()})}.json"
+
+
+def _material(index: SourceIndex, first: int, indices: Sequence[int]) -> object:
+    return source_key_material(index, [first + i for i in indices])
+
+
+def _assets(request: RenderRequest, recipe: Sequence[StageSpec]) -> dict[str, str]:
+    """Digest of every file that the recipe's stages read, by the path as written."""
+    digests: dict[str, str] = {}
+    for step in recipe:
+        for path in make_stage(step.stage, step.params).assets():
+            if path not in digests:
+                try:
+                    digests[path] = digest_file(Path(request.episode.resolve(path)))
+                except OSError as error:
+                    raise InputError(
+                        f"cannot be read: {error.strerror}", where=f"{step.stage} {path}"
+                    ) from error
+    return digests

@@ -1,0 +1,65 @@
+"""Sources that a worker has open: one decoder each, used by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cluster.store import NotStored, Store
+
+from cluster.errors import InputError
+from tasks.decode import FrameReader, SourceIndex
+from tasks.decode.fetch import local_source
+from tasks.frames import Frames
+from tasks.item import SourceInput, source_name
+
+OPEN_AT_MOST = 4
+"""Decoders kept open per worker; each holds one reference picture buffer."""
+
+
+class Readers:
+    """Open sources by digest, the least used one closed when there are too many."""
+
+    def __init__(self, store: Store, cache: Path) -> None:
+        self._store = store
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, FrameReader] = OrderedDict()
+
+    def read(self, source: SourceInput, indices: Sequence[int]) -> Frames:
+        """Frames (N, H, W, 3) of a source by source frame index. InputError if one cannot be."""
+        with self._lock:
+            return self._reader(source).read(indices)
+
+    def _reader(self, source: SourceInput) -> FrameReader:
+        reader = self._open.get(source.digest)
+        if reader is None:
+            index = SourceIndex.from_json(self._store.get(source.index_name).decode())
+            reader = FrameReader(replace(index, path=str(self._locate(source))))
+            self._open[source.digest] = reader
+            while len(self._open) > OPEN_AT_MOST:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(source.digest)
+        return reader
+
+    def _locate(self, source: SourceInput) -> Path:
+        """The source on this machine: its own path, or a copy fetched once from the store."""
+        if "://" in source.path:
+            return local_source(source.path, cache=self._cache)
+        path = Path(source.path)
+        if path.exists():
+            return path
+        copy = self._cache / "sources" / (source.digest + path.suffix)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._store.get_file(source_name(source.digest), copy)
+            except NotStored as error:
+                raise InputError(
+                    f"{path} is not on this worker's machine, nor in the store",
+                    remedy="put the source on a folder all nodes share, or in s3://",
+                ) from error
+        return copy

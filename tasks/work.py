@@ -1,0 +1,262 @@
+"""Run one work item: load → process → store → receipt. What lives inside a stage actor.
+
+Several calls are in flight in one worker: while one computes, the next one loads and the last one
+stores. A lock each for a source's decoder and for computing keeps them in order; nothing else is
+shared. A chunk whose key the store already has is not made again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from cluster.chunk import encode_chunk, read_frames
+from cluster.ledger import Receipt
+from cluster.store import Store, open_store
+
+from cluster.errors import DougaError, InputError, StageError
+from cluster.keys import canonical
+from tasks.encode import encode_segment
+from tasks.frames import Frames
+from tasks.item import (
+    ChunkInput,
+    SegmentItem,
+    SourceInput,
+    StageCall,
+    WorkItem,
+    asset_name,
+    chunk_name,
+    segment_name,
+)
+from tasks.readers import Readers
+from tasks.stage import Device, Stage, Window
+from tasks.track import Span, Track
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What a worker is told at its start: the store, a local cache folder, its device, the cell
+    codec of the chunks it writes."""
+
+    store_url: str
+    cache: str
+    device: Device
+    cell: str = "zstd"
+
+
+class Worker:
+    """The handler that a stage actor hosts; its models and open sources stay warm."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._store: Store = open_store(config.store_url)
+        self._readers = Readers(self._store, Path(config.cache))
+        self._stages: dict[str, Stage[Any]] = {}
+        self._ready: set[str] = set()
+        self._computing = threading.Lock()
+        cv2.setNumThreads(config.device.threads)
+
+    def pid(self, _: None) -> int:
+        """The worker's process id."""
+        return os.getpid()
+
+    def make_chunk(self, item: WorkItem) -> Receipt:
+        """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
+        name = chunk_name(item.key)
+        if self._store.has([name]):
+            return self._receipt(item, item.out, reused=True)
+        where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
+        with _placed(where):
+            tracks, spans = self._unroll(item)
+            began = time.monotonic()
+            frames = self._load(item, spans[0])
+            loaded = time.monotonic()
+            bytes_in = frames.nbytes
+            with self._computing:
+                started = time.monotonic()
+                for call, track, given, out in zip(
+                    item.calls, tracks, spans, spans[1:], strict=False
+                ):
+                    frames = self._process(call, track, given, frames, out)
+                computed = time.monotonic()
+            after = tracks[-1]
+            data = encode_chunk(
+                np.ascontiguousarray(frames),
+                first=item.out.start,
+                times=[after.times[i] - after.times[0] for i in item.out.indices()],
+                meta={"stage": item.name, "picture": canonical(after.picture)},
+                codec=self._config.cell,
+            )
+            self._store.put(name, data)
+            stored = time.monotonic()
+        return replace(
+            self._receipt(item, item.out),
+            load_s=loaded - began,
+            compute_s=computed - started,
+            store_s=stored - computed,
+            bytes_in=bytes_in,
+            bytes_out=len(data),
+        )
+
+    def make_segment(self, item: SegmentItem) -> Receipt:
+        """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
+        name = segment_name(item.key)
+        span = Span(0, item.frames)
+        if self._store.has([name]):
+            return self._receipt(item, span, reused=True)
+        with _placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
+            began = time.monotonic()
+            path = Path(folder) / "segment.mkv"
+            encode_segment(
+                path,
+                self._frames_of(item.chunks),
+                count=item.frames,
+                spec=item.spec,
+                picture=item.picture,
+                rate=item.rate,
+            )
+            encoded = time.monotonic()
+            size = path.stat().st_size
+            self._store.put_file(name, path)
+            stored = time.monotonic()
+        return replace(
+            self._receipt(item, span),
+            compute_s=encoded - began,
+            store_s=stored - encoded,
+            bytes_out=size,
+        )
+
+    def _unroll(self, item: WorkItem) -> tuple[list[Track], list[Span]]:
+        """The track before and after each call, and the span of each that this chunk needs."""
+        tracks = [item.track]
+        for call in item.calls:
+            tracks.append(self._stage(call).track_after(tracks[-1]))
+        spans = [item.out]
+        for call, track in zip(reversed(item.calls), reversed(tracks[:-1]), strict=True):
+            needed = self._stage(call).needs(spans[0], track)
+            spans.insert(0, Span(min(needed), max(needed) + 1))
+        return tracks, spans
+
+    def _load(self, item: WorkItem, span: Span) -> Frames:
+        if item.source is not None:
+            return self._from_source(item.source, span)
+        if item.chunks is None:
+            raise StageError("a work item without input", where=item.where)
+        return self._from_chunks(item.chunks, span)
+
+    def _from_source(self, source: SourceInput, span: Span) -> Frames:
+        indices = [source.first + index for index in span.indices()]
+        return self._readers.read(source, indices)
+
+    def _from_chunks(self, chunks: ChunkInput, span: Span) -> Frames:
+        parts = []
+        for key, held in chunks.chunks:
+            wanted = range(max(span.start, held.start), min(span.end, held.end))
+            if wanted:
+                parts.append(read_frames(self._store, chunk_name(key), list(wanted)))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _frames_of(self, chunks: ChunkInput) -> Iterator[Frames]:
+        for key, held in chunks.chunks:
+            yield from read_frames(self._store, chunk_name(key), held.indices())
+
+    def _process(
+        self, call: StageCall, track: Track, given: Span, frames: Frames, out: Span
+    ) -> Frames:
+        stage = self._stage(call, ready=True)
+        frames.flags.writeable = False
+        needed = stage.needs(out, track)
+        if stage.card().per_frame:
+            made = _each_once(stage, track, given, frames, out)
+        else:
+            picked = frames if needed == given.indices() else frames[_offsets(needed, given)]
+            made = stage.process(Window(track=track, indices=needed, frames_nhwc=picked), out)
+        expected = stage.track_after(track).picture
+        if made.dtype != np.uint16 or made.shape != (len(out), expected.height, expected.width, 3):
+            raise StageError(
+                f"expected uint16 frames {(len(out), expected.height, expected.width, 3)}, "
+                f"got {made.dtype} {made.shape}",
+                where=call.name,
+            )
+        return made
+
+    def _stage(self, call: StageCall, *, ready: bool = False) -> Stage[Any]:
+        name = canonical([call.name, call.params, call.assets])
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages.setdefault(name, call.make())
+        if ready and name not in self._ready:
+            digests = dict(call.assets)
+            stage.setup(
+                self._config.device, lambda path: self._store.get(asset_name(digests[path]))
+            )
+            self._ready.add(name)
+        return stage
+
+    def _receipt(
+        self, item: WorkItem | SegmentItem, span: Span, *, reused: bool = False
+    ) -> Receipt:
+        model = ""
+        if isinstance(item, WorkItem):
+            cards = [self._stage(call).card() for call in item.calls]
+            model = "+".join(card.model[:12] for card in cards if card.model)
+        return Receipt(
+            run=item.run,
+            episode=item.episode,
+            shot=item.shot,
+            stage=item.name if isinstance(item, WorkItem) else "encode",
+            key=item.key,
+            start=span.start,
+            end=span.end,
+            model=model,
+            device=self._config.device.kind,
+            worker=str(os.getpid()),
+            node=socket.gethostname(),
+            reused=reused,
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+
+def _each_once(stage: Stage[Any], track: Track, given: Span, frames: Frames, out: Span) -> Frames:
+    """Frame by frame, a frame equal to the one before it made once: held drawings cost nothing."""
+    made: list[Frames] = []
+    for offset, index in enumerate(out.indices(), start=out.start - given.start):
+        if made and np.array_equal(frames[offset], frames[offset - 1]):
+            made.append(made[-1])
+            continue
+        window = Window(track=track, indices=(index,), frames_nhwc=frames[offset : offset + 1])
+        made.append(stage.process(window, Span(index, index + 1))[0])
+    return np.stack(made)
+
+
+def _offsets(indices: tuple[int, ...], span: Span) -> list[int]:
+    return [index - span.start for index in indices]
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
+    """Every error leaves with its place; what is not ours becomes a StageError with its name."""
+    try:
+        yield
+    except (InputError, StageError) as error:
+        raise error.at(where) from error
+    except DougaError:
+        raise
+    except MemoryError as error:
+        raise StageError(
+            "out of memory", where=where, remedy="use a smaller --chunk or fewer --workers"
+        ) from error
+    except Exception as error:
+        # The one broad catch: whatever a stage raises must name the shot and frames it was on.
+        raise StageError(f"{type(error).__name__}: {error}", where=where) from error
