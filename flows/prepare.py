@@ -10,7 +10,6 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from cluster.store import Store, open_store
 from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
 from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
 from tasks.decode.fetch import local_source
@@ -19,6 +18,7 @@ from tasks.encode import EncodeSpec, delivery_picture
 from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
 from cluster.settings import settings
+from cluster.store import Store, open_store
 from flows.plan import RenderPlan, ShotInput, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest

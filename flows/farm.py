@@ -1,0 +1,108 @@
+"""The pools that a plan needs: one of CPU workers, one of GPU workers where the cluster has any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from cluster.connect import Cluster, join_cluster
+from cluster.pool import Pool, PoolSpec
+from cluster.settings import settings
+from flows.plan import RenderPlan, RunPlan
+from flows.progress import Reporter
+from flows.request import RenderRequest
+from tasks.item import SegmentItem, WorkItem
+from tasks.stage import Device
+from tasks.work import WorkerConfig
+
+
+class Farm:
+    """Takes work items and gives futures of receipts."""
+
+    def __init__(self, cpu: Pool | None, gpu: Pool | None) -> None:
+        self._cpu = cpu
+        self._gpu = gpu
+
+    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+        """Queue a chunk where its stages run best."""
+        return self._pool(run).submit("make_chunk", item, group=f"{item.shot}/{item.name}")
+
+    def make_segment(self, item: SegmentItem) -> Future[Any]:
+        """Queue the encoding of a shot, on CPU workers where there are any."""
+        pool = self._cpu or self._gpu
+        assert pool is not None
+        return pool.submit("make_segment", item, group=f"{item.shot}/encode")
+
+    def cancel(self, shot: str, run: RunPlan) -> None:
+        """Drop the waiting chunks of a shot's run."""
+        self._pool(run).cancel(group=f"{shot}/{run.name}")
+
+    def _pool(self, run: RunPlan) -> Pool:
+        pool = self._gpu if run.card.gpu_share and self._gpu else self._cpu or self._gpu
+        assert pool is not None
+        return pool
+
+
+@contextmanager
+def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> Iterator[Farm]:
+    """Ray and its workers for the length of a `with`. ClusterError if they cannot be had."""
+    reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
+    with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
+        specs = pool_specs(request, plan, cluster)
+        pools = {kind: stack.enter_context(Pool(spec, cluster)) for kind, spec in specs.items()}
+        yield Farm(pools.get("cpu"), pools.get("gpu"))
+
+
+def pool_specs(request: RenderRequest, plan: RenderPlan, cluster: Cluster) -> dict[str, PoolSpec]:
+    """Which pools to open, from the cards of what is to be done and what the cluster has.
+
+    A worker asks for the CPUs and memory that the greediest of its runs needs; on a cluster with
+    GPUs, runs with a `gpu_share` get workers of their own holding that share of a GPU.
+    """
+    runs = [run for shot in plan.shots if plan.todo(shot) for run in shot.runs]
+    on_gpu = [run for run in runs if run.card.gpu_share] if cluster.gpus else []
+    rest = [run for run in runs if run not in on_gpu]
+    specs: dict[str, PoolSpec] = {}
+    if on_gpu:
+        share = max(run.card.gpu_share for run in on_gpu)
+        fits = int(cluster.gpus / share)
+        specs["gpu"] = _spec(request, on_gpu, "cuda", min(request.workers or fits, fits), share)
+    if rest or not specs:
+        cpus = max([run.card.num_cpus for run in rest], default=1.0)
+        fits = max(1, int(cluster.cpus / cpus) - (1 if on_gpu else 0))
+        specs["cpu"] = _spec(request, rest, "cpu", request.workers or fits, 0.0)
+    return specs
+
+
+def _spec(
+    request: RenderRequest, runs: list[RunPlan], kind: str, workers: int, share: float
+) -> PoolSpec:
+    chosen = settings()
+    cpus = max([run.card.num_cpus for run in runs], default=1.0)
+    memory = max([_memory_bytes(run, request.chunk) for run in runs], default=0)
+    threads = max(1, int(cpus) if request.ray else (os.cpu_count() or 1) // workers)
+    return PoolSpec(
+        handler="tasks.work:Worker",
+        config=WorkerConfig(
+            store_url=request.store,
+            cache=str(chosen.home / "cache"),
+            device=Device(kind=kind, threads=threads, tile=request.tile),
+            cell=chosen.cell,
+        ),
+        workers=workers,
+        num_cpus=cpus,
+        num_gpus=share,
+        memory_bytes=memory,
+        start_timeout_s=chosen.actor_start_timeout_s,
+        call_timeout_s=chosen.chunk_timeout_s,
+    )
+
+
+def _memory_bytes(run: RunPlan, chunk: int) -> int:
+    """What one worker may hold: the stage's working memory and two chunks of codes."""
+    picture = run.track.picture
+    pixels = picture.width * picture.height
+    return int(run.card.memory_bytes * pixels / 1e6) + 2 * chunk * pixels * 6

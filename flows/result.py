@@ -1,0 +1,80 @@
+"""What a render came to: the numbers that `--json` promises, and the words for people."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cluster.errors import ShotsFailed
+from flows.plan import RenderPlan, ShotPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotLine:
+    """One shot of the table: source range, frames out, chunks made and reused, how it ended."""
+
+    id: str
+    source: int
+    start: int
+    end: int
+    frames: int
+    chunks: int
+    computed: int
+    reused: int
+    state: str
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeResult:
+    """`film` is None where shots are missing; seconds are wall and worker time."""
+
+    film: str | None
+    episode: str
+    run: str
+    store: str
+    shots: tuple[ShotLine, ...]
+    frames_in: int
+    frames_out: int
+    chunks_computed: int
+    chunks_reused: int
+    wall_s: float
+    compute_s: float
+    verified: bool
+    sheet: str | None = None
+    prefect: str | None = None
+    notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `render --json`."""
+        return asdict(self)
+
+    @property
+    def failed(self) -> tuple[ShotLine, ...]:
+        """The shots that failed."""
+        return tuple(shot for shot in self.shots if shot.state == "failed")
+
+
+def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
+    """The error that a run with failed shots ends with."""
+    names = ", ".join(shot.id for shot in result.failed)
+    done = sum(shot.state in ("rendered", "stored") for shot in result.shots)
+    return ShotsFailed(
+        f"{len(result.failed)} shot(s) failed ({names}), {done} done and kept: "
+        f"{result.failed[0].error}",
+        remedy=f"mend it and run the same again, only these are rendered: {command}",
+    )
+
+
+def reason_for(plan: RenderPlan, shot: ShotPlan, *, seen_before: bool) -> str:
+    """Why a shot is to be rendered, or that it is not."""
+    todo = len(plan.todo(shot))
+    if plan.is_done(shot):
+        return "stored"
+    if todo == 0:
+        return "frames stored, segment to encode"
+    if todo < sum(1 for _ in shot.items()):
+        return "changed in part" if seen_before else "begun, not finished"
+    return "changed" if seen_before else "new"

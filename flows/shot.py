@@ -1,0 +1,181 @@
+"""Render one shot on the farm: its missing chunks, then its segment, then its manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cluster.ledger import Receipt, append_receipts
+
+from cluster.errors import DougaError
+from cluster.settings import settings
+from cluster.store import Store
+from flows.farm import Farm
+from flows.plan import RenderPlan, ShotPlan
+from flows.prepare import Prepared
+from flows.progress import Reporter
+from flows.request import RenderRequest
+from flows.shots import parse_frames
+from tasks.item import WorkItem, chunk_name, segment_name
+
+SEGMENT_UNIT = 0.1
+"""How much encoding a frame counts in the progress bar against rendering it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotResult:
+    """What came of a shot: its receipts, or the error it failed with."""
+
+    shot: str
+    receipts: tuple[Receipt, ...] = ()
+    error: DougaError | None = None
+
+
+class ShotWork:
+    """What every shot of a run shares. A plain class, so that Prefect does not look inside.
+
+    `only` names the output frames to make of a shot where not all are asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: RenderPlan,
+        store: Store,
+        farm: Farm,
+        reporter: Reporter,
+        shots: Sequence[ShotPlan],
+        only: Mapping[str, frozenset[int]],
+    ) -> None:
+        self.plan = plan
+        self.store = store
+        self.farm = farm
+        self.reporter = reporter
+        self.shots = tuple(shots)
+        self.only = dict(only)
+
+    def shot(self, shot_id: str) -> ShotPlan:
+        """A shot of the run by its id."""
+        return next(shot for shot in self.shots if shot.shot.id == shot_id)
+
+    def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
+        """The chunks of a shot to make now."""
+        return pick_items(self.plan, shot, self.only)
+
+
+def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
+    """The shots that a request leaves to render, and the reporter told how much that is."""
+    request, plan = prepared.request, prepared.plan
+    only = parse_frames(request.frames) if request.frames else {}
+    asked = set(request.shots) | set(only) or {shot.shot.id for shot in plan.shots}
+    work = ShotWork(
+        plan=plan,
+        store=prepared.store,
+        farm=farm,
+        reporter=reporter,
+        shots=[s for s in plan.shots if s.shot.id in asked and not plan.is_done(s)],
+        only=only,
+    )
+    reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
+    frames = sum(len(item.out) for shot in work.shots for item in work.todo(shot))
+    encoded = sum(shot.segment.frames for shot in work.shots if shot.segment)
+    reporter.total(frames + SEGMENT_UNIT * encoded)
+    return work
+
+
+def shots_at_once(request: RenderRequest) -> int:
+    """Shots in flight: enough that every worker finds a chunk while others wait at a run's end."""
+    workers = request.workers or os.cpu_count() or 1
+    return settings().shots_at_once or max(4, 3 * workers)
+
+
+def pick_items(
+    plan: RenderPlan, shot: ShotPlan, only: Mapping[str, frozenset[int]]
+) -> tuple[WorkItem, ...]:
+    """The missing chunks of a shot; with `only`, those that its named output frames need."""
+    items = plan.todo(shot)
+    wanted = only.get(shot.shot.id)
+    if wanted is None:
+        return items
+    last = {
+        item.key
+        for item in shot.runs[-1].items
+        if wanted & frozenset(range(item.out.start, item.out.end))
+    }
+    needed = set(last)
+    for run in reversed(shot.runs):
+        for item in run.items:
+            if item.key in needed and item.chunks:
+                needed.update(key for key, _ in item.chunks.chunks)
+    return tuple(item for item in items if item.key in needed)
+
+
+def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
+    """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
+    receipts: list[Receipt] = []
+    todo = {item.key for item in work.todo(shot)}
+    try:
+        for run in shot.runs:
+            futures = [work.farm.make_chunk(item, run) for item in run.items if item.key in todo]
+            try:
+                _gather(futures, receipts, work.reporter, unit=1.0)
+            except DougaError:
+                work.farm.cancel(shot.shot.id, run)
+                wait(futures)
+                raise
+        partly = shot.shot.id in work.only
+        if shot.segment and not partly and not work.plan.is_done(shot):
+            segment = work.farm.make_segment(shot.segment)
+            _gather([segment], receipts, work.reporter, unit=SEGMENT_UNIT)
+    finally:
+        append_receipts(work.store, work.plan.run, receipts)
+    if shot.segment and not partly:
+        write_manifest(work.store, work.plan, shot)
+    return ShotResult(shot=shot.shot.id, receipts=tuple(receipts))
+
+
+def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
+    """The shot's manifest, written when all it names is stored."""
+    assert shot.segment is not None
+    manifest = {
+        "episode": plan.episode,
+        "shot": shot.shot.id,
+        "run": plan.run,
+        "source": shot.shot.source,
+        "range": [shot.shot.start, shot.shot.end],
+        "frames": shot.segment.frames,
+        "runs": [
+            {
+                "stages": run.name,
+                "chunks": [
+                    {"name": chunk_name(item.key), "span": [item.out.start, item.out.end]}
+                    for item in run.items
+                ],
+            }
+            for run in shot.runs
+        ],
+        "segment": segment_name(shot.segment.key),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    store.put(
+        f"shots/{plan.episode}/{shot.shot.id}/{plan.run}.json",
+        json.dumps(manifest, indent=1).encode(),
+    )
+
+
+def _gather(
+    futures: Iterable[Future[Any]], receipts: list[Receipt], reporter: Reporter, *, unit: float
+) -> None:
+    """Wait for all, reporting each; raise the first error once one fails."""
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in done:
+            receipt = future.result()
+            receipts.append(receipt)
+            reporter.advance((receipt.end - receipt.start) * unit)
