@@ -44,7 +44,7 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
     if url := os.environ.get("PREFECT_API_URL"):
-        if not _healthy(url):
+        if not answers(url):
             raise ClusterError(
                 f"no Prefect server answers at {url}",
                 remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
@@ -116,7 +116,7 @@ class _Embedded:
         process = self._process
         until = time.monotonic() + self._timeout_s
         while process is not None and process.poll() is None and time.monotonic() < until:
-            if _healthy(url):
+            if answers(url):
                 return
             time.sleep(POLL_S)
         raise ClusterError(
@@ -141,10 +141,11 @@ def _noted(note: Path) -> str | None:
         url = str(json.loads(note.read_text())["url"])
     except (OSError, ValueError, KeyError):
         return None
-    return url if _healthy(url) else None
+    return url if answers(url) else None
 
 
-def _healthy(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a Prefect API is up at this URL."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return bool(answer.status == 200)

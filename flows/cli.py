@@ -1,0 +1,283 @@
+"""The `douga` command: thin. Results to stdout, everything else to stderr, exit codes as agreed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.errors import DougaError, Exit
+
+if TYPE_CHECKING:
+    from flows.request import RenderRequest
+
+app = typer.Typer(
+    name="douga",
+    help="Render an animation episode: shots on Ray, frames in a store, one exact film.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Source = Annotated[str, typer.Argument(help="film, frame folder, s3:// object or episode.yaml")]
+Output = Annotated[str, typer.Option("--output", "-o", help="the film; default NAME.douga.mkv")]
+Stages = Annotated[
+    list[str] | None, typer.Option("--stage", help="a step, as name:param=value,...; repeatable")
+]
+Recipe = Annotated[str, typer.Option("--recipe", help="a YAML list of stages")]
+StoreUrl = Annotated[str, typer.Option("--store", help="file:///path or s3://bucket/prefix")]
+RayAddress = Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")]
+Workers = Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")]
+Chunk = Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")]
+EncoderName = Annotated[
+    str, typer.Option("--encoder", help="libx264, libx265, libsvtav1, ffv1 or prores")
+]
+Quality = Annotated[int | None, typer.Option(min=0, max=63, help="the encoder's CRF or qscale")]
+Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")]
+Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
+Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="tracebacks for errors")] = False,
+) -> None:
+    if debug:
+        os.environ["DOUGA_DEBUG"] = "1"
+
+
+@app.command()
+def render(
+    source: Source,
+    output: Output = "",
+    stage: Stages = None,
+    recipe: Recipe = "",
+    store: StoreUrl = "",
+    ray: RayAddress = "",
+    workers: Workers = None,
+    chunk: Chunk = None,
+    encoder: EncoderName = "",
+    quality: Quality = None,
+    fps: Fps = "",
+    shots: Shots = "",
+    frames: Frames = "",
+    as_json: AsJson = False,
+) -> None:
+    """Render an episode to a film; what is stored already is not made again."""
+    from flows.progress import make_reporter
+    from flows.render import render as render_now
+    from flows.result import shots_failed
+    from flows.show import show_result
+
+    request = _request(locals())
+    with make_reporter() as reporter:
+        result = render_now(request, reporter)
+    _print(result.to_json()) if as_json else show_result(result, request)
+    if result.failed:
+        raise shots_failed(result, request.command)
+    if result.findings:
+        raise typer.Exit(Exit.WANTING)
+
+
+@app.command()
+def plan(
+    source: Source,
+    output: Output = "",
+    stage: Stages = None,
+    recipe: Recipe = "",
+    store: StoreUrl = "",
+    ray: RayAddress = "",
+    workers: Workers = None,
+    chunk: Chunk = None,
+    encoder: EncoderName = "",
+    quality: Quality = None,
+    fps: Fps = "",
+    shots: Shots = "",
+    frames: Frames = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a render would do: shots, chunks, what is stored, what is to be made and why."""
+    from flows.prepare import prepare
+    from flows.progress import make_reporter
+    from flows.render import device_type
+    from flows.show import plan_document, show_plan
+
+    request = _request(locals())
+    with make_reporter() as reporter:
+        prepared = prepare(request, reporter, device=device_type())
+    document = plan_document(prepared)
+    _print(document) if as_json else show_plan(document)
+
+
+@app.command()
+def status(
+    source: Annotated[str, typer.Argument(help="film or episode.yaml; empty: all runs")] = "",
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the runs that a store knows, or how far the shots of one episode are."""
+    from flows.show import show_status
+    from flows.status import status_document
+
+    document = status_document(source, store=store)
+    _print(document) if as_json else show_status(document)
+
+
+@app.command()
+def verify(
+    source: Source,
+    output: Output = "",
+    store: StoreUrl = "",
+    against: Annotated[str, typer.Option(help="an episode: check SOURCE as its film")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Check a rendered film against its episode, frame by frame; exit 2 if it is wanting."""
+    from flows.film import verify_again
+    from flows.progress import make_reporter
+    from flows.request import make_request
+    from flows.show import show_findings
+
+    film = source if against else output
+    request = make_request(against or source, output=film, store=store)
+    with make_reporter() as reporter:
+        document = verify_again(request, reporter)
+    _print(document) if as_json else show_findings(document)
+    if document["findings"]:
+        raise typer.Exit(Exit.WANTING)
+
+
+@app.command()
+def sample(
+    out: Annotated[Path, typer.Argument(help="folder to write")],
+    seed: Annotated[int, typer.Option(help="another seed, another short")] = 1,
+    shots: Annotated[int, typer.Option(min=12, max=400)] = 14,
+    seconds: Annotated[float, typer.Option(min=1)] = 12.0,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT")] = "640x360",
+    rate: Annotated[str, typer.Option(help="frames per second")] = "24000/1001",
+    container: Annotated[str, typer.Option(help="mkv or mp4")] = "mkv",
+    truth: Annotated[bool, typer.Option(help="write the truth beside it")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise an animated short with exact truth beside it."""
+    from flows.samples import make_sample
+
+    document = make_sample(
+        out,
+        seed=seed,
+        shots=shots,
+        seconds=seconds,
+        size=size,
+        rate=rate,
+        container=container,
+        truth=truth,
+    )
+    if as_json:
+        _print(document)
+    else:
+        print(document["film"])
+
+
+@app.command()
+def doctor(store: StoreUrl = "", as_json: AsJson = False) -> None:
+    """Say what is installed, which devices and encoders there are, and what is missing."""
+    from flows.doctor import examine
+    from flows.show import show_doctor
+
+    document = examine(store)
+    _print(document) if as_json else show_doctor(document)
+    if not document["healthy"]:
+        raise typer.Exit(Exit.FAILED)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the networks on the shelf."""
+    from flows.show import show_models
+    from tasks.models.shelf import shelf
+
+    document = {"models": list(shelf())}
+    _print(document) if as_json else show_models(document)
+
+
+@app.command()
+def bench(
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")] = "320x180",
+    seconds: Annotated[float, typer.Option(min=2)] = 8.0,
+    repeats: Annotated[int, typer.Option(min=1, help="interleaved rounds; medians count")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
+    from flows.bench import run_bench
+    from flows.show import show_bench
+
+    document = run_bench(size=size, seconds=seconds, repeats=repeats)
+    _print(document) if as_json else show_bench(document)
+
+
+def main() -> None:
+    """Entry point: one clear line and the right exit code for every error."""
+    try:
+        code = app(standalone_mode=False)
+    except Exception as error:  # the door: nothing may leave as a traceback
+        sys.exit(_explain(error))
+    except KeyboardInterrupt:
+        print("douga: stopped; what was finished is kept, run the same again", file=sys.stderr)
+        sys.exit(Exit.INTERRUPTED)
+    sys.exit(code or Exit.GOOD)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error as one line on stderr; the traceback only with --debug. Its exit code."""
+    from typer.exceptions import TyperException
+
+    if os.environ.get("DOUGA_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    if isinstance(error, DougaError):
+        line, code = str(error), int(error.exit_code)
+    elif isinstance(error, typer.Abort):
+        line, code = "stopped; what was finished is kept, run the same again", Exit.INTERRUPTED
+    elif isinstance(error, TyperException):
+        line, code = f"{error.format_message()}; see douga --help", Exit.USAGE
+    elif isinstance(error, BrokenPipeError):
+        return Exit.FAILED
+    else:
+        text = " ".join(str(error).split())[:300]
+        line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED
+    print(f"douga: {line}", file=sys.stderr)
+    return code
+
+
+def _request(given: dict[str, Any]) -> RenderRequest:
+    """A request from a command's own parameters, and the command to type for the same again."""
+    from flows.request import make_request
+
+    words = [word for word in sys.argv[1:] if word != "--json"]
+    return make_request(
+        given["source"],
+        output=given["output"],
+        stages=given["stage"],
+        recipe=given["recipe"],
+        store=given["store"],
+        ray=given["ray"],
+        workers=given["workers"],
+        chunk=given["chunk"],
+        encoder=given["encoder"],
+        quality=given["quality"],
+        fps=given["fps"],
+        shots=given["shots"],
+        frames=given["frames"],
+        command=shlex.join(["douga", *words]),
+    )
+
+
+def _print(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, default=str))

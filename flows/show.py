@@ -1,0 +1,223 @@
+"""Tables for people: 100 columns, plain when piped, no colour where NO_COLOR says so."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.plan import ShotPlan
+from flows.prepare import Prepared
+from flows.request import RenderRequest
+from flows.result import EpisodeResult, reason_for
+
+WIDTH = 100
+
+
+def plan_document(prepared: Prepared) -> dict[str, Any]:
+    """What `plan --json` gives: totals, and per shot what is stored, what is to be made and why."""
+    plan = prepared.plan
+    chunks, to_compute = plan.counts()
+    seen = {name.split("/")[2] for name in _names(prepared) if name.count("/") >= 3}
+
+    def line(shot: ShotPlan) -> dict[str, Any]:
+        total = sum(1 for _ in shot.items())
+        todo = len(plan.todo(shot))
+        return {
+            "id": shot.shot.id,
+            "source": shot.shot.source,
+            "start": shot.shot.start,
+            "end": shot.shot.end,
+            "frames": len(shot.track),
+            "stages": [run.name for run in shot.runs],
+            "chunks": total,
+            "cached": total - todo,
+            "to_compute": todo,
+            "reason": reason_for(plan, shot, seen_before=shot.shot.id in seen),
+        }
+
+    return {
+        "episode": plan.episode,
+        "film": prepared.request.output,
+        "store": prepared.request.store,
+        "shots": [line(shot) for shot in plan.shots],
+        "chunks": chunks,
+        "cached": chunks - to_compute,
+        "to_compute": to_compute,
+        "frames_in": sum(len(index.times) for index in prepared.indices),
+        "frames_out": sum(len(shot.track) for shot in plan.shots),
+        "size": [plan.picture.width, plan.picture.height],
+        "pix_fmt": plan.picture.pix_fmt,
+        "duration_s": float(plan.end - plan.times[0]),
+    }
+
+
+def _names(prepared: Prepared) -> list[str]:
+    return [entry.name for entry in prepared.store.list(f"shots/{prepared.name}/")]
+
+
+def show_plan(document: dict[str, Any]) -> None:
+    """The plan as a table, one line per shot, totals below."""
+    table = _table("shot", "source frames", "out", "stages", "chunks", "stored", "to do", "why")
+    for shot in document["shots"]:
+        table.add_row(
+            shot["id"],
+            f"{shot['start']}-{shot['end'] - 1}",
+            str(shot["frames"]),
+            " → ".join(shot["stages"]),
+            str(shot["chunks"]),
+            str(shot["cached"]),
+            str(shot["to_compute"]),
+            shot["reason"],
+        )
+    console = _console()
+    console.print(table)
+    width, height = document["size"]
+    console.print(
+        f"{document['frames_in']} frames in, {document['frames_out']} out at {width}x{height}: "
+        f"{document['to_compute']} of {document['chunks']} chunks to compute"
+    )
+
+
+def show_result(result: EpisodeResult, request: RenderRequest) -> None:
+    """The shots, the film's path and what to do next."""
+    table = _table("shot", "source frames", "out", "chunks", "made", "reused", "seconds", "state")
+    for shot in result.shots:
+        table.add_row(
+            shot.id,
+            f"{shot.start}-{shot.end - 1}",
+            str(shot.frames),
+            str(shot.chunks),
+            str(shot.computed),
+            str(shot.reused),
+            f"{shot.seconds:.1f}",
+            shot.state,
+        )
+    console = _console()
+    console.print(table)
+    console.print(
+        f"{result.frames_in} frames in, {result.frames_out} out; {result.chunks_computed} chunks "
+        f"computed, {result.chunks_reused} reused; {result.wall_s:.1f} s"
+    )
+    for note in result.notes:
+        console.print(f"note: {note}", markup=False)
+    for finding in result.findings:
+        console.print(f"wanting: {finding}", style="red", markup=False)
+    if result.film is None:
+        return
+    console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)
+    source = shlex.quote(_typed_source(request))
+    console.print("next:", soft_wrap=True, markup=False, highlight=False)
+    for line in (
+        f"douga plan {source}   # what another render would do: nothing",
+        f"douga verify {source} -o {shlex.quote(result.film)}   # every frame once more",
+        f"douga status {source}   # how far every shot is",
+    ):
+        console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
+
+
+def show_status(document: dict[str, Any]) -> None:
+    """Runs of a store, newest first, or the shots of one episode."""
+    console = _console()
+    if "shots" in document:
+        table = _table("shot", "source frames", "out", "stored", "state", "last run")
+        for shot in document["shots"]:
+            table.add_row(
+                shot["id"],
+                f"{shot['start']}-{shot['end'] - 1}",
+                str(shot["frames"]),
+                f"{shot['cached']}/{shot['chunks']}",
+                shot["state"],
+                shot["last_run"] or "-",
+            )
+        console.print(table)
+        return
+    table = _table("run", "episode", "state", "frames", "computed", "reused", "seconds", "film")
+    for run in document["runs"]:
+        table.add_row(
+            run["run"],
+            run["episode"],
+            run["state"],
+            str(run["frames_out"]),
+            str(run["chunks_computed"]),
+            str(run["chunks_reused"]),
+            f"{run['wall_s']:.1f}",
+            str(run["film"] or "-"),
+        )
+    console.print(table if document["runs"] else f"no runs in {document['store']} yet")
+
+
+def show_findings(document: dict[str, Any]) -> None:
+    """What verification found, or that it found nothing."""
+    console = _console()
+    if not document["findings"]:
+        console.print(
+            f"{document['film']}: good, {document['frames']} frames checked",
+            soft_wrap=True,
+            markup=False,
+        )
+        return
+    table = _table("what", "where", "expected", "got")
+    for finding in document["findings"]:
+        table.add_row(*(str(finding[name]) for name in ("what", "where", "expected", "got")))
+    console.print(table)
+
+
+def show_doctor(document: dict[str, Any]) -> None:
+    """Each thing looked at, whether it is well, and the remedy where it is not."""
+    table = _table("", "what", "found", "remedy")
+    for check in document["checks"]:
+        mark = {"good": "ok", "optional": "-", "bad": "BAD"}[check["state"]]
+        table.add_row(mark, check["what"], check["found"], check["remedy"])
+    _console().print(table)
+
+
+def show_models(document: dict[str, Any]) -> None:
+    """The shelf: name, what it does, size and digest."""
+    table = _table("model", "stage", "parameters", "scale", "digest")
+    for card in document["models"]:
+        table.add_row(
+            *(str(card.get(n, "")) for n in ("name", "stage", "parameters", "scale")),
+            str(card.get("digest", ""))[:12],
+        )
+    _console().print(table)
+
+
+def show_bench(document: dict[str, Any]) -> None:
+    """Frames per second of each way, and the ratios that count."""
+    table = _table("way", "frames/s", "share of the limit")
+    for way in document["ways"]:
+        table.add_row(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}")
+    console = _console()
+    console.print(table)
+    console.print(document["on"])
+
+
+def _typed_source(request: RenderRequest) -> str:
+    words = shlex.split(request.command)
+    return words[2] if len(words) > 2 and not words[2].startswith("-") else request.episode.name
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column in (
+            "out",
+            "chunks",
+            "made",
+            "reused",
+            "seconds",
+            "stored",
+            "to do",
+            "frames/s",
+            "parameters",
+        )
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)

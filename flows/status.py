@@ -1,0 +1,66 @@
+"""What the store knows: its runs, and how far the shots of an episode are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from cluster.settings import settings
+from cluster.store import Store, open_store
+from flows.prepare import Prepared, prepare
+from flows.progress import Silent
+from flows.render import device_type
+from flows.request import make_request
+from flows.result import EpisodeResult, reason_for
+
+RUNS_SHOWN = 20
+
+
+def record_run(prepared: Prepared, result: EpisodeResult, state: str) -> None:
+    """Keep what a run came to, for `douga status`."""
+    document = {**result.to_json(), "state": state}
+    name = f"runs/{prepared.name}/{result.run}.json"
+    prepared.store.put(name, json.dumps(document, default=str).encode())
+
+
+def status_document(source: str, *, store: str = "") -> dict[str, Any]:
+    """The runs of a store, newest first; or with a source, its shots and their state."""
+    if not source:
+        url = store or settings().store_url
+        return {"store": url, "runs": _runs(open_store(url))}
+    prepared = prepare(make_request(source, store=store), Silent(), device=device_type())
+    plan = prepared.plan
+    last = _last_runs(prepared)
+    shots = []
+    for shot in plan.shots:
+        chunks = sum(1 for _ in shot.items())
+        seen = last.get(shot.shot.id)
+        shots.append(
+            {
+                "id": shot.shot.id,
+                "start": shot.shot.start,
+                "end": shot.shot.end,
+                "frames": len(shot.track),
+                "chunks": chunks,
+                "cached": chunks - len(plan.todo(shot)),
+                "state": reason_for(plan, shot, seen_before=seen is not None),
+                "last_run": seen,
+            }
+        )
+    return {"episode": plan.episode, "store": prepared.request.store, "shots": shots}
+
+
+def _runs(store: Store) -> list[dict[str, Any]]:
+    names = sorted(
+        (entry.name for entry in store.list("runs/")), key=lambda name: name.rpartition("/")[2]
+    )
+    return [json.loads(store.get(name)) for name in reversed(names[-RUNS_SHOWN:])]
+
+
+def _last_runs(prepared: Prepared) -> dict[str, str]:
+    """The newest run with a manifest, by shot."""
+    last: dict[str, str] = {}
+    for entry in prepared.store.list(f"shots/{prepared.name}/"):
+        _, _, shot, run = entry.name.split("/")
+        last[shot] = max(last.get(shot, ""), run.removesuffix(".json"))
+    return last
