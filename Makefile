@@ -1,12 +1,46 @@
-# Every target that needs the environment depends on .venv/.installed: instant when nothing changed.
+# Two commands matter: `make demo` and `make test`. Every target that needs the environment
+# depends on .venv/.installed, which is instant when pyproject.toml and constraints.txt are older.
 PY ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: install demo test check bench clean nightly-test
+.PHONY: help install demo test check bench clean
+
+help:
+	@echo "make demo     install, synthesise an episode, render it, show what to try next"
+	@echo "make install  the environment in .venv"
+	@echo "make test     check, then the whole suite (S3 on a real server it starts by itself)"
+	@echo "make check    ruff, types, import rules"
+	@echo "make bench    frames per second beside the bare loop and the usual script"
 
 install: .venv/.installed
 
+# The CPU build of torch is plenty; whoever has CUDA installs that build into .venv first.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,jxl]'
-	touch $@
+	$(PIP) -c constraints.txt -e '.[dev,jxl]'
+	@touch $@
+
+# OpenStack Swift, the real S3 server of the tests, has dependencies of its own.
+.venv-swift/.installed: tests/servers/swift-requirements.txt
+	$(PY) -m venv .venv-swift
+	.venv-swift/bin/python -m pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m infra.demo
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check .venv-swift/.installed
+	$(BIN)/python -m pytest -q
+
+bench: install
+	$(BIN)/douga bench
+
+clean:
+	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,93 @@
+"""The pool on a real local Ray: results, errors as they were raised, actors killed in the middle."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.connect import Cluster, join_cluster
+from cluster.errors import ClusterError, InputError, StageError
+from cluster.pool import LOSSES, Pool, PoolSpec, check_resources
+
+HANDLER = "handler:Handler"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    here = str(Path(__file__).parent)
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, before]))
+    try:
+        with join_cluster(workers=2) as cluster:
+            yield cluster
+    finally:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("calls")
+
+
+@pytest.fixture(scope="module")
+def pool(cluster: Cluster, folder: Path) -> Iterator[Pool]:
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=2)
+    with Pool(spec, cluster) as pool:
+        yield pool
+
+
+def test_calls_come_back_with_their_own_results(pool: Pool) -> None:
+    futures = [pool.submit("double", number, group=str(number % 3)) for number in range(9)]
+    assert [future.result(timeout=60) for future in futures] == [2 * n for n in range(9)]
+
+
+def test_an_error_of_ours_arrives_as_it_was_raised(pool: Pool) -> None:
+    error = pool.submit("refuse", "sh010").exception(timeout=60)
+    assert isinstance(error, InputError)
+    assert str(error) == "sh010: not a picture; paint it"
+
+
+def test_a_bug_arrives_named(pool: Pool) -> None:
+    error = pool.submit("break_down", None).exception(timeout=60)
+    assert isinstance(error, StageError)
+    assert "ZeroDivisionError: one over nothing" in str(error)
+
+
+def test_killing_actors_in_the_middle_loses_nothing(pool: Pool, folder: Path) -> None:
+    pids = pool.pids()
+    numbers = range(100, 130)
+    futures = [pool.submit("double", number, group=str(number // 5)) for number in numbers]
+    while not any(folder.glob("10*")):
+        time.sleep(0.01)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert [future.result(timeout=120) for future in futures] == [2 * n for n in numbers]
+    assert not set(pool.pids()) & set(pids)
+    repeated = sum(1 for n in numbers if len(list(folder.glob(f"{n}.*"))) > 1)
+    assert repeated <= 2 * 3, "only calls in flight on the two dead actors may run again"
+
+
+def test_work_that_kills_every_worker_is_given_up_with_a_reason(pool: Pool) -> None:
+    error = pool.submit("die", None, group="sh666").exception(timeout=250)
+    assert isinstance(error, ClusterError)
+    assert f"lost {LOSSES} time(s)" in str(error)
+    assert "sh666" in str(error)
+    assert pool.submit("double", 4).result(timeout=60) == 8
+
+
+def test_waiting_calls_of_a_group_can_be_cancelled(pool: Pool) -> None:
+    futures = [pool.submit("double", number, group="gone") for number in range(200, 240)]
+    pool.cancel(group="gone")
+    assert sum(future.cancelled() for future in futures) >= 30
+    assert all(future.cancelled() or future.result(timeout=60) for future in futures)
+
+
+def test_more_than_the_cluster_has_is_refused_at_once() -> None:
+    small = Cluster(address="x", local=True, nodes=1, cpus=2, gpus=0, memory_bytes=2**30)
+    with pytest.raises(ClusterError, match=r"4 worker\(s\) need 4 CPU; the cluster has 1 node"):
+        check_resources(PoolSpec(handler=HANDLER, config=None, workers=4), small)
+    with pytest.raises(ClusterError, match="1 GPU"):
+        check_resources(PoolSpec(handler=HANDLER, config=None, workers=1, num_gpus=1), small)
