@@ -1,0 +1,181 @@
+"""A store in a folder: plain files, each appearing whole or not at all.
+
+An object is the file `ROOT/name`. Its digest is the empty file `ROOT/.digests/name.<sha256>`, made
+before the object appears: a name of its own per digest means that writers of one object never
+overwrite each other's, so that no crash and no race leaves good bytes without their digest.
+Digests of bytes since replaced stay until the object is deleted; they do no harm.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from cluster.keys import Digest, digest_bytes, digest_file
+from cluster.store import PROBE_BYTES, StoredObject, check_name, cut_short, damaged, not_stored
+from cluster.store_files import copy_stream, explain_os, new_file, open_source, sync_folder
+
+
+class FolderStore:
+    """See `cluster.store.Store`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def __reduce__(self) -> tuple[type[FolderStore], tuple[Path]]:
+        return (FolderStore, (self.root,))
+
+    @property
+    def url(self) -> str:
+        return self.root.as_uri()
+
+    def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
+        def write(file: BinaryIO) -> Digest:
+            file.write(data)
+            return digest_bytes(data)
+
+        with self._refusals(f"put {name}"):
+            return self._put(name, write, if_absent=if_absent)
+
+    def put_file(self, name: str, path: Path) -> Digest:
+        with open_source(path) as source, self._refusals(f"put {name}"):
+            return self._put(name, lambda file: copy_stream(source, file))
+
+    def get(self, name: str) -> bytes:
+        with self._refusals(f"get {name}"), self._open(name) as file:
+            data = file.read()
+            self._check(name, digest_bytes(data))
+        return data
+
+    def get_range(self, name: str, *, start: int, length: int) -> bytes:
+        with self._refusals(f"get {name}"), self._open(name) as file:
+            file.seek(start)
+            data = file.read(length)
+        if len(data) != length:
+            raise cut_short(self.url, name, start=start, length=length, got=len(data))
+        return data
+
+    def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
+        with (
+            self._refusals(f"get {name}"),
+            self._open(name) as file,
+            new_file(path) as target,
+        ):
+            digest = copy_stream(file, target)
+            if not (foreign and not self._digests(name)):
+                self._check(name, digest)
+
+    def has(self, names: Iterable[str]) -> set[str]:
+        with self._refusals("look"):
+            return {name for name in names if self._path(name).is_file()}
+
+    def size(self, name: str) -> int:
+        with self._refusals(f"look at {name}"):
+            if not self._path(name).is_file():
+                raise not_stored(self.url, name)
+            return self._path(name).stat().st_size
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        with self._refusals("list"):
+            yield from self._walk("", prefix)
+
+    def delete(self, name: str) -> None:
+        with self._refusals(f"delete {name}"):
+            # Digests first: a put at the same time then finds its own gone and makes it again.
+            for digest in self._digests(name):
+                self._digest_path(name, digest).unlink(missing_ok=True)
+            if self._path(name).is_file():
+                self._path(name).unlink(missing_ok=True)
+
+    def probe(self) -> None:
+        name = f"probe/{secrets.token_hex(8)}"
+        self.put(name, PROBE_BYTES)
+        try:
+            self.get(name)
+        finally:
+            self.delete(name)
+
+    # -- files ---------------------------------------------------------------------------
+
+    def _path(self, name: str) -> Path:
+        return self.root / check_name(name)
+
+    def _digest_path(self, name: str, digest: Digest) -> Path:
+        return self.root / ".digests" / f"{check_name(name)}.{digest}"
+
+    def _put(
+        self, name: str, write: Callable[[BinaryIO], Digest], *, if_absent: bool = False
+    ) -> Digest:
+        path = self._path(name)
+        if if_absent and path.is_file():
+            return digest_file(path)
+        with new_file(path, keep_existing=if_absent) as file:
+            digest = write(file)
+            self._mark(name, digest)
+        self._mark(name, digest)  # a delete may have come between the mark and the file
+        return digest_file(path) if if_absent else digest
+
+    def _mark(self, name: str, digest: Digest) -> None:
+        marker = self._digest_path(name, digest)
+        if marker.exists():
+            return
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+        sync_folder(marker.parent)
+
+    def _open(self, name: str) -> BinaryIO:
+        try:
+            return self._path(name).open("rb")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise not_stored(self.url, name) from None
+
+    def _check(self, name: str, digest: Digest) -> None:
+        if self._digest_path(name, digest).exists():
+            return
+        expected = " or ".join(self._digests(name))
+        raise damaged(self.url, name, expected=expected, got=digest)
+
+    def _digests(self, name: str) -> tuple[Digest, ...]:
+        head = f"{check_name(name)}.".rpartition("/")[2]
+        folder = self._digest_path(name, Digest("x")).parent
+        try:
+            found = [entry for entry in os.listdir(folder) if entry.startswith(head)]
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        return tuple(Digest(entry[len(head) :]) for entry in found if len(entry) == len(head) + 64)
+
+    def _walk(self, folder: str, prefix: str) -> Iterator[StoredObject]:
+        try:
+            entries = [entry for entry in os.scandir(self.root / folder) if entry.name[0] != "."]
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        # A folder sorts as its name with the slash, so that full names come in order.
+        entries.sort(key=lambda entry: entry.name + "/" if entry.is_dir() else entry.name)
+        for entry in entries:
+            name = folder + entry.name
+            if entry.is_dir():
+                inside = f"{name}/"
+                if inside.startswith(prefix) or prefix.startswith(inside):
+                    yield from self._walk(inside, prefix)
+            elif name.startswith(prefix):
+                try:
+                    stat = entry.stat()
+                except FileNotFoundError:
+                    continue  # deleted since
+                yield StoredObject(
+                    name=name,
+                    size_bytes=stat.st_size,
+                    modified=datetime.fromtimestamp(stat.st_mtime, UTC),
+                )
+
+    @contextlib.contextmanager
+    def _refusals(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise explain_os(error, where=f"{self.url}: {doing}") from error
