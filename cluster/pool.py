@@ -135,7 +135,7 @@ class Pool:
         with self._changed:
             for call in [call for call in self._waiting if call.group == group]:
                 self._waiting.remove(call)
-                call.future.cancel()
+                _settle_cancelled(call.future)
 
     def close(self) -> None:
         """End the actors; calls not finished are cancelled. Safe to call twice."""
@@ -189,7 +189,7 @@ class Pool:
             waiting, self._waiting = self._waiting, []
             self._changed.notify_all()
         for call in waiting:
-            if not call.future.cancel():
+            if not _settle_cancelled(call.future):
                 call.future.set_exception(ClusterError(why, where=call.group))
 
     def _take(self, number: int, last: str | None) -> _Call | None:
@@ -250,6 +250,11 @@ class Pool:
                 remedy="is there enough memory? try fewer --workers or a smaller --chunk",
             )
         )
+
+
+def _settle_cancelled(future: Future[Any]) -> bool:
+    """Cancel a future that has not begun, and tell whoever waits for it; False if it has begun."""
+    return future.cancel() and not future.set_running_or_notify_cancel()
 
 
 def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
