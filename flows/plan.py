@@ -282,7 +282,7 @@ def _plan_segment(
         {
             "format": KEY_FORMAT,
             "chunks": [[item.key, len(item.out)] for item in last.items],
-            "encode": encoder_settings_key(spec, picture),
+            "encode": encoder_settings_key(spec, picture, rate=rate),
             "picture": picture,
             "rate": rate,
         }
