@@ -16,7 +16,7 @@ from cluster.errors import EncodeError
 MIN_TIMESCALE = 10_000
 """Coarser clocks are multiplied up: some players round the start of sound to the video's clock."""
 COMMON_TIMESCALE = 720_000
-"""Exact for 24, 25, 30, 50, 60, their 1000/1001 kin, milliseconds and 90 kHz; else within 0.7 us."""
+"""Exact for 24, 25, 30, 50, 60, their 1000/1001 kin, ms and 90 kHz; else within 0.7 us."""
 MAX_TICKS = 1 << 31
 """mp4 keeps durations and composition offsets in 32 bits, signed."""
 MAX_REORDER = 32

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from av.subtitles.stream import SubtitleStream
 
 from cluster.errors import UsageError
 from tasks.assemble.sound_streams import Timed, add_copied_sound, add_encoded_sound
@@ -54,7 +56,7 @@ class Passing:
             source = self.pieces[0].source
             film.metadata.update(source.metadata)
             video.metadata.update(source.video_metadata)
-            video.disposition = source.video_disposition
+            video.disposition = Disposition(source.video_disposition)
         film.metadata.update(extra)
 
     def add_chapters(self, film: OutputContainer, *, end_s: Fraction) -> None:
@@ -148,11 +150,12 @@ class Passing:
                     film_s=piece.film_s,
                 )
         if plan.how == "convert":
-            stream = film.add_stream(plan.codec)
+            stream = cast(SubtitleStream, film.add_stream(plan.codec))
             stream.codec_context.subtitle_header = cues[0][plan.place].header
             packets = converted_packets(moved, context=stream.codec_context)
         else:
-            stream = film.add_stream_from_template(opened.streams[plan.stream.index], opaque=True)
+            template = cast(SubtitleStream, opened.streams[plan.stream.index])
+            stream = film.add_stream_from_template(template, opaque=True)
             ass = plan.codec in ("ass", "ssa")
             packets = copied_packets(moved, renumber=ass and not self.passthrough.whole)
         stream.time_base = CLOCK
@@ -182,7 +185,10 @@ class Passing:
 def plan_passing(
     passthrough: Passthrough | None, *, container: Container, stack: ExitStack
 ) -> Passing:
-    """Probe the sources and decide what becomes of their streams. Errors: InputError, UsageError."""
+    """Probe the sources and decide what becomes of their streams.
+
+    Errors: InputError, UsageError (a range without an end that is not the last).
+    """
     if passthrough is None or not passthrough.ranges:
         empty = Passthrough(ranges=())
         return Passing(
@@ -238,7 +244,7 @@ def name_stream(stream: Stream, plan: StreamPlan) -> None:
     """Give a stream of the film the words and flags it had in the source."""
     stream.metadata.clear()
     stream.metadata.update(plan.stream.metadata)
-    stream.disposition = plan.stream.disposition
+    stream.disposition = Disposition(plan.stream.disposition)
 
 
 def _is_subtitle(plan: StreamPlan) -> bool:

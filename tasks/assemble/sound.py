@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -18,8 +19,9 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from cluster.errors import InputError
+from tasks.assemble.source import seconds
 
-Samples = NDArray[np.generic]
+Samples = NDArray[Any]
 """(channels, n) samples of one planar format."""
 
 SETTLE_FRAMES = 48
@@ -85,9 +87,8 @@ def encode_sound(
     """Encode joined sound; packets with their film time in seconds."""
     at = 0
     for block in blocks:
-        frame = AudioFrame.from_ndarray(
-            np.ascontiguousarray(block), format=form.format, layout=form.layout
-        )
+        samples = np.ascontiguousarray(block)
+        frame = AudioFrame.from_ndarray(samples, format=form.format, layout=form.layout)
         frame.sample_rate = form.rate
         frame.pts, frame.time_base = at, Fraction(1, form.rate)
         at += block.shape[1]
@@ -97,7 +98,7 @@ def encode_sound(
 
 def _timed(packets: Sequence[Packet]) -> Iterator[tuple[Fraction, Packet]]:
     for packet in packets:
-        yield (packet.dts or 0) * packet.time_base, packet
+        yield seconds(packet.dts, packet.time_base), packet
 
 
 def _exactly(count: int | None, blocks: Iterator[Samples], form: SoundForm) -> Iterator[Samples]:
@@ -140,15 +141,23 @@ def _frames_from(
     """Decoded frames from `lead_s` before `start_s` on; None if the seek landed too late."""
     stream = file.streams[index]
     if lead_s is not None:
-        target = int((start_s - lead_s) / stream.time_base)
+        target = int((start_s - lead_s) / (stream.time_base or Fraction(1)))
         if target <= (stream.start_time or 0):
             return None
         file.seek(target, stream=stream)
-    frames = (frame for frame in file.decode(stream) if frame.pts is not None)
+    frames = (
+        frame
+        for frame in file.decode(stream)
+        if isinstance(frame, AudioFrame) and frame.pts is not None
+    )
     first = next(frames, None)
-    if lead_s is not None and (first is None or first.pts * first.time_base > start_s):
+    if lead_s is not None and (first is None or _time_of(first) > start_s):
         return None
     return chain([first], frames) if first is not None else iter(())
+
+
+def _time_of(frame: AudioFrame) -> Fraction:
+    return seconds(frame.pts, frame.time_base)
 
 
 def _place(
@@ -217,7 +226,7 @@ def _take_run(
                 return
             held.append(frame)
         frame = held[0]
-        if abs(frame.pts * frame.time_base - due) > JUMP_S:
+        if abs(_time_of(frame) - due) > JUMP_S:
             return
         held.pop(0)
         due += Fraction(frame.samples, frame.sample_rate)
@@ -229,8 +238,8 @@ def _settle(frames: Sequence[AudioFrame]) -> Fraction:
     offsets: list[Fraction] = []
     passed = Fraction(0)
     for frame in frames:
-        offset = frame.pts * frame.time_base - passed
-        if offsets and abs(offset - offsets[0]) > 2 * frame.time_base:
+        offset = _time_of(frame) - passed
+        if offsets and abs(offset - offsets[0]) > 2 * seconds(1, frame.time_base):
             break
         offsets.append(offset)
         passed += Fraction(frame.samples, frame.sample_rate)

@@ -12,7 +12,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet, PacketSideData, packet_sidedata_type_from_literal
 
 from tasks.assemble.clock import PacketGrid, find_grid
-from tasks.assemble.source import CLOCK_SLACK, SourceStream, skipped_samples
+from tasks.assemble.source import CLOCK_SLACK, SourceStream, seconds, skipped_samples
 
 PREROLL_S = Fraction(1, 10)
 """Packets kept before the first sample that is heard, so that decoders are warmed up: Opus asks
@@ -45,11 +45,13 @@ def settle_sound(
     """Where a stream's packets go in a film whose 0 is `origin_s` on the source's clock.
 
     Sound before the film's start is dropped by the decoder, to the sample. `exact` asks for
-    better times than a coarse source clock (Matroska's 1 ms) has; it reads all packets.
+    better times than a coarse source clock (Matroska's 1 ms) has, and so does an origin between
+    its ticks, lest times be rounded twice; finding them reads all packets.
     """
     delay = stream.audible_s - stream.first_s
     keep_from = max(stream.audible_s, origin_s) - PREROLL_S
-    improve = exact and stream.time_base * stream.rate > 1
+    between = (origin_s / stream.time_base).denominator != 1
+    improve = (exact or between) and stream.time_base * stream.rate > 1
     grid: PacketGrid | None = None
     skip, start_s, audible_s = 0, stream.first_s, stream.audible_s
     if improve or stream.first_s < keep_from:
@@ -106,7 +108,7 @@ class _Pen:
         at, self.seen = self.seen, self.seen + 1
         if at < sound.skip:
             return None
-        time = sound.grid.at(at) if sound.grid else packet.pts * packet.time_base
+        time = sound.grid.at(at) if sound.grid else seconds(packet.pts, packet.time_base)
         tick = round((time - sound.origin_s) * rate)
         if self.last is not None:
             tick = max(tick, self.last + 1)
@@ -116,7 +118,7 @@ class _Pen:
         if sound.grid:
             duration = sound.grid.samples
         else:
-            duration = round((packet.duration or 0) * packet.time_base * rate)
+            duration = round(seconds(packet.duration, packet.time_base) * rate)
         packet.duration = self._trim(packet, duration)
         packet.time_base = Fraction(1, rate)
         packet.pts = packet.dts = self.last = tick
@@ -130,12 +132,17 @@ class _Pen:
         fixed = stream.codec in FIXED_PACKETS and stream.time_base * stream.rate <= 1
         shorter = self.usual - duration
         if fixed and duration and shorter > 0 and not dropped:
-            side = PacketSideData(packet_sidedata_type_from_literal("skip_samples"), 10)
-            side.update(bytes(4) + shorter.to_bytes(4, "little") + bytes(2))
-            packet.set_sidedata(side)
+            _drop_at_end(packet, shorter)
             return self.usual
         self.usual = max(self.usual, duration)
         return duration
+
+
+def _drop_at_end(packet: Packet, samples: int) -> None:
+    kind = packet_sidedata_type_from_literal("skip_samples")
+    side = PacketSideData(kind, 10)  # type: ignore[call-arg]  # missing from PyAV's stubs
+    side.update(bytes(4) + samples.to_bytes(4, "little") + bytes(2))
+    packet.set_sidedata(side)
 
 
 def _stamps(path: Path, index: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
@@ -39,7 +40,7 @@ def add_copied_sound(
     """Add a stream that is copied from the source open as `opened`."""
     edits = container in ("mp4", "mov")
     sound = settle_sound(source.path, plan.stream, origin_s=origin_s, exact=edits)
-    template = opened.streams[plan.stream.index]
+    template = cast(AudioStream, opened.streams[plan.stream.index])
     delay = round((plan.stream.audible_s - plan.stream.first_s) * plan.stream.rate)
     carried = delay if carries_delay(source, plan.stream) else 0
     if edits or sound.padding == carried:
@@ -65,7 +66,9 @@ def add_encoded_sound(
 ) -> tuple[AudioStream, Iterator[Timed]]:
     """Add a stream that is cut from the ranges' sources, joined and encoded once."""
     form = _form(plan)
-    stream = film.add_stream(ENCODERS[plan.codec], rate=form.rate, layout=form.layout)
+    stream = cast(
+        AudioStream, film.add_stream(ENCODERS[plan.codec], rate=form.rate, layout=form.layout)
+    )
     if plan.codec == "flac":
         stream.codec_context.format = form.format.removesuffix("p")
     else:

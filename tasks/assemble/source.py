@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import AttachmentStream, Disposition, Stream
+from av.subtitles.stream import SubtitleStream
+from av.video.stream import VideoStream
 
 from cluster.errors import InputError
 
@@ -111,18 +114,19 @@ class Source:
         """Streams of one kind in the source's order."""
         return tuple(stream for stream in self.streams if stream.kind == kind)
 
-    @property
-    def origin_s(self) -> Fraction:
+    def origin_s(self, *, video_start_s: Fraction | None = None) -> Fraction:
         """The time on the source's clock that is 0 on the clock of a film of the whole source.
 
-        The first frame's time, unless sound that can be heard begins earlier: then the sound's,
-        and the film's first frame starts that much later than 0.
+        The first frame's time (`video_start_s` where the caller knows it better than the
+        container's rounded timestamp), unless sound that can be heard begins earlier: then the
+        sound's, and the film's first frame starts that much later than 0.
         """
+        video_s = self.video_start_s if video_start_s is None else video_start_s
         heard = [stream.audible_s for stream in self.of("audio")]
-        if self.video_start_s is None:
+        if video_s is None:
             return min(heard, default=Fraction(0))
-        earliest = min(heard, default=self.video_start_s)
-        return earliest if earliest < self.video_start_s - CLOCK_SLACK else self.video_start_s
+        earliest = min(heard, default=video_s)
+        return earliest if earliest < video_s - CLOCK_SLACK else video_s
 
 
 def probe_source(path: Path) -> Source:
@@ -145,8 +149,8 @@ def probe_source(path: Path) -> Source:
                 streams=streams,
                 chapters=tuple(
                     (
-                        chapter["start"] * (chapter["time_base"] or Fraction(1)),
-                        chapter["end"] * (chapter["time_base"] or Fraction(1)),
+                        seconds(chapter["start"], chapter["time_base"]),
+                        seconds(chapter["end"], chapter["time_base"]),
                         dict(chapter["metadata"]),
                     )
                     for chapter in file.chapters()
@@ -160,7 +164,7 @@ def probe_source(path: Path) -> Source:
         raise InputError(f"cannot read the source: {error}", where=str(path)) from error
 
 
-def main_video(file: InputContainer) -> Stream | None:
+def main_video(file: InputContainer) -> VideoStream | None:
     """The stream of moving pictures: the first video stream that is not cover art."""
     return next((s for s in file.streams.video if not is_cover(s)), None)
 
@@ -172,11 +176,20 @@ def is_cover(stream: Stream) -> bool:
 
 def spoken(metadata: Mapping[str, str]) -> dict[str, str]:
     """Metadata that a person wrote: without what a muxer or encoder said of the old file."""
-    return {
+    kept = {
         key: value
         for key, value in metadata.items()
         if key.lower() not in _TECHNICAL and not key.upper().startswith("_STATISTICS")
     }
+    # ffmpeg writes a track's title in mp4 as "name", and reads it back under that word.
+    if "name" in kept:
+        kept.setdefault("title", kept.pop("name"))
+    return kept
+
+
+def seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:
+    """Exact seconds of a packet's or frame's time; 0 where it has none."""
+    return (ticks or 0) * (time_base or Fraction(1))
 
 
 def skipped_samples(packet: Packet) -> tuple[int, int]:
@@ -206,7 +219,7 @@ class _Starts:
             if packet.size == 0 or packet.pts is None:
                 continue
             seen += 1
-            time = packet.pts * packet.time_base
+            time = seconds(packet.pts, packet.time_base)
             if packet.stream is video:
                 if not packet.is_discard and len(shown) < HEAD_VIDEO_PACKETS:
                     shown.append(time)
@@ -229,40 +242,39 @@ class _Starts:
 
 
 def _describe(stream: Stream, starts: _Starts) -> SourceStream | None:
-    common = {
-        "index": stream.index,
-        "metadata": spoken(stream.metadata),
-        "disposition": int(stream.disposition),
-        "time_base": stream.time_base or Fraction(1, 1000),
-    }
+    plain = SourceStream(
+        index=stream.index,
+        kind="attachment",
+        codec="",
+        metadata={key: stream.metadata.get(key, "") for key in ("filename", "mimetype")},
+        disposition=int(stream.disposition),
+        time_base=stream.time_base or Fraction(1, 1000),
+    )
     if isinstance(stream, AttachmentStream):
-        kept = {key: stream.metadata.get(key, "") for key in ("filename", "mimetype")}
-        return SourceStream(**{**common, "metadata": kept}, kind="attachment", codec="")
+        return plain
     if stream.codec_context is None:
         return None
     codec = stream.codec_context.codec.canonical_name
-    if is_cover(stream):
-        kept = {key: stream.metadata.get(key, "") for key in ("filename", "mimetype")}
-        return SourceStream(**{**common, "metadata": kept}, kind="cover", codec=codec)
-    if stream.type == "audio":
-        first = starts.first.get(stream.index, Fraction(0))
-        context = stream.codec_context
-        bits = 32 if context.format and context.format.bytes == 4 and _lossless(codec) else 16
-        return SourceStream(
-            **common,
-            kind="audio",
-            codec=codec,
-            rate=context.sample_rate,
-            channels=context.channels,
-            layout=context.layout.name,
-            bits=bits,
-            first_s=first,
-            audible_s=starts.audible.get(stream.index, first),
-        )
-    if stream.type == "subtitle":
-        return SourceStream(**common, kind="subtitle", codec=codec)
-    return None
+    if isinstance(stream, VideoStream):
+        return replace(plain, kind="cover", codec=codec) if is_cover(stream) else None
+    plain = replace(plain, codec=codec, metadata=spoken(stream.metadata))
+    if isinstance(stream, SubtitleStream):
+        return replace(plain, kind="subtitle")
+    if not isinstance(stream, AudioStream):
+        return None
+    context = stream.codec_context
+    first_s = starts.first.get(stream.index, Fraction(0))
+    return replace(
+        plain,
+        kind="audio",
+        rate=context.sample_rate,
+        channels=context.channels,
+        layout=context.layout.name,
+        bits=32 if _is_lossless(codec) and context.format.bytes == 4 else 16,
+        first_s=first_s,
+        audible_s=starts.audible.get(stream.index, first_s),
+    )
 
 
-def _lossless(codec: str) -> bool:
+def _is_lossless(codec: str) -> bool:
     return codec.startswith("pcm_") or codec in {"flac", "alac", "truehd", "mlp", "tta", "wavpack"}

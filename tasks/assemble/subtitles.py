@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import av
 from av.packet import Packet
 from av.subtitles.codeccontext import SubtitleCodecContext
+from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import SubtitleSet
+
+from tasks.assemble.source import seconds
 
 CLOCK = Fraction(1, 1000)
 """Subtitles are kept in whole milliseconds: ASS has hundredths, SRT and WebVTT thousandths."""
@@ -54,8 +59,8 @@ def read_cues(path: Path, indices: Iterable[int], *, texts: frozenset[int]) -> d
             if packet.size == 0 or packet.pts is None or bytes(packet) == _EMPTY_MOV_TEXT:
                 continue
             index = packet.stream.index
-            start = packet.pts * packet.time_base
-            end = start + (packet.duration or 0) * packet.time_base
+            start = seconds(packet.pts, packet.time_base)
+            end = start + seconds(packet.duration, packet.time_base)
             if index not in texts:
                 found[index].append(Cue(start_s=start, end_s=end, packet=packet))
                 continue
@@ -65,7 +70,8 @@ def read_cues(path: Path, indices: Iterable[int], *, texts: frozenset[int]) -> d
                     text = line.split(b",", 8)[-1]
                     found[index].append(Cue(start_s=start, end_s=end, text=text))
         for index in texts:
-            headers[index] = file.streams[index].codec_context.subtitle_header or b""
+            stream = cast(SubtitleStream, file.streams[index])
+            headers[index] = stream.codec_context.subtitle_header or b""
     return {
         index: Cues(
             cues=tuple(sorted(cues, key=lambda cue: cue.start_s)), header=headers.get(index, b"")
@@ -102,7 +108,7 @@ def flatten_cues(cues: Sequence[Cue]) -> list[Cue]:
     flat: list[Cue] = []
     active: list[Cue] = []
     at = 0
-    for begin, finish in zip(edges, edges[1:], strict=False):
+    for begin, finish in pairwise(edges):
         while at < len(waiting) and waiting[at].start_s <= begin:
             active.append(waiting[at])
             at += 1
@@ -120,8 +126,8 @@ def flatten_cues(cues: Sequence[Cue]) -> list[Cue]:
 def copied_packets(cues: Iterable[Cue], *, renumber: bool) -> Iterator[tuple[Fraction, Packet]]:
     """Packets of cues as they are, on the film's clock.
 
-    `renumber`, for ASS only, gives its lines a new reading order: players drop a line whose number they have
-    seen, and joined sources number theirs alike.
+    `renumber`, for ASS only, gives its lines a new reading order: players drop a line whose
+    number they have seen, and joined sources number theirs alike.
     """
     for number, cue in enumerate(cues):
         if cue.packet is None:
