@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import cast
 
 import av
@@ -194,16 +195,7 @@ def plan_passing(
         return Passing(
             container=container, passthrough=empty, pieces=(), plan=FilmPlan(), stack=stack
         )
-    pieces: list[Piece] = []
-    probed: dict[str, Source] = {}
-    film_s = Fraction(0)
-    for number, part in enumerate(passthrough.ranges):
-        source = probed.setdefault(str(part.path), probe_source(part.path))
-        pieces.append(Piece(source=source, range=part, film_s=film_s))
-        if part.end_s is not None:
-            film_s += part.end_s - part.start_s
-        elif number + 1 < len(passthrough.ranges):
-            raise UsageError(f"range {number + 1} of {len(passthrough.ranges)} needs an end")
+    pieces = plan_pieces(passthrough)
     plan = plan_streams(
         pieces[0].source,
         passthrough=passthrough,
@@ -212,10 +204,26 @@ def plan_passing(
     return Passing(
         container=container,
         passthrough=passthrough,
-        pieces=tuple(pieces),
+        pieces=pieces,
         plan=replace(plan, notes=(*plan.notes, *_differences(pieces))),
         stack=stack,
     )
+
+
+def plan_pieces(passthrough: Passthrough) -> tuple[Piece, ...]:
+    """The probed ranges, and when each begins in the film. Errors: InputError, UsageError."""
+    pieces: list[Piece] = []
+    probed: dict[Path, Source] = {}
+    film_s = Fraction(0)
+    for number, part in enumerate(passthrough.ranges):
+        if part.path not in probed:
+            probed[part.path] = probe_source(part.path)
+        pieces.append(Piece(source=probed[part.path], range=part, film_s=film_s))
+        if part.end_s is not None:
+            film_s += part.end_s - part.start_s
+        elif number + 1 < len(passthrough.ranges):
+            raise UsageError(f"range {number + 1} of {len(passthrough.ranges)} needs an end")
+    return tuple(pieces)
 
 
 def film_chapters(
@@ -251,7 +259,7 @@ def _is_subtitle(plan: StreamPlan) -> bool:
     return plan.stream.kind == "subtitle"
 
 
-def _differences(pieces: list[Piece]) -> list[str]:
+def _differences(pieces: tuple[Piece, ...]) -> list[str]:
     first = pieces[0].source
     notes = []
     for kind in ("audio", "subtitle"):

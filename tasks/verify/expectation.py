@@ -1,0 +1,143 @@
+"""What a film should be, worked out from the spec and the sources, not from the film."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tasks.assemble.passing import Piece, film_chapters, plan_pieces
+from tasks.assemble.source import Passthrough
+from tasks.assemble.streams import Container, StreamPlan, plan_streams
+from tasks.assemble.subtitles import Cue, flatten_cues, move_cues, read_cues
+from tasks.picture import Picture
+from tasks.verify.facts import measure_sound
+
+SOUND_LENGTH_TOLERANCE_S = Fraction(1, 20)
+"""The last packet may be whole where the source cut it: 1152 samples at 24 kHz are 48 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundExpectation:
+    """Sound, heard from `start_s` to `end_s` of the film; None: not known."""
+
+    codec: str
+    language: str = ""
+    title: str = ""
+    start_s: Fraction | None = None
+    end_s: Fraction | None = None
+    length_tolerance_s: Fraction = SOUND_LENGTH_TOLERANCE_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubtitleExpectation:
+    """Subtitles: how many cues, and when each begins, in order."""
+
+    codec: str
+    language: str = ""
+    title: str = ""
+    starts_s: tuple[Fraction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilmExpectation:
+    """Everything that is checked of a film.
+
+    `times_s` are the exact starts of all frames, `end_s` when the last goes. `codec` is ffmpeg's
+    canonical name ("h264", "hevc", "av1", "prores", "ffv1"), empty: any. Colour tags that
+    `picture` leaves empty are not checked. `attachments` are file names, `covers` a count.
+    """
+
+    times_s: tuple[Fraction, ...]
+    end_s: Fraction
+    picture: Picture
+    codec: str = ""
+    sounds: tuple[SoundExpectation, ...] = ()
+    subtitles: tuple[SubtitleExpectation, ...] = ()
+    chapters: tuple[tuple[Fraction, Fraction, str], ...] = ()
+    attachments: tuple[str, ...] = ()
+    covers: int = 0
+
+
+def expect_film(
+    *,
+    times: Sequence[Fraction],
+    end: Fraction,
+    picture: Picture,
+    container: Container,
+    codec: str = "",
+    passthrough: Passthrough | None = None,
+) -> FilmExpectation:
+    """What `assemble_film` with the same arguments should make. Errors: InputError."""
+    bare = FilmExpectation(times_s=tuple(times), end_s=end, picture=picture, codec=codec)
+    if passthrough is None or not passthrough.ranges:
+        return bare
+    pieces = plan_pieces(passthrough)
+    plan = plan_streams(pieces[0].source, passthrough=passthrough, container=container)
+    by_kind = {
+        kind: [part for part in plan.streams if part.stream.kind == kind]
+        for kind in ("audio", "subtitle", "attachment", "cover")
+    }
+    chapters = film_chapters(pieces, end_s=end) if passthrough.chapters else []
+    return FilmExpectation(
+        times_s=bare.times_s,
+        end_s=end,
+        picture=picture,
+        codec=codec,
+        sounds=tuple(_sound(part, pieces) for part in by_kind["audio"]),
+        subtitles=tuple(_subtitle(part, pieces) for part in by_kind["subtitle"]),
+        chapters=tuple((begin, until, words.get("title", "")) for begin, until, words in chapters),
+        attachments=tuple(
+            part.stream.metadata.get("filename", "") for part in by_kind["attachment"]
+        ),
+        covers=len(by_kind["cover"]),
+    )
+
+
+def _sound(part: StreamPlan, pieces: Sequence[Piece]) -> SoundExpectation:
+    last = pieces[-1]
+    length_s = last.film_s
+    if last.range.end_s is not None:
+        length_s += last.range.end_s - last.range.start_s
+        end_s: Fraction | None = length_s
+    else:
+        streams = last.source.of("audio")
+        span = (
+            measure_sound(last.source.path, streams[part.place].index)
+            if part.place < len(streams)
+            else None
+        )
+        end_s = span.end_s - last.range.start_s + last.film_s if span else None
+    first_s = part.stream.audible_s - pieces[0].range.start_s
+    return SoundExpectation(
+        codec=part.codec,
+        language=part.stream.language,
+        title=part.stream.metadata.get("title", ""),
+        start_s=max(Fraction(0), first_s) if part.how == "copy" else Fraction(0),
+        end_s=end_s,
+    )
+
+
+def _subtitle(part: StreamPlan, pieces: Sequence[Piece]) -> SubtitleExpectation:
+    cues: list[Cue] = []
+    for piece in pieces:
+        streams = piece.source.of("subtitle")
+        if part.place >= len(streams):
+            continue
+        index = streams[part.place].index
+        texts = frozenset({index} if part.how == "convert" else ())
+        found = read_cues(piece.source.path, [index], texts=texts)[index]
+        cues += move_cues(
+            found.cues,
+            start_s=piece.range.start_s,
+            end_s=piece.range.end_s,
+            film_s=piece.film_s,
+        )
+    if part.how == "convert":
+        cues = flatten_cues(cues)
+    return SubtitleExpectation(
+        codec=part.codec,
+        language=part.stream.language,
+        title=part.stream.metadata.get("title", ""),
+        starts_s=tuple(cue.start_s for cue in cues),
+    )
