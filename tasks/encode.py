@@ -33,8 +33,6 @@ from tasks.picture import Picture
 RATE_MOST = Fraction(500)
 """Frames per second an encoder is told at the most: above it, 1 ms ticks no longer count frames."""
 
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentInfo:
@@ -85,7 +83,7 @@ def encode_segment(
             where=where,
         )
         if spec.encoder == "ffv1" and picture.range == "full" and picture.matrix != "rgb":
-            _mark_full_range(partial, sar=picture.sar)
+            _mark_full_range(partial)
         info = _inspect(partial, count=count, where=where)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
@@ -196,23 +194,13 @@ def raw_frame(frame: Frames, picture: Picture) -> bytes:
     return b"".join(plane.tobytes() for plane in planes)
 
 
-def _mark_full_range(segment: Path, *, sar: Fraction) -> None:
+def _mark_full_range(segment: Path) -> None:
     """Say in the container that a segment's samples are full range, without touching a packet."""
     marked = segment.with_suffix(".range.mkv")
     try:
-        with (
-            av.open(str(segment)) as source,
-            av.open(
-                str(marked), "w", format="matroska", container_options={"fflags": "+bitexact"}
-            ) as target,
-        ):
-            stream = target.add_stream_from_template(source.streams.video[0])
-            stream.codec_context.color_range = _FULL_RANGE
-            stream.codec_context.sample_aspect_ratio = sar
-            for packet in source.demux(video=0):
-                if packet.size:
-                    packet.stream = stream
-                    target.mux(packet)
+        source = ffmpeg.input(local_url(segment))
+        options = {"c": "copy", "color_range": "pc", "f": "matroska", "fflags": "+bitexact"}
+        run_ffmpeg(ffmpeg.output(source, local_url(marked), **options))
         os.replace(marked, segment)
     finally:
         marked.unlink(missing_ok=True)

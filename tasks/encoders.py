@@ -63,11 +63,11 @@ class EncodeSpec:
                 f"unknown encoder {self.encoder!r}",
                 remedy=f"encoders are {', '.join(get_args(Encoder))}",
             )
+        if self.encoder == "ffv1" and (self.quality is not None or self.preset):
+            raise UsageError("ffv1 is lossless", remedy="leave out quality and preset")
         best, worst, _ = QUALITY[self.encoder]
         if self.quality is not None and not best <= self.quality <= worst:
             raise UsageError(f"{self.encoder}: expected quality {best}-{worst}, got {self.quality}")
-        if self.encoder == "ffv1" and (self.quality is not None or self.preset):
-            raise UsageError("ffv1 is lossless", remedy="leave out quality and preset")
         if self.gop < 1:
             raise UsageError(f"expected a gop of 1 frame or more, got {self.gop}")
 

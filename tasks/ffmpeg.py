@@ -27,7 +27,7 @@ _STDERR_LINES = 200
 
 _CONSEQUENCES = re.compile(
     r"Task finished|Terminating thread|Nothing was written|Error sending frames"
-    r"|Error while opening encoder|Could not open encoder|Error opening output file"
+    r"|Error while opening encoder|Could not open encoder|Error opening (?:in|out)put file"
     r"|Error opening input files|Error applying encoder options|Error selecting an encoder"
     r"|Error writing trailer|Error closing file|Error muxing a packet|Conversion failed"
     r"|Last message repeated"

@@ -71,6 +71,7 @@ HOLDS: dict[Encoder, Holds] = {
             14: "gbrp14le",
             16: "gbrp16le",
         },
+        sitings=("left", "center", "topleft", "top"),  # what Matroska names
     ),
 }
 
@@ -119,11 +120,10 @@ def delivery_picture(picture: Picture, *, pix_fmt: str | None, encoder: Encoder)
     written = replace(picture, pix_fmt=pix_fmt, depth=target.depth)
     if target.kind == "rgb":
         return _tagged(replace(written, matrix="rgb", matrix_tag="gbr", range="full"))
+    if source.kind == "rgb":
+        written = replace(written, range="limited")
     if picture.matrix == "rgb" or source.kind == "rgb":
-        keep_range = source.kind == "grey"
-        matrix = _matrix_of(picture)
-        written = replace(written, matrix=matrix, matrix_tag="", siting="left")
-        written = written if keep_range else replace(written, range="limited")
+        written = replace(written, matrix=_matrix_of(picture), matrix_tag="", siting="left")
     if not holds.full_range:
         written = replace(written, range="limited")
     same_chroma = (source.sub_x, source.sub_y) == (target.sub_x, target.sub_y)
