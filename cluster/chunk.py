@@ -261,6 +261,7 @@ def _info(reader: Any) -> ChunkInfo:
 def _row(reader: Any, info: ChunkInfo, index: int) -> dict[str, Any]:
     try:
         batch = reader.get_batch(index - info.first)
+        batch.validate(full=True)  # damaged offsets would be followed out of the buffer
         (row,) = batch.to_pylist()
         intact = row["index"] == index and row["digest"] == _row_digest(row, info)
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError) as error:

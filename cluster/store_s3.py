@@ -24,7 +24,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import Digest, digest_bytes, digest_file
@@ -192,8 +192,14 @@ class S3Store:
 
     @cached_property
     def _client(self) -> Any:
-        with self._refusals("connect"):
+        try:
             return make_client(self._settings)
+        except ValueError as error:
+            raise UsageError(
+                "expected http://host:port or https://host as the S3 endpoint",
+                where=self.url,
+                remedy="correct DOUGA_S3_ENDPOINT (or AWS_ENDPOINT_URL)",
+            ) from error
 
     def _put(self, name: str, digest: Digest, send: Callable[[], None]) -> Digest:
         try:
@@ -263,9 +269,13 @@ class S3Store:
 
 def make_client(using: Settings) -> Any:
     """A boto3 client from the settings; what they leave empty comes from the AWS variables."""
+    key, secret = using.s3_access_key.get_secret_value(), using.s3_secret_key.get_secret_value()
+    if bool(key) != bool(secret):
+        raise PartialCredentialsError(
+            provider="DOUGA_S3", cred_var="DOUGA_S3_SECRET_KEY" if key else "DOUGA_S3_ACCESS_KEY"
+        )
     session = boto3.session.Session(
-        aws_access_key_id=using.s3_access_key.get_secret_value() or None,
-        aws_secret_access_key=using.s3_secret_key.get_secret_value() or None,
+        aws_access_key_id=key or None, aws_secret_access_key=secret or None
     )
     return session.client(
         "s3",

@@ -1,0 +1,143 @@
+"""What a folder store does when the disk, other writers or the end of the process interfere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cluster import store_files
+from cluster.errors import StoreError, UsageError
+from cluster.keys import digest_bytes
+from cluster.store import open_store
+from cluster.store_folder import FolderStore
+
+NAME = "frames/ab/x.arrow"
+
+
+def plain_files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+def test_objects_are_plain_files_with_nothing_else_in_their_folders(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    digest = store.put("films/ep01.mkv", b"a film")
+    assert (tmp_path / "films" / "ep01.mkv").read_bytes() == b"a film"
+    assert plain_files(tmp_path) == {"films/ep01.mkv", f".digests/films/ep01.mkv.{digest}"}
+    store.delete("films/ep01.mkv")
+    assert plain_files(tmp_path) == set()
+
+
+@pytest.mark.parametrize("url", ["/x/y z", "file:///x/y%20z", "file://localhost/x/y%20z"])
+def test_folder_is_named_by_path_or_url(url: str) -> None:
+    assert open_store(url).url == "file:///x/y%20z"
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://host/x", "file://host/x", "s3://", "s3:///prefix", "s3://key:secret@bucket"]
+)
+def test_url_that_is_no_store_is_a_usage_error(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_store(url)
+    assert "secret" not in str(caught.value).replace("SECRET", "").replace("secret key", "")
+
+
+@pytest.mark.parametrize("kind", ["file", "below a file", "proc"])
+def test_folder_that_cannot_be_written_is_one_clear_line(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    folder = {"file": tmp_path / "file", "below a file": tmp_path / "file" / "store"}
+    store = open_store(str(folder.get(kind, Path("/proc/douga-store"))))
+    with pytest.raises(StoreError) as caught:
+        store.probe()
+    line = str(caught.value)
+    assert line.startswith(store.url)
+    assert "choose another folder with --store" in line
+    assert "\n" not in line
+    assert store.has([NAME]) == set()
+
+
+def test_full_disk_is_named_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    store = FolderStore(tmp_path)
+    monkeypatch.setattr(store_files.os, "fsync", no_space)
+    with pytest.raises(StoreError, match="disk is full: free some space"):
+        store.put(NAME, b"data")
+    assert not [name for name in plain_files(tmp_path) if not name.startswith(".digests")]
+    assert store.has([NAME]) == set()
+
+
+def test_reader_never_sees_half_an_object(tmp_path: Path) -> None:
+    store, large = FolderStore(tmp_path), [bytes([i]) * 3_000_000 for i in range(2)]
+    store.put(NAME, large[0])
+    with ThreadPoolExecutor(4) as pool:
+        writes = [pool.submit(store.put, NAME, large[i % 2]) for i in range(20)]
+        reads = [pool.submit(store.get, NAME) for _ in range(20)]
+    assert all(write.result() for write in writes)
+    assert {read.result() for read in reads} <= set(large)
+
+
+def test_only_the_first_of_many_writers_wins(tmp_path: Path) -> None:
+    store, entries = FolderStore(tmp_path), [bytes([i]) * 100 for i in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        told = set(pool.map(lambda entry: store.put(NAME, entry, if_absent=True), entries))
+    assert told == {digest_bytes(store.get(NAME))}
+
+
+def test_file_systems_without_hard_links_do_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    store = FolderStore(tmp_path)
+    monkeypatch.setattr(store_files.os, "link", no_links)
+    first = store.put(NAME, b"first", if_absent=True)
+    assert store.put(NAME, b"second", if_absent=True) == first
+    assert store.get(NAME) == b"first"
+
+
+def test_writer_killed_in_the_middle_leaves_no_object(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path;"
+        "from cluster import store_files; from cluster.store_folder import FolderStore;"
+        "store_files.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL);"
+        f"FolderStore(Path(sys.argv[1])).put({NAME!r}, b'x' * 10_000_000)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], check=False, timeout=60)
+    assert ended.returncode == -9
+    store = FolderStore(tmp_path)
+    assert store.has([NAME]) == set()
+    assert list(store.list()) == []
+    store.put(NAME, b"whole")
+    assert store.get(NAME) == b"whole"
+
+
+def test_put_and_delete_at_once_never_lose_a_digest(tmp_path: Path) -> None:
+    """Whatever the order, the object is there and reads well, or it is not there."""
+    store = FolderStore(tmp_path)
+
+    def work(turn: int) -> None:
+        if turn % 2:
+            store.put(NAME, b"data")
+        else:
+            store.delete(NAME)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(200)))
+    if store.has([NAME]):
+        assert store.get(NAME) == b"data"
+
+
+def test_source_that_vanishes_is_not_blamed_on_the_store(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="cannot be read") as caught:
+        FolderStore(tmp_path / "store").put_file(NAME, tmp_path / "gone")
+    assert not isinstance(caught.value, StoreError)

@@ -1,0 +1,205 @@
+"""What an S3 store does when answers are lost, bodies break and services are slow or away."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from cluster.errors import DigestError, StoreError, UsageError
+from cluster.settings import Settings
+from cluster.store_s3 import S3Store
+from tests.servers.faults import Fault, FaultyProxy, Plan, faulty_proxy
+from tests.servers.moto_server import moto_server
+from tests.servers.swift import S3Server
+
+NAME = "frames/ab/x.arrow"
+DATA = bytes(range(256)) * 64
+ATTEMPTS = 3
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("DOUGA_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("cluster.store_s3.FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
+
+
+def no_delay(self: object, context: object) -> float:
+    return 0.0
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[S3Server]:
+    with moto_server() as server:
+        yield server
+
+
+def settings_for(endpoint: str, **others: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "s3_endpoint": endpoint,
+            "s3_access_key": SecretStr("any"),
+            "s3_secret_key": SecretStr("any-secret"),
+            "s3_attempts": ATTEMPTS,
+            "s3_timeout_s": 5,
+            **others,
+        }
+    )
+
+
+@contextmanager
+def store_behind(server: S3Server, plan: Plan) -> Iterator[tuple[S3Store, FaultyProxy]]:
+    """A store whose requests pass a faulty proxy."""
+    url = f"s3://{server.bucket()}/{secrets.token_hex(4)}"
+    with faulty_proxy(server.endpoint, plan) as proxy:
+        yield S3Store(url, using=settings_for(proxy.endpoint)), proxy
+
+
+def first(method: str, fault: Fault, *, times: int = 1) -> Plan:
+    """The fault for the first requests of a method, then none."""
+    return lambda seen, count: fault if seen == method and count < times else "none"
+
+
+def test_proxy_without_faults_changes_nothing(moto: S3Server) -> None:
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        store.put(NAME, DATA)
+        assert store.get(NAME) == DATA
+        assert store.size(NAME) == len(DATA)
+        assert proxy.seen == {"PUT": 1, "GET": 1, "HEAD": 1}
+
+
+@pytest.mark.parametrize("fault", ["cut body", "flip bit", "answer 503", "swallow"])
+def test_broken_read_is_repeated(moto: S3Server, fault: Fault, tmp_path: Path) -> None:
+    with store_behind(moto, first("GET", fault, times=ATTEMPTS - 1)) as (store, proxy):
+        store.put(NAME, DATA)
+        assert store.get(NAME) == DATA
+        assert proxy.seen["GET"] == ATTEMPTS
+        proxy.seen.clear()
+        store.get_file(NAME, tmp_path / "x")
+        assert (tmp_path / "x").read_bytes() == DATA
+        assert proxy.seen["GET"] == ATTEMPTS
+
+
+@pytest.mark.parametrize("fault", ["cut body", "answer 503", "swallow"])
+def test_broken_range_read_is_repeated(moto: S3Server, fault: Fault) -> None:
+    with store_behind(moto, first("GET", fault)) as (store, _):
+        store.put(NAME, DATA)
+        assert store.get_range(NAME, start=100, length=50) == DATA[100:150]
+
+
+def test_read_that_stays_damaged_ends_in_a_digest_error(moto: S3Server, tmp_path: Path) -> None:
+    with store_behind(moto, lambda method, count: "flip bit") as (store, proxy):
+        store.put(NAME, DATA)
+        with pytest.raises(DigestError, match="expected digest"):
+            store.get(NAME)
+        assert proxy.seen["GET"] == ATTEMPTS
+        with pytest.raises(DigestError):
+            store.get_file(NAME, tmp_path / "x")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_put_whose_answers_are_all_lost_is_looked_up(moto: S3Server) -> None:
+    with store_behind(moto, first("PUT", "drop answer", times=99)) as (store, proxy):
+        assert store.put(NAME, DATA)
+        assert proxy.seen == {"PUT": ATTEMPTS, "HEAD": 1}
+        assert store.get(NAME) == DATA
+
+
+def test_put_file_whose_answers_are_all_lost_is_looked_up(moto: S3Server, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(DATA)
+    with store_behind(moto, first("PUT", "drop answer", times=99)) as (store, _):
+        assert store.put_file(NAME, tmp_path / "x")
+        assert store.get(NAME) == DATA
+
+
+def test_put_if_absent_whose_answer_was_lost_knows_its_own(moto: S3Server) -> None:
+    with store_behind(moto, first("PUT", "drop answer")) as (store, _):
+        ours = store.put(NAME, DATA, if_absent=True)
+        assert store.put(NAME, b"later", if_absent=True) == ours
+        assert store.get(NAME) == DATA
+
+
+def test_put_that_never_arrived_is_an_error_worth_a_retry(moto: S3Server) -> None:
+    with store_behind(moto, first("PUT", "swallow", times=99)) as (store, _):
+        with pytest.raises(StoreError, match="does not answer") as caught:
+            store.put(NAME, DATA)
+        assert caught.value.retryable
+        assert store.has([NAME]) == set()
+
+
+def test_busy_service_is_an_error_worth_a_retry(moto: S3Server) -> None:
+    with store_behind(moto, lambda method, count: "answer 503") as (store, proxy):
+        with pytest.raises(StoreError, match=r"answered 503.*try again later") as caught:
+            store.get(NAME)
+        assert caught.value.retryable
+        assert proxy.seen == {"GET": ATTEMPTS}
+
+
+def test_endpoint_that_nobody_listens_at_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        store = S3Store("s3://bucket/prefix", using=settings_for(endpoint))
+        with pytest.raises(StoreError) as caught:
+            store.probe()
+    line = str(caught.value)
+    assert line.startswith("s3://bucket/prefix: put probe/")
+    assert "does not answer" in line
+    assert "check DOUGA_S3_ENDPOINT" in line
+    assert "any-secret" not in line
+
+
+def test_endpoint_that_is_no_url_is_named() -> None:
+    store = S3Store("s3://bucket", using=settings_for("not a url"))
+    with pytest.raises(UsageError, match=r"expected http://host:port.*DOUGA_S3_ENDPOINT"):
+        store.probe()
+
+
+def test_missing_keys_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    using = settings_for("http://127.0.0.1:9", s3_access_key="", s3_secret_key="")
+    with pytest.raises(StoreError, match=r"no complete pair of S3 keys.*DOUGA_S3_ACCESS_KEY"):
+        S3Store("s3://bucket", using=using).probe()
+    half = settings_for("http://127.0.0.1:9", s3_secret_key="")
+    with pytest.raises(StoreError, match="no complete pair of S3 keys"):
+        S3Store("s3://bucket", using=half).probe()
+
+
+def test_aws_variables_are_used_where_settings_are_empty(
+    moto: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto.endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    using = Settings(s3_attempts=1)
+    S3Store(f"s3://{moto.bucket()}/aws", using=using).probe()
+
+
+def test_target_that_cannot_be_written_is_not_asked_for_again(
+    moto: S3Server, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        store.put(NAME, DATA)
+        with pytest.raises(StoreError, match="file"):
+            store.get_file(NAME, tmp_path / "file" / "x")
+        assert proxy.seen["GET"] == 1
+
+
+def test_folder_users_do_not_pay_for_boto3() -> None:
+    program = (
+        "import sys; from cluster.store import open_store; open_store('/tmp/x');"
+        "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
