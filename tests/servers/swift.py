@@ -71,27 +71,32 @@ class S3Server:
 
 
 @contextmanager
-def swift_server() -> Iterator[S3Server]:
-    """Swift, from its start to the end of the block; FileNotFoundError if it is not installed."""
+def swift_server(*options: str) -> Iterator[S3Server]:
+    """Swift, from its start to the end of the block; FileNotFoundError if it is not installed.
+
+    `options` go to `swift_processes.py`.
+    """
     if not SWIFT_PYTHON.exists():
         raise FileNotFoundError(f"no Swift: {SWIFT_PYTHON} is missing; run `make .venv-swift`")
     key, secret = "test:tester", secrets.token_hex(16)
     with tempfile.TemporaryDirectory(prefix="douga-swift-", ignore_cleanup_errors=True) as folder:
-        process, port = _start(Path(folder), key=key, secret=secret)
+        process, port = _start(Path(folder), options, key=key, secret=secret)
         try:
             yield S3Server(endpoint=f"http://127.0.0.1:{port}", access_key=key, secret_key=secret)
         finally:
             _end(process)
 
 
-def _start(folder: Path, *, key: str, secret: str) -> tuple[subprocess.Popen[str], int]:
+def _start(
+    folder: Path, options: tuple[str, ...], *, key: str, secret: str
+) -> tuple[subprocess.Popen[str], int]:
     program = Path(__file__).with_name("swift_processes.py")
     for attempt in range(STARTS):
         home = folder / str(attempt)
         home.mkdir()
         # -P: this folder holds a swift.py of its own.
         process = subprocess.Popen(
-            [SWIFT_PYTHON, "-P", program, home, key, secret],
+            [SWIFT_PYTHON, "-P", program, home, key, secret, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

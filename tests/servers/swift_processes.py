@@ -1,8 +1,8 @@
 """Run OpenStack Swift (proxy, account, container, object) on 127.0.0.1 until told to end.
 
 Started by `swift.py` beside it with the Python of `.venv-swift`: `swift_processes.py FOLDER KEY
-SECRET`. Prints `ready PORT` (the S3 port) once all four processes answer. Any input, and the end
-of input, ends them: however the owner of the other end goes, no process is left behind.
+SECRET [memory]`. Prints `ready PORT` (the S3 port) once all four processes answer. Any input, and
+the end of input, ends them: however its owner goes, no process is left behind.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import ctypes
 import errno
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -25,6 +26,8 @@ from swift.common.utils import set_swift_dir
 START_TIMEOUT_S = 60.0
 KINDS = ("account", "container", "object")
 REGION = "us-east-1"
+MEMORY = "memory"
+"""Last argument: keep extended attributes in memory even where the file system has them."""
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h: the signal a process gets when its parent dies."""
 
@@ -35,7 +38,7 @@ def main() -> int:
     write_configuration(folder, ports=ports, key=key, secret=secret)
     set_swift_dir(str(folder))
     write_rings(folder, ports)
-    xattr_works = has_xattr(folder)
+    xattr_works = has_xattr(folder) and MEMORY not in sys.argv
     children = [start(folder, kind, xattr_works=xattr_works) for kind in ports]
     try:
         for port in ports.values():
@@ -45,6 +48,7 @@ def main() -> int:
     finally:
         for pid in children:
             end(pid)
+    shutil.rmtree(folder, ignore_errors=True)
     return 0
 
 
