@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, Exit
+from cluster.errors import DougaError, Exit, InputError
 
 if TYPE_CHECKING:
     from flows.request import RenderRequest
@@ -139,15 +139,19 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a rendered film against its episode, frame by frame; exit 2 if it is wanting."""
-    from flows.film import verify_again
+    from flows.check import check_document
+    from flows.prepare import prepare
     from flows.progress import make_reporter
+    from flows.render import device_type
     from flows.request import make_request
     from flows.show import show_findings
 
-    film = source if against else output
-    request = make_request(against or source, output=film, store=store)
+    request = make_request(against or source, output=source if against else output, store=store)
+    if not Path(request.output).is_file():
+        raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
     with make_reporter() as reporter:
-        document = verify_again(request, reporter)
+        prepared = prepare(request, reporter, device=device_type())
+        document = check_document(prepared, Path(request.output), reporter)
     _print(document) if as_json else show_findings(document)
     if document["findings"]:
         raise typer.Exit(Exit.WANTING)
@@ -281,3 +285,7 @@ def _request(given: dict[str, Any]) -> RenderRequest:
 
 def _print(document: dict[str, Any]) -> None:
     print(json.dumps(document, indent=2, default=str))
+
+
+if __name__ == "__main__":
+    main()

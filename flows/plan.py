@@ -15,12 +15,11 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from tasks.encode import EncodeSpec, encoder_settings_key
-
 from cluster.errors import DougaError, UsageError
 from cluster.keys import Key, make_key
 from flows.shots import Shot
 from flows.spec import StageSpec
+from tasks.encode import EncodeSpec, encoder_settings_key
 from tasks.item import (
     ChunkInput,
     SegmentItem,

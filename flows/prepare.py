@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -11,9 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
-from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
-from tasks.decode.fetch import local_source
-from tasks.encode import EncodeSpec, delivery_picture
 
 from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
@@ -24,6 +21,10 @@ from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shots import Shot, shots_from_cuts, shots_from_list, shots_from_timeline
 from flows.spec import StageSpec
+from tasks.assemble import Passthrough, SourceRange, probe_source
+from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
+from tasks.decode.fetch import local_source
+from tasks.encode import EncodeSpec, delivery_picture
 from tasks.item import SourceInput
 from tasks.registry import make_stage
 from tasks.track import Track
@@ -38,11 +39,18 @@ class Prepared:
     indices: tuple[SourceIndex, ...]
     inputs: tuple[ShotInput, ...]
     plan: RenderPlan
+    origin_s: Fraction | None
+    """Where the film's clock begins on the one source's, None where the film is not all of it."""
 
     @property
     def name(self) -> str:
         """The episode's name."""
         return self.request.episode.name
+
+    def index_names(self) -> Iterator[tuple[SourceIndex, str]]:
+        """Every source's index, and where the store keeps it for workers."""
+        for index in self.indices:
+            yield index, index_name(index)
 
 
 def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") -> Prepared:
@@ -57,7 +65,8 @@ def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") 
     shots = _shots(request, indices, reporter)
     _check_shot_names(request, shots)
     looked = _analyses(request, indices, shots, reporter)
-    inputs = tuple(_inputs(request, indices, looked, shots))
+    origin_s = _origin(indices, shots)
+    inputs = tuple(_inputs(request, indices, looked, shots, origin_s))
     delivery = episode.delivery
     plan = plan_render(
         inputs,
@@ -69,7 +78,7 @@ def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") 
         encode=EncodeSpec(
             encoder=delivery.encoder,
             quality=delivery.quality,
-            preset=delivery.preset,
+            preset=delivery.preset or "",
             pix_fmt=delivery.pix_fmt,
         ),
     )
@@ -79,6 +88,7 @@ def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") 
         indices=indices,
         inputs=inputs,
         plan=plan.given(store.has(plan.names())),
+        origin_s=origin_s,
     )
 
 
@@ -185,16 +195,16 @@ def _inputs(
     indices: Sequence[SourceIndex],
     looked: dict[int, Analysis],
     shots: Sequence[Shot],
+    origin_s: Fraction | None,
 ) -> list[ShotInput]:
     inputs: list[ShotInput] = []
     clock = Fraction(0)
     first = 0
-    keeps_clock = len(indices) == 1 and covers_whole(shots, indices[0])
     for shot in shots:
         index = indices[shot.source]
         begin = index.times[shot.start]
         finish = index.times[shot.end] if shot.end < len(index.times) else index.end
-        shift = -index.times[0] if keeps_clock else clock - begin
+        shift = clock - begin if origin_s is None else -origin_s
         analysis = looked.get(shot.source)
         track = Track(
             picture=index.picture,
@@ -225,6 +235,16 @@ def _inputs(
     return inputs
 
 
+def _origin(indices: Sequence[SourceIndex], shots: Sequence[Shot]) -> Fraction | None:
+    """The source time that is 0 on the film's clock, if the film is the whole of one source."""
+    if len(indices) != 1 or not covers_whole(shots, indices[0]):
+        return None
+    index = local_index(indices[0])
+    if index.kind == "folder":
+        return index.times[0]
+    return probe_source(Path(index.path)).origin_s(video_start_s=index.times[0])
+
+
 def covers_whole(shots: Sequence[Shot], index: SourceIndex) -> bool:
     """Whether the shots are the whole of the one source, in order."""
     at = 0
@@ -233,6 +253,29 @@ def covers_whole(shots: Sequence[Shot], index: SourceIndex) -> bool:
             return False
         at = shot.end
     return at == len(index.times)
+
+
+def passthrough_for(prepared: Prepared) -> Passthrough | None:
+    """Where sound and the rest come from: the one whole source, or every shot's range of its own;
+    nowhere for frame folders."""
+    indices = [local_index(index) for index in prepared.indices]
+    if any(index.kind == "folder" for index in indices):
+        return None
+    audio = prepared.request.episode.delivery.audio
+    if prepared.origin_s is not None:
+        whole = SourceRange(path=Path(indices[0].path), start_s=prepared.origin_s)
+        return Passthrough(ranges=(whole,), audio=audio)
+    ranges: list[SourceRange] = []
+    for entry in prepared.inputs:
+        index = indices[entry.shot.source]
+        start = index.times[entry.shot.start]
+        end = index.times[entry.shot.end] if entry.shot.end < len(index) else index.end
+        last = ranges[-1] if ranges else None
+        if last and last.path == Path(index.path) and last.end_s == start:
+            ranges[-1] = SourceRange(path=last.path, start_s=last.start_s, end_s=end)
+        else:
+            ranges.append(SourceRange(path=Path(index.path), start_s=start, end_s=end))
+    return Passthrough(ranges=tuple(ranges), audio=audio)
 
 
 def index_name(index: SourceIndex) -> str:

@@ -1,0 +1,204 @@
+"""From stored segments to a verified film under its name, and the record of it in the store."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.keys import Key, digest_file, make_key
+from flows.check import check_film
+from flows.plan import RenderPlan, ShotPlan
+from flows.prepare import Prepared, passthrough_for
+from flows.progress import Reporter
+from flows.result import EpisodeResult, ShotLine, reason_for
+from flows.sheet import store_sheet
+from flows.shot import ShotResult
+from flows.status import record_run
+from tasks.assemble import FilmInfo, assemble_film
+from tasks.item import asset_name, segment_name, source_name
+
+FILM_FORMAT = 1
+"""Raised when the same segments would be joined into another file."""
+
+
+def upload_inputs(prepared: Prepared) -> None:
+    """Put into the store what workers read besides frames: indices, assets, and the sources
+    themselves where workers on other machines could not open their paths."""
+    store = prepared.store
+    for index, name in prepared.index_names():
+        if not store.has([name]):
+            store.put(name, index.to_json().encode())
+        copy = source_name(index.digest)
+        distant = prepared.request.ray and store.url.startswith("s3://")
+        plain = "://" not in index.path and Path(index.path).is_file()
+        if distant and plain and not store.has([copy]):
+            store.put_file(copy, Path(index.path))
+    for entry in prepared.inputs:
+        for path, digest in entry.assets.items():
+            if not store.has([asset_name(digest)]):
+                store.put_file(asset_name(digest), Path(prepared.request.episode.resolve(path)))
+
+
+def finish_film(
+    prepared: Prepared, results: Sequence[ShotResult], reporter: Reporter, *, began: float
+) -> EpisodeResult:
+    """Assemble and verify the film if every shot is there, and record what the run came to."""
+    store = prepared.store
+    plan = prepared.plan.given(store.has(prepared.plan.names()))
+    notes: list[str] = []
+    findings: tuple[str, ...] = ()
+    film: Path | None = None
+    verified = False
+    if all(plan.is_done(shot) for shot in plan.shots):
+        film = Path(prepared.request.output)
+        record = _film_record(prepared, plan)
+        known = _known_film(prepared, film, record)
+        if known is None:
+            reporter.phase("assembling")
+            info = _assemble(prepared, plan, film, reporter)
+            notes.extend(info.notes)
+            findings = tuple(str(f) for f in check_film(prepared, plan, film, reporter))
+            if not findings:
+                _record_film(prepared, film, record, notes)
+        else:
+            notes.extend(known)
+        verified = not findings
+    sheet = store_sheet(prepared.store, plan)
+    result = _result(
+        prepared,
+        plan,
+        results,
+        film=film,
+        verified=verified,
+        notes=tuple(notes),
+        findings=findings,
+        sheet=sheet,
+        wall_s=time.monotonic() - began,
+    )
+    if results or findings:
+        state = "failed" if result.failed else "wanting" if findings else "done" if film else "part"
+        record_run(prepared, result, state)
+    return result
+
+
+def _assemble(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Reporter) -> FilmInfo:
+    """Fetch the segments beside the film (one file system, so that nothing is copied twice)."""
+    film.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent) as folder:
+        paths: list[Path] = []
+        for shot in plan.shots:
+            if shot.segment is not None:
+                paths.append(Path(folder) / f"{shot.shot.id}.mkv")
+                prepared.store.get_file(segment_name(shot.segment.key), paths[-1])
+        return assemble_film(
+            film,
+            segments=paths,
+            times=plan.times,
+            end=plan.end,
+            picture=plan.picture,
+            container=prepared.request.container,
+            passthrough=passthrough_for(prepared),
+            metadata={"comment": f"rendered by douga, run {plan.run}"},
+            progress=lambda done, total: reporter.fraction(done / total),
+        )
+
+
+def _film_record(prepared: Prepared, plan: RenderPlan) -> Key:
+    """The key of everything that the film is made of."""
+    return make_key(
+        {
+            "format": FILM_FORMAT,
+            "segments": [shot.segment.key for shot in plan.shots if shot.segment],
+            "times": make_key(plan.times),
+            "end": plan.end,
+            "container": prepared.request.container,
+            "sources": [index.digest for index in prepared.indices],
+            "audio": prepared.request.episode.delivery.audio,
+        }
+    )
+
+
+def _known_film(prepared: Prepared, film: Path, record: Key) -> list[str] | None:
+    """The notes of the film if the file under its name is the one that was made and verified."""
+    name = f"films/{prepared.name}/{record}.json"
+    if not film.is_file() or not prepared.store.has([name]):
+        return None
+    known = json.loads(prepared.store.get(name))
+    if film.stat().st_size != known["size_bytes"] or digest_file(film) != known["digest"]:
+        return None
+    return list(known["notes"])
+
+
+def _record_film(prepared: Prepared, film: Path, record: Key, notes: Sequence[str]) -> None:
+    document = {
+        "film": str(film),
+        "size_bytes": film.stat().st_size,
+        "digest": digest_file(film),
+        "run": prepared.plan.run,
+        "notes": list(notes),
+    }
+    name = f"films/{prepared.name}/{record}.json"
+    prepared.store.put(name, json.dumps(document, indent=1).encode())
+
+
+def _result(
+    prepared: Prepared,
+    plan: RenderPlan,
+    results: Sequence[ShotResult],
+    *,
+    film: Path | None,
+    verified: bool,
+    notes: tuple[str, ...],
+    findings: tuple[str, ...],
+    sheet: str | None,
+    wall_s: float,
+) -> EpisodeResult:
+    by_shot = {result.shot: result for result in results}
+    lines = tuple(_line(plan, shot, by_shot.get(shot.shot.id)) for shot in plan.shots)
+    return EpisodeResult(
+        film=str(film) if film else None,
+        episode=prepared.name,
+        run=plan.run,
+        store=prepared.request.store,
+        shots=lines,
+        frames_in=sum(shot.shot.end - shot.shot.start for shot in plan.shots),
+        frames_out=sum(len(shot.track) for shot in plan.shots),
+        chunks_computed=sum(line.computed for line in lines),
+        chunks_reused=sum(line.reused for line in lines),
+        wall_s=round(wall_s, 3),
+        compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
+        verified=verified,
+        sheet=sheet,
+        notes=notes,
+        findings=findings,
+    )
+
+
+def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLine:
+    chunks = sum(1 for _ in shot.items())
+    made = [r for r in result.receipts if r.stage != "encode" and not r.reused] if result else []
+    failed = result is not None and result.error is not None
+    if failed:
+        state = "failed"
+    elif plan.is_done(shot):
+        state = "rendered" if result else "stored"
+    else:
+        state = reason_for(plan, shot, seen_before=False)
+    return ShotLine(
+        id=shot.shot.id,
+        source=shot.shot.source,
+        start=shot.shot.start,
+        end=shot.shot.end,
+        frames=len(shot.track),
+        chunks=chunks,
+        computed=len(made),
+        reused=chunks - len(made) if not failed else 0,
+        state=state,
+        seconds=round(sum(r.load_s + r.compute_s + r.store_s for r in result.receipts), 3)
+        if result
+        else 0.0,
+        error=str(result.error) if result and result.error else "",
+    )
