@@ -1,0 +1,21 @@
+"""Frame-accurate input: index a source once, then read any of its frames exactly."""
+
+from tasks.decode.content import decoder_build, source_key_material
+from tasks.decode.index import index_source
+from tasks.decode.planes import Plane, Planes
+from tasks.decode.reader import DecodedFrame, FrameReader
+from tasks.decode.source import Chapter, SeekPoint, SourceIndex, StreamInfo
+
+__all__ = [
+    "Chapter",
+    "DecodedFrame",
+    "FrameReader",
+    "Plane",
+    "Planes",
+    "SeekPoint",
+    "SourceIndex",
+    "StreamInfo",
+    "decoder_build",
+    "index_source",
+    "source_key_material",
+]

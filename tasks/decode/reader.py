@@ -1,0 +1,126 @@
+"""`FrameReader`: any frames of a source, in any order, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from cluster.errors import InputError
+from tasks.colour import rgb_from_planes
+from tasks.decode.folder import folder_of
+from tasks.decode.picturefile import decode_picture
+from tasks.decode.planes import Plane, Planes, planes_of, widened
+from tasks.decode.source import SourceIndex
+from tasks.decode.video import VideoDecoder
+from tasks.frames import Frames
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedFrame:
+    """A frame as coded: `planes` of `SourceIndex.coded_picture`, read-only; `time` in seconds."""
+
+    index: int
+    time: Fraction
+    planes: Planes
+    is_rgb: bool = False
+
+    @property
+    def luma(self) -> Plane:
+        """(rows, columns) at full size and the source's depth: Y, or bt709's weights of R, G, B."""
+        if not self.is_rgb:
+            return self.planes[0]
+        red, green, blue = (plane.astype(np.uint32) for plane in self.planes)
+        weighed = (54 * red + 183 * green + 19 * blue) >> 8
+        if self.planes[0].itemsize == 1:
+            return weighed.astype(np.uint8)
+        return weighed.astype(np.uint16)
+
+
+class FrameReader:
+    """Reads frames of an indexed source by number; frames are the same whatever was read before.
+
+    Neighbouring reads decode on without seeking. `threads` > 1 decodes with that many threads,
+    to the same bits. Opens the file at the first read. Not for two threads at once.
+    """
+
+    def __init__(self, index: SourceIndex, *, threads: int = 1) -> None:
+        self.index = index
+        self._video = VideoDecoder(index, threads=threads) if index.kind != "folder" else None
+
+    def read(self, indices: Sequence[int]) -> Frames:
+        """Frames in the order asked for, (N, H, W, 3) uint16 codes, turned as they are shown.
+
+        InputError, naming source, frame and time, for a frame that is damaged or not there.
+        """
+        picture = self.index.picture
+        frames = np.empty((len(indices), picture.height, picture.width, 3), np.uint16)
+        places: dict[int, list[int]] = {}
+        for place, number in enumerate(indices):
+            places.setdefault(number, []).append(place)
+        for number in sorted(places):
+            frame = self._frame(number)
+            for place in places[number]:
+                frames[place] = frame
+        return frames
+
+    def read_planes(self, number: int) -> Planes:
+        """A frame's planes as coded (not turned), as `rgb_from_planes` takes them; read-only."""
+        self._check_number(number)
+        if self._video is not None:
+            return planes_of(self._video.frame(number))
+        file = folder_of(self.index) / self.index.frames[number]
+        frame = decode_picture(file)
+        try:
+            planes = planes_of(frame)
+            size = (frame.height, frame.width)
+            if size != (self.index.picture.height, self.index.picture.width):
+                raise ValueError(f"{frame.width}x{frame.height}")
+            return widened(planes, coded=frame.format.name, target=self.index.picture.pix_fmt)
+        except ValueError as error:
+            raise InputError(
+                f"changed since it was indexed ({error})",
+                where=str(file),
+                remedy="start again, so that the folder is indexed anew",
+            ) from error
+
+    def iter_frames(self, start: int = 0, end: int | None = None) -> Iterator[DecodedFrame]:
+        """Frames `[start, end)` in order as planes, without colour conversion: for analysis."""
+        for number in range(start, len(self.index) if end is None else end):
+            yield DecodedFrame(
+                index=number,
+                time=self.index.times[number],
+                planes=self.read_planes(number),
+                is_rgb=self.index.picture.matrix == "rgb" and "gbrp" in self.index.picture.pix_fmt,
+            )
+
+    def close(self) -> None:
+        """Close the source; a later read opens it again."""
+        if self._video is not None:
+            self._video.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _frame(self, number: int) -> Frames:
+        codes = rgb_from_planes(self.read_planes(number), self.index.coded_picture)
+        turns = self.index.rotation // 90
+        return np.rot90(codes, turns) if turns else codes
+
+    def _check_number(self, number: int) -> None:
+        if not 0 <= number < len(self.index):
+            raise InputError(
+                f"has {len(self.index)} frames, no frame {number}", where=self.index.path
+            )
