@@ -30,9 +30,15 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
     processes: list[subprocess.Popen[bytes]] = []
 
     class Watched(subprocess.Popen):  # type: ignore[type-arg]
+        killed_before_input_ended = False
+
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more)
             processes.append(self)
+
+        def kill(self) -> None:
+            self.killed_before_input_ended |= self.stdin is not None and not self.stdin.closed
+            super().kill()
 
     monkeypatch.setattr(module.subprocess, "Popen", Watched)
     return processes
@@ -87,6 +93,7 @@ def test_an_error_while_making_input_stops_ffmpeg_before_it_can_finish(
             input=breaking(),
         )
     assert started[0].returncode == -9
+    assert started[0].killed_before_input_ended  # type: ignore[attr-defined]
 
 
 def test_a_run_that_takes_too_long_is_stopped(started: list[subprocess.Popen[bytes]]) -> None:
