@@ -122,7 +122,11 @@ class Source:
         sound's, and the film's first frame starts that much later than 0.
         """
         video_s = self.video_start_s if video_start_s is None else video_start_s
-        heard = [stream.audible_s for stream in self.of("audio")]
+        # Sound is heard from within a tick of a rounded time: the tick itself is the better guess.
+        heard = [
+            round(stream.audible_s / stream.time_base) * stream.time_base
+            for stream in self.of("audio")
+        ]
         if video_s is None:
             return min(heard, default=Fraction(0))
         earliest = min(heard, default=video_s)

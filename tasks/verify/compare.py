@@ -89,7 +89,7 @@ def _sounds(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
     yield from _count("sound streams", len(expected.sounds), len(facts.sounds))
     for number, (due, got) in enumerate(zip(expected.sounds, facts.sounds, strict=False), 1):
         where = f"sound {number}"
-        yield from _words(due, got, where)
+        yield from _words(due, got, where, facts.format)
         start_slack = MILLISECOND + Fraction(1, got.rate)
         if due.start_s is not None and abs(got.start_s - due.start_s) > start_slack:
             yield _finding("sound start", _s(due.start_s), _s(got.start_s), where=where)
@@ -102,7 +102,7 @@ def _subtitles(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]
     pairs = zip(expected.subtitles, facts.subtitles, strict=False)
     for number, (due, got) in enumerate(pairs, 1):
         where = f"subtitle {number}"
-        yield from _words(due, got, where)
+        yield from _words(due, got, where, facts.format)
         if len(due.starts_s) != len(got.starts_s):
             yield _finding(
                 "number of cues", str(len(due.starts_s)), str(len(got.starts_s)), where=where
@@ -129,12 +129,17 @@ def _rest(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
 
 
 def _words(
-    due: SoundExpectation | SubtitleExpectation, got: SoundFacts | SubtitleFacts, where: str
+    due: SoundExpectation | SubtitleExpectation,
+    got: SoundFacts | SubtitleFacts,
+    where: str,
+    container: str,
 ) -> Iterator[Finding]:
     for what in ("codec", "language", "title"):
         wanted, found = getattr(due, what), getattr(got, what)
         if wanted != found:
-            yield _finding(what, wanted or "none", found or "none", where=where)
+            # QuickTime knows the Macintosh's languages only, some by other codes.
+            warn = what == "language" and container == "mov"
+            yield _finding(what, wanted or "none", found or "none", where=where, warn=warn)
 
 
 def _count(what: str, due: int, got: int) -> Iterator[Finding]:

@@ -42,12 +42,14 @@ class SubtitleFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilmFacts:
-    """A film as it is. `times_s` are in show order; `clock_s` is one tick of the pictures' clock.
+    """A film as it is. `times_s` are in show order; `clock_s` is one tick of the pictures' clock;
+    `format` is "matroska" (webm too), "mp4" or "mov".
 
     `disorder` says in words what is wrong with the order of packets, empty if nothing. Tags are
     code points of ITU-T H.273 (0 or 2: not said), range 1 limited, 2 full.
     """
 
+    format: str
     times_s: tuple[Fraction, ...]
     end_s: Fraction
     clock_s: Fraction
@@ -165,7 +167,9 @@ def _read(file: InputContainer, film: Path) -> FilmFacts:
             # mp4 fills the time between cues with empty ones of two bytes.
             starts[index].append(seconds(packet.pts, packet.time_base))
     context = video.codec_context
+    brand = file.metadata.get("major_brand", "")
     return FilmFacts(
+        format="mov" if brand.startswith("qt") else "mp4" if brand else "matroska",
         times_s=tuple(sorted(pictures.times_s)),
         end_s=pictures.end_s,
         clock_s=video.time_base or Fraction(1, 1000),

@@ -1,0 +1,202 @@
+"""Joining segments: every frame, at its exact time, and a film that appears whole or not at all."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import accumulate
+from pathlib import Path
+
+import av
+import pytest
+
+from cluster.errors import EncodeError, InputError, UsageError
+from tasks.assemble import Passthrough, SourceRange, assemble_film
+from tasks.picture import Picture
+
+PICTURE = Picture(width=64, height=64)
+COUNTS = (1, 30, 7, 1, 52)
+TOTAL = sum(COUNTS)
+RATES = ("24000/1001", "25", "30000/1001", "60")
+
+
+def uneven_times(count: int) -> tuple[list[Fraction], Fraction]:
+    """A film that mixes 24000/1001, 30000/1001 and held frames."""
+    steps = [Fraction(1001, 24000), Fraction(1001, 30000), Fraction(3003, 24000)]
+    edges = [Fraction(0), *accumulate(steps[frame * 7 // 5 % 3] for frame in range(count))]
+    return edges[:-1], edges[-1]
+
+
+def join(out: Path, segments, times, end, **more):
+    return assemble_film(
+        out,
+        segments=segments,
+        times=times,
+        end=end,
+        picture=more.pop("picture", PICTURE),
+        container=more.pop("container", out.suffix[1:]),
+        **more,
+    )
+
+
+@pytest.mark.parametrize("container", ["mkv", "mp4"])
+@pytest.mark.parametrize("rate", [*RATES, "vfr"])
+def test_every_frame_is_shown_at_its_exact_time(clips, tmp_path, rate, container):
+    if rate == "vfr":
+        times, end = uneven_times(TOTAL)
+    else:
+        times, end = clips.times(TOTAL, Fraction(rate))
+    segments = clips.segments(COUNTS)
+    info = join(tmp_path / f"film.{container}", segments, times, end)
+
+    found = clips.video_times(info.path)
+    assert len(found) == TOTAL == info.frames
+    if container == "mp4":
+        assert found == times
+    else:
+        ticks = [round(time * 1000) for time in times]
+        assert all(abs(time * 1000 - tick) <= 1 for time, tick in zip(found, ticks, strict=True))
+        assert max(abs(a - b) for a, b in zip(found, times, strict=True)) <= Fraction(1, 2000)
+    assert clips.decoded([info.path]) == clips.decoded(segments)
+    with av.open(str(info.path)) as file:
+        shown = file.streams.video[0].average_rate
+        assert info.rate is None if rate == "vfr" else shown == Fraction(rate) == info.rate
+
+
+@pytest.mark.parametrize(
+    ("codec", "container"),
+    [("hevc", "mkv"), ("hevc", "mp4"), ("av1", "mkv"), ("av1", "mp4"), ("av1", "webm"),
+     ("ffv1", "mkv"), ("prores", "mkv"), ("prores", "mov")],
+)  # fmt: skip
+def test_every_codec_joins_without_losing_a_frame(clips, tmp_path, codec, container):
+    counts = (1, 12, 20)
+    segments = clips.segments(counts, codec=codec)
+    times, end = clips.times(sum(counts))
+    info = join(tmp_path / f"film.{container}", segments, times, end)
+    assert clips.decoded([info.path]) == clips.decoded(segments)
+    if codec == "hevc" and container == "mp4":
+        with av.open(str(info.path)) as file:
+            assert file.streams.video[0].codec_context.codec_tag == "hvc1"
+
+
+@pytest.mark.parametrize("container", ["mkv", "mp4"])
+def test_thirty_five_thousand_frames_do_not_drift(clips, tmp_path, container):
+    segments = clips.segments([500]) * 70
+    times, end = clips.times(35_000)
+    info = join(tmp_path / f"film.{container}", segments, times, end)
+    found = clips.video_times(info.path)
+    assert len(found) == 35_000
+    drift = max(abs(got - due) for got, due in zip(found, times, strict=True))
+    assert drift <= (Fraction(1, 2000) if container == "mkv" else 0)
+
+
+def test_a_film_may_start_after_zero(clips, tmp_path):
+    times, end = clips.times(20)
+    late = Fraction(1, 2)
+    for container in ("mkv", "mp4"):
+        info = join(
+            tmp_path / f"film.{container}",
+            clips.segments([20]),
+            [time + late for time in times],
+            end + late,
+        )
+        assert clips.video_times(info.path)[0] == late
+
+
+def test_the_same_inputs_give_the_same_bytes(clips, tmp_path):
+    times, end = clips.times(TOTAL)
+    source = clips.full_source()
+    whole = Passthrough(ranges=(SourceRange(path=source, start_s=Fraction(0)),))
+    for container in ("mkv", "mp4"):
+        films = [tmp_path / f"{name}.{container}" for name in "ab"]
+        for film in films:
+            join(film, clips.segments(COUNTS), times, end, passthrough=whole)
+        assert films[0].read_bytes() == films[1].read_bytes()
+
+
+def test_colour_size_of_a_pixel_and_words_are_in_the_container(clips, tmp_path):
+    picture = Picture(
+        width=64,
+        height=64,
+        sar=Fraction(4, 3),
+        matrix_tag="bt2020nc",
+        primaries="bt2020",
+        transfer="smpte2084",
+        range="limited",
+    )
+    times, end = clips.times(20)
+    # ffv1 has no tags in its own headers: what is read back is the container's.
+    segments = clips.segments([20], codec="ffv1")
+    for container in ("mkv", "mp4"):
+        info = join(
+            tmp_path / f"film.{container}",
+            segments,
+            times,
+            end,
+            picture=picture,
+            metadata={"comment": "douga 0.1.0", "title": "Pilot"},
+        )
+        with av.open(str(info.path)) as file:
+            stream = file.streams.video[0]
+            context = stream.codec_context
+            assert (context.colorspace, context.color_primaries, context.color_trc) == (9, 9, 16)
+            assert context.color_range == 1
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
+            words = {key.lower(): value for key, value in file.metadata.items()}
+            assert words["comment"] == "douga 0.1.0"
+            assert words["title"] == "Pilot"
+
+
+def test_segments_with_other_headers_are_refused(clips, tmp_path):
+    other = clips.segments([10], extra=["-pix_fmt", "yuv444p"])
+    segments = [*clips.segments([10]), *other]
+    times, end = clips.times(20)
+    with pytest.raises(EncodeError, match=r"pix_fmt yuv444p, expected yuv420p"):
+        join(tmp_path / "film.mkv", segments, times, end)
+    tuned = clips.segments([10], extra=["-qp", "31", "-refs", "5"])
+    with pytest.raises(EncodeError, match="codec headers"):
+        join(tmp_path / "film.mkv", [*clips.segments([10]), *tuned], times, end)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_frame_is_refused_and_the_old_film_stays(clips, tmp_path):
+    out = tmp_path / "film.mkv"
+    out.write_bytes(b"the old film")
+    times, end = clips.times(TOTAL + 1)
+    with pytest.raises(EncodeError, match=f"expected {TOTAL + 1} frames"):
+        join(out, clips.segments(COUNTS), times, end)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+    assert out.read_bytes() == b"the old film"
+
+
+def test_nothing_half_written_stays_when_writing_is_stopped(clips, tmp_path):
+    def stop(done: int, total: int) -> None:
+        assert (tmp_path / "film.mp4.partial").exists()
+        raise KeyboardInterrupt
+
+    times, end = clips.times(TOTAL)
+    with pytest.raises(KeyboardInterrupt):
+        join(tmp_path / "film.mp4", clips.segments(COUNTS), times, end, progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_is_said_in_one_line(clips, tmp_path):
+    times, end = clips.times(10)
+    segment = clips.segments([10])
+    out = tmp_path / "film.mkv"
+    with pytest.raises(EncodeError, match="cannot read the segment"):
+        join(out, [tmp_path / "none.mkv"], times, end)
+    with pytest.raises(EncodeError, match="after"):
+        join(out, segment, [*times[:-1], times[0]], end)
+    with pytest.raises(EncodeError, match="no frames"):
+        join(out, [], [], end)
+    with pytest.raises(EncodeError, match="webm does not hold h264"):
+        join(out, segment, times, end, container="webm")
+    with pytest.raises(EncodeError, match="cannot write the film"):
+        join(tmp_path / "no" / "film.mkv", segment, times, end)
+    nowhere = SourceRange(path=tmp_path / "none.mkv", start_s=Fraction(0))
+    with pytest.raises(InputError, match="cannot read the source"):
+        join(out, segment, times, end, passthrough=Passthrough(ranges=(nowhere,)))
+    endless = SourceRange(path=clips.source("aac", "mkv"), start_s=Fraction(0))
+    with pytest.raises(UsageError, match="range 1 of 2 needs an end"):
+        join(out, segment, times, end, passthrough=Passthrough(ranges=(endless, endless)))
+    assert list(tmp_path.iterdir()) == []
