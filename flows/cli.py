@@ -106,12 +106,11 @@ def plan(
     """Say what a render would do: shots, chunks, what is stored, what is to be made and why."""
     from flows.prepare import prepare
     from flows.progress import make_reporter
-    from flows.render import device_type
     from flows.show import plan_document, show_plan
 
     request = _request(locals())
     with make_reporter() as reporter:
-        prepared = prepare(request, reporter, device=device_type())
+        prepared = prepare(request, reporter)
     document = plan_document(prepared)
     _print(document) if as_json else show_plan(document)
 
@@ -142,7 +141,6 @@ def verify(
     from flows.check import check_document
     from flows.prepare import prepare
     from flows.progress import make_reporter
-    from flows.render import device_type
     from flows.request import make_request
     from flows.show import show_findings
 
@@ -150,7 +148,7 @@ def verify(
     if not Path(request.output).is_file():
         raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
     with make_reporter() as reporter:
-        prepared = prepare(request, reporter, device=device_type())
+        prepared = prepare(request, reporter)
         document = check_document(prepared, Path(request.output), reporter)
     _print(document) if as_json else show_findings(document)
     if document["findings"]:
@@ -264,7 +262,7 @@ def _request(given: dict[str, Any]) -> RenderRequest:
     """A request from a command's own parameters, and the command to type for the same again."""
     from flows.request import make_request
 
-    words = [word for word in sys.argv[1:] if word != "--json"]
+    words = [word for word in sys.argv[1:] if word not in ("--json", "--debug")]
     return make_request(
         given["source"],
         output=given["output"],

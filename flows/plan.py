@@ -19,7 +19,8 @@ from cluster.errors import DougaError, UsageError
 from cluster.keys import Key, make_key
 from flows.shots import Shot
 from flows.spec import StageSpec
-from tasks.encode import EncodeSpec, encoder_settings_key
+from tasks.encode import encoder_settings_key
+from tasks.encoders import EncodeSpec
 from tasks.item import (
     ChunkInput,
     SegmentItem,

@@ -10,8 +10,6 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
-
 from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
 from cluster.settings import settings
@@ -19,12 +17,14 @@ from cluster.store import Store, open_store
 from flows.plan import RenderPlan, ShotInput, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest
-from flows.shots import Shot, shots_from_cuts, shots_from_list, shots_from_timeline
+from flows.shots import Shot, shots_from_cuts, shots_from_list
 from flows.spec import StageSpec
+from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
 from tasks.assemble import Passthrough, SourceRange, probe_source
+from tasks.colour import delivery_picture
 from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
 from tasks.decode.fetch import local_source
-from tasks.encode import EncodeSpec, delivery_picture
+from tasks.encoders import EncodeSpec
 from tasks.item import SourceInput
 from tasks.registry import make_stage
 from tasks.track import Track
@@ -53,7 +53,7 @@ class Prepared:
             yield index, index_name(index)
 
 
-def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") -> Prepared:
+def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
     """Everything that is known before a frame is rendered. Writes nothing to the store.
 
     Errors: UsageError for the spec, InputError for a source, StoreError.
@@ -73,7 +73,7 @@ def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") 
         episode=episode.name,
         run=new_run_id(),
         chunk=request.chunk,
-        device=device,
+        device=device_type(),
         delivery=partial(delivery_picture, pix_fmt=delivery.pix_fmt, encoder=delivery.encoder),
         encode=EncodeSpec(
             encoder=delivery.encoder,
@@ -90,6 +90,14 @@ def prepare(request: RenderRequest, reporter: Reporter, *, device: str = "cpu") 
         plan=plan.given(store.has(plan.names())),
         origin_s=origin_s,
     )
+
+
+def device_type() -> str:
+    """The device type that keys name: as set, else cuda where this machine has an NVIDIA GPU."""
+    chosen = settings().device
+    if chosen != "auto":
+        return chosen
+    return "cuda" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
 def new_run_id() -> str:
@@ -131,6 +139,8 @@ def _shots(
 ) -> tuple[Shot, ...]:
     cut = request.episode.cut
     if isinstance(cut, str) and cut != "auto":
+        from flows.timeline import shots_from_timeline
+
         return shots_from_timeline(Path(request.episode.resolve(cut)), sources=indices)
     if isinstance(cut, tuple):
         return shots_from_list(cut, counts=[len(index.times) for index in indices])
@@ -284,7 +294,8 @@ def index_name(index: SourceIndex) -> str:
 
 
 def _material(index: SourceIndex, first: int, indices: Sequence[int]) -> object:
-    return source_key_material(index, [first + i for i in indices])
+    frames = source_key_material(index, [first + i for i in indices])
+    return {"build": decoder_build(), "frames": frames}
 
 
 def _assets(request: RenderRequest, recipe: Sequence[StageSpec]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from cluster.errors import DougaError
 from cluster.settings import settings
@@ -26,7 +25,7 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
     started. Errors: DougaError, with everything finished so far kept.
     """
     began = time.monotonic()
-    prepared = prepare(request, reporter, device=device_type())
+    prepared = prepare(request, reporter)
     if not anything_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
     if settings().prefect == "off":
@@ -44,14 +43,6 @@ def anything_to_render(prepared: Prepared) -> bool:
     plan = prepared.plan
     asked = set(prepared.request.shots) or {shot.shot.id for shot in plan.shots}
     return any(not plan.is_done(shot) for shot in plan.shots if shot.shot.id in asked)
-
-
-def device_type() -> str:
-    """The device type that keys name: as set, else cuda where this machine has an NVIDIA GPU."""
-    chosen = settings().device
-    if chosen != "auto":
-        return chosen
-    return "cuda" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
 def _render_shots(prepared: Prepared, reporter: Reporter) -> list[ShotResult]:

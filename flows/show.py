@@ -196,8 +196,9 @@ def show_bench(document: dict[str, Any]) -> None:
 
 
 def _typed_source(request: RenderRequest) -> str:
+    """The source as it was typed after `douga render`."""
     words = shlex.split(request.command)
-    return words[2] if len(words) > 2 and not words[2].startswith("-") else request.episode.name
+    return words[2] if len(words) > 2 else request.episode.name
 
 
 def _table(*columns: str) -> Table:

@@ -9,7 +9,6 @@ from cluster.settings import settings
 from cluster.store import Store, open_store
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.render import device_type
 from flows.request import make_request
 from flows.result import EpisodeResult, reason_for
 
@@ -28,7 +27,7 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
     if not source:
         url = store or settings().store_url
         return {"store": url, "runs": _runs(open_store(url))}
-    prepared = prepare(make_request(source, store=store), Silent(), device=device_type())
+    prepared = prepare(make_request(source, store=store), Silent())
     plan = prepared.plan
     last = _last_runs(prepared)
     shots = []

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from cluster.keys import Key
-from tasks.encode import EncodeSpec
+from tasks.encoders import EncodeSpec
 from tasks.picture import Picture
 from tasks.registry import make_stage
 from tasks.stage import Stage

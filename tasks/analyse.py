@@ -1,0 +1,71 @@
+"""One decode of a source for everything that is looked for in it: cuts and repeated drawings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.colour import layout_of, rgb_from_planes
+from tasks.cuts import CutWatch, find_cuts
+from tasks.decode import DecodedFrame, FrameReader, SourceIndex
+from tasks.frames import to_uint8
+from tasks.hold import HoldWatch, find_drawings
+
+ANALYSIS_VERSION = 1
+"""Raised when the same source gives another result, so that remembered ones are not used."""
+THUMB = (256, 144)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What one pass over a source found.
+
+    `cuts` are the first frames of new shots. `motion[i]` is how much frame i moves against frame
+    i - 1 (see tasks/hold.py), for every frame of the source.
+    """
+
+    cuts: tuple[int, ...]
+    motion: tuple[float, ...]
+
+    def to_json(self) -> str:
+        """As JSON text."""
+        return json.dumps({"cuts": self.cuts, "motion": self.motion})
+
+    @staticmethod
+    def from_json(text: str) -> Analysis:
+        """From what `to_json` wrote."""
+        data = json.loads(text)
+        return Analysis(cuts=tuple(data["cuts"]), motion=tuple(data["motion"]))
+
+
+def analyse(index: SourceIndex, *, progress: Callable[[float], None] | None = None) -> Analysis:
+    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded."""
+    cuts, holds = CutWatch(), HoldWatch()
+    with FrameReader(index, threads=2) as reader:
+        for frame in reader.iter_frames():
+            cuts.see(_thumb(frame, index))
+            holds.see(frame.luma)
+            if progress and frame.index % 24 == 0:
+                progress(frame.index / len(index))
+    return Analysis(cuts=find_cuts(cuts.features()), motion=holds.motion())
+
+
+def drawings_for(analysis: Analysis, start: int, end: int) -> tuple[int, ...]:
+    """For each frame of the shot `[start, end)`, shot-relative: the first frame of its drawing."""
+    return find_drawings(analysis.motion[start:end])
+
+
+def _thumb(frame: DecodedFrame, index: SourceIndex) -> NDArray[np.uint8]:
+    """(144, 256, 3) uint8 R'G'B': each plane made small first, then converted."""
+    picture = index.coded_picture
+    layout = layout_of(picture.pix_fmt)
+    small = tuple(cv2.resize(plane, THUMB, interpolation=cv2.INTER_AREA) for plane in frame.planes)
+    suffix = "" if picture.depth == 8 else f"{picture.depth}le"
+    full = {"yuv": f"yuv444p{suffix}", "rgb": picture.pix_fmt, "grey": picture.pix_fmt}
+    there = replace(picture, width=THUMB[0], height=THUMB[1], pix_fmt=full[layout.kind])
+    return to_uint8(rgb_from_planes(small, there))
