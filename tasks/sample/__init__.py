@@ -1,0 +1,1 @@
+"""The synthetic episode with exact truth: `douga sample`."""
