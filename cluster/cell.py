@@ -4,9 +4,11 @@
 that are zero everywhere are shifted out; the first and third channel become differences from the
 second; each value becomes the difference from what its left, upper and upper-left neighbours
 predict (the plane predictor, left + up - upper left); signs are folded (0, -1, 1, -2 → 0, 1, 2, 3);
-the low and the high bytes are packed apart. Measured on 1080p anime frames scaled from
-../shared/data/anime_sequence, one core, against plain zstd level 1 and JPEG XL effort 1: see
-docs/architecture.md.
+the low and the high bytes are packed apart. Measured on frames of ../shared/data/anime_sequence
+scaled to 1080p, 8-bit codes, CPU time on one core, part of raw / pack / unpack: this .14 / 25 /
+20 ms; the same zstd without the filter .39 / 23 / 9; JPEG XL effort 1 .15 / 13 / 50 with the shift
+and .30 / 13 / 47 without. On film and on photographs the filter halves to thirds what plain zstd
+gives; only drawings of a few flat colours (a GIF) pack as well without it.
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ where the service demands them: many compatible services refuse them.
 
 from __future__ import annotations
 
+import itertools
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,11 +21,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import boto3
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import Digest, digest_bytes, digest_file
@@ -39,16 +38,15 @@ from cluster.store import (
     not_stored,
 )
 from cluster.store_files import copy_stream, explain_os, new_file, open_source
+from cluster.store_s3_client import CONNECTIONS, make_client
 from cluster.store_s3_errors import AlreadyThere, explain
 
 DIGEST_FIELD = "digest"
-DEFAULT_REGION = "us-east-1"
 PART_BYTES = 64 << 20
 """Larger files are sent in parts; S3's smallest part is 5 MiB, its most parts 10,000."""
-CONNECTIONS = 32
+PAGE_NAMES = 1000
 FIRST_WAIT_S = 0.2
 PROBE_ATTEMPTS = 2
-CONNECT_TIMEOUT_S = 10.0
 
 T = TypeVar("T")
 
@@ -142,10 +140,11 @@ class S3Store:
             raise explain_os(error, where=f"{self.url}: get {name}") from error
 
     def has(self, names: Iterable[str]) -> set[str]:
-        wanted = sorted(set(names))
+        folders: dict[str, list[str]] = {}
+        for name in sorted(set(names)):
+            folders.setdefault(check_name(name).rpartition("/")[0], []).append(name)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            found = list(pool.map(self._head, wanted))
-        return {name for name, head in zip(wanted, found, strict=True) if head is not None}
+            return set().union(*pool.map(self._listed, folders.values()))
 
     def size(self, name: str) -> int:
         head = self._head(name)
@@ -155,10 +154,7 @@ class S3Store:
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         with self._refusals("list"):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._root + prefix
-            )
-            for page in pages:
+            for page in self._pages(prefix):
                 for item in page.get("Contents", ()):
                     yield StoredObject(
                         name=item["Key"][len(self._root) :],
@@ -226,6 +222,35 @@ class S3Store:
         head = self._head(name)
         return None if head is None else Digest(head["Metadata"].get(DIGEST_FIELD, ""))
 
+    def _listed(self, names: Sequence[str]) -> set[str]:
+        """Which of some names (ascending, of one folder) are stored.
+
+        One page of a listing answers for up to 1000 names. Never more pages than names are read:
+        what they do not reach is asked for one by one.
+        """
+        folder = names[0].rpartition("/")[0]
+        head, wanted, reached = f"{folder}/" if folder else "", set(names), ""
+        found: set[str] = set()
+        if len(names) > 1:
+            with self._refusals("look"):
+                for page in itertools.islice(self._pages(head), len(names)):
+                    keys = [item["Key"][len(self._root) :] for item in page.get("Contents", ())]
+                    found.update(wanted.intersection(keys))
+                    if not page["IsTruncated"] or keys[-1] >= names[-1]:
+                        return found
+                    reached = keys[-1]
+        return found.union(n for n in names if n > reached and self._head(n) is not None)
+
+    def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
+        pages: Iterator[dict[str, Any]] = iter(
+            self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket,
+                Prefix=self._root + prefix,
+                PaginationConfig={"PageSize": PAGE_NAMES},
+            )
+        )
+        return pages
+
     def _head(self, name: str) -> dict[str, Any] | None:
         try:
             with self._refusals(f"look at {name}"):
@@ -265,30 +290,3 @@ class S3Store:
         except (BotoCoreError, ClientError, Boto3Error) as error:
             where = f"{self.url}: {doing}"
             raise explain(error, where=where, bucket=self.bucket) from error
-
-
-def make_client(using: Settings) -> Any:
-    """A boto3 client from the settings; what they leave empty comes from the AWS variables."""
-    key, secret = using.s3_access_key.get_secret_value(), using.s3_secret_key.get_secret_value()
-    if bool(key) != bool(secret):
-        raise PartialCredentialsError(
-            provider="DOUGA_S3", cred_var="DOUGA_S3_SECRET_KEY" if key else "DOUGA_S3_ACCESS_KEY"
-        )
-    session = boto3.session.Session(
-        aws_access_key_id=key or None, aws_secret_access_key=secret or None
-    )
-    return session.client(
-        "s3",
-        endpoint_url=using.s3_endpoint or None,
-        region_name=using.s3_region or session.region_name or DEFAULT_REGION,
-        config=Config(
-            signature_version="s3v4",
-            s3={"addressing_style": "path"},
-            connect_timeout=min(CONNECT_TIMEOUT_S, using.s3_timeout_s),
-            read_timeout=using.s3_timeout_s,
-            retries={"mode": "standard", "total_max_attempts": using.s3_attempts},
-            max_pool_connections=CONNECTIONS,
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )

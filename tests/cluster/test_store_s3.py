@@ -197,6 +197,31 @@ def test_target_that_cannot_be_written_is_not_asked_for_again(
         assert proxy.seen["GET"] == 1
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, 1000])
+def test_has_is_right_however_long_listings_are(
+    moto: S3Server, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.store_s3.PAGE_NAMES", page)
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        stored = {f"frames/ab/{i:02}" for i in range(12)} | {"frames/ab/03/below", "top"}
+        for name in stored:
+            store.put(name, b"")
+        asked = {"frames/ab/00", "frames/ab/03", "frames/ab/03/x", "frames/ab/10x", "frames/ab/11"}
+        proxy.seen.clear()
+        assert store.has(asked | {"top", "none"}) == {
+            *("frames/ab/00", "frames/ab/03", "frames/ab/11", "top")
+        }
+        assert sum(proxy.seen.values()) <= 2 * 7
+
+
+def test_has_asks_once_for_many_names_of_a_folder(moto: S3Server) -> None:
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        store.put("frames/ab/5", b"")
+        proxy.seen.clear()
+        assert store.has(f"frames/ab/{i}" for i in range(200)) == {"frames/ab/5"}
+        assert proxy.seen == {"GET": 1}
+
+
 def test_folder_users_do_not_pay_for_boto3() -> None:
     program = (
         "import sys; from cluster.store import open_store; open_store('/tmp/x');"

@@ -207,6 +207,7 @@ def test_has_answers_for_many_names(store: Store) -> None:
     asked = [f"frames/{i:02x}/{i}.arrow" for i in range(150)]
     assert store.has(iter(asked)) == stored
     assert store.has([]) == set()
+    assert store.has(["frames", "frames/00", "frames/00/0.arrow"]) == {"frames/00/0.arrow"}
 
 
 def test_list_is_ordered_by_name_under_a_prefix(store: Store) -> None:

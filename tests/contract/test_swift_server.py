@@ -71,7 +71,7 @@ def test_no_process_outlives_the_block() -> None:
 
 
 @pytest.mark.skipif(not PROC.exists(), reason="looks at /proc")
-def test_no_process_outlives_a_killed_owner() -> None:
+def test_neither_process_nor_file_outlives_a_killed_owner(tmp_path: Path) -> None:
     program = (
         "import time; from tests.servers.swift import swift_server\n"
         "with swift_server(): print('up', flush=True); time.sleep(600)"
@@ -81,7 +81,7 @@ def test_no_process_outlives_a_killed_owner() -> None:
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
     )
     assert owner.stdout is not None
     assert owner.stdout.readline() == "up\n"
@@ -90,3 +90,4 @@ def test_no_process_outlives_a_killed_owner() -> None:
     owner.kill()
     owner.wait()
     assert not wait_until_gone(started)
+    assert list(tmp_path.iterdir()) == []

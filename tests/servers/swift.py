@@ -11,6 +11,7 @@ never move our pins. Measured: ready after 1.5 s, four processes, no root, all o
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -79,24 +80,21 @@ def swift_server(*options: str) -> Iterator[S3Server]:
     if not SWIFT_PYTHON.exists():
         raise FileNotFoundError(f"no Swift: {SWIFT_PYTHON} is missing; run `make .venv-swift`")
     key, secret = "test:tester", secrets.token_hex(16)
-    with tempfile.TemporaryDirectory(prefix="douga-swift-", ignore_cleanup_errors=True) as folder:
-        process, port = _start(Path(folder), options, key=key, secret=secret)
-        try:
-            yield S3Server(endpoint=f"http://127.0.0.1:{port}", access_key=key, secret_key=secret)
-        finally:
-            _end(process)
+    process, port = _start(key, secret, *options)
+    try:
+        yield S3Server(endpoint=f"http://127.0.0.1:{port}", access_key=key, secret_key=secret)
+    finally:
+        _end(process)
 
 
-def _start(
-    folder: Path, options: tuple[str, ...], *, key: str, secret: str
-) -> tuple[subprocess.Popen[str], int]:
+def _start(*arguments: str) -> tuple[subprocess.Popen[str], int]:
     program = Path(__file__).with_name("swift_processes.py")
-    for attempt in range(STARTS):
-        home = folder / str(attempt)
-        home.mkdir()
-        # -P: this folder holds a swift.py of its own.
+    logs = ""
+    for _ in range(STARTS):
+        folder = Path(tempfile.mkdtemp(prefix="douga-swift-"))
+        # -P: the program's folder holds a swift.py of its own.
         process = subprocess.Popen(
-            [SWIFT_PYTHON, "-P", program, home, key, secret, *options],
+            [SWIFT_PYTHON, "-P", program, folder, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -106,7 +104,8 @@ def _start(
         if word == "ready":
             return process, int(port)
         _end(process)
-    logs = "\n".join(log.read_text()[-2000:] for log in sorted(folder.rglob("*.log")))
+        logs = "\n".join(log.read_text()[-2000:] for log in sorted(folder.glob("*.log")))
+        shutil.rmtree(folder)
     raise RuntimeError(f"Swift did not start in {STARTS} tries\n{logs}")
 
 

@@ -48,7 +48,7 @@ def main() -> int:
     finally:
         for pid in children:
             end(pid)
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder)  # not after a failed start: the logs say why
     return 0
 
 
