@@ -10,9 +10,9 @@ LEAST_EDGE = 96
 """Least edge, in pixels with the halo, of a window: below some 83x83 (20,480 values of three
 channels, torch 2.13 `use_mkldnn`) torch takes another convolution, whose last bits differ."""
 
-LARGEST_AREA = 1 << 20
+LARGEST_AREA = 1 << 18
 """Most pixels of a window where nobody names a tile size: larger ones run no faster (measured on
-CPU, 1280x720: whole 606 ms, tiles of 320 642 ms) and take memory in proportion."""
+one CPU core, a megapixel frame: whole 639 ms and 951 MiB, tiles of 256 648 ms and 292 MiB)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

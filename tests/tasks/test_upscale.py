@@ -15,6 +15,8 @@ from tasks.frames import BLACK, ONE, WHITE, code_step, from_uint8, to_float, to_
 from tasks.models.upscale2x.drawings import draw
 from tasks.picture import Picture
 from tasks.registry import make_stage
+from tasks.sample.film import render_frame
+from tasks.sample.synthesise import synthesise
 from tasks.stage import Device, Window
 from tasks.track import Span, Track
 from tasks.upscale import Upscale, UpscaleParams
@@ -186,8 +188,8 @@ class Hungry:
         return self.net(window)
 
 
-def hungry_stage(**limits):
-    stage = Upscale(UpscaleParams())
+def hungry_stage(*, scale=2, **limits):
+    stage = Upscale(UpscaleParams(scale=scale))
     stage.setup(Device(), no_assets)
     stage._net = Hungry(stage._net, **limits)
     return stage
@@ -199,6 +201,12 @@ def test_out_of_memory_goes_on_with_smaller_tiles_and_says_so(caplog):
         made = hungry_stage(most=150).process(window_of(frames), Span(0, 1))
     assert np.array_equal(made, run(frames))
     assert "out of memory on a 250x200 frame" in caplog.text
+
+
+def test_out_of_memory_in_the_second_pass_goes_on_too():
+    frames = drawing(100, 110)
+    made = hungry_stage(most=130, scale=4).process(window_of(frames), Span(0, 1))
+    assert np.array_equal(made, run(frames, scale=4))
 
 
 def test_out_of_memory_at_the_smallest_tile_is_an_error():
@@ -230,6 +238,17 @@ def test_beats_lanczos_on_drawings_it_never_saw():
         gains.append(psnr(run(small), truth) - psnr(lanczos(small), truth))
     assert np.mean(gains) > 1.5, gains
     assert min(gains) > 0, gains
+
+
+def test_beats_lanczos_on_the_sample_rendered_at_twice_the_size():
+    short = synthesise(size=(480, 270))
+    gains = []
+    for frame in (61, 173):
+        small = from_uint8(render_frame(short, frame))[None]
+        truth = from_uint8(render_frame(short, frame, scale=2))[None]
+        gains.append(psnr(run(small), truth) - psnr(lanczos(small), truth))
+    assert np.mean(gains) > 1, gains
+    assert min(gains) > 0.5, gains
 
 
 @pytest.mark.skipif(not REAL_FRAMES.is_dir(), reason="no ../shared/data/anime_sequence here")

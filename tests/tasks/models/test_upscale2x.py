@@ -58,6 +58,16 @@ def test_network_sees_exactly_its_halo():
     assert changed
 
 
+def test_what_lies_outside_black_and_white_passes_by_the_network():
+    net = load_model(read_card("upscale2x", verb="upscale"))
+    frame = torch.rand(1, 3, 40, 40) * 2 - 0.5
+
+    def detail(signal):
+        return net(signal) - double(signal, kind="lanczos")[..., 16:-16, 16:-16]
+
+    assert torch.allclose(detail(frame), detail(frame.clamp(0, 1)), atol=1e-5)
+
+
 def test_a_drawing_is_always_the_same_and_never_blank():
     assert np.array_equal(draw(3, 7, edge=96), draw(3, 7, edge=96))
     assert all(draw(3, index, edge=96).std() > 2 for index in range(8))
