@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -50,7 +51,7 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     folder = "" if address else tempfile.mkdtemp(prefix="douga-ray-")
     try:
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             os.environ.update(child_environment({"RAY_DEDUP_LOGS": "0"}))
             ray.init(
@@ -59,7 +60,7 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 _temp_dir=folder,
             )
         yield _describe(address or "local", local=not address)

@@ -43,7 +43,10 @@ class Settings(BaseSettings):
     server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
 
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
-    s3_region: str = Field(default="", description="region; empty: AWS_REGION or us-east-1")
+    s3_region: str = Field(
+        default_factory=lambda: os.environ.get("AWS_REGION", ""),
+        description="region; empty: boto3's own rules, then us-east-1",
+    )
     s3_access_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
     s3_secret_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
     s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")

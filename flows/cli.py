@@ -202,9 +202,9 @@ def doctor(store: StoreUrl = "", as_json: AsJson = False) -> None:
 def models(as_json: AsJson = False) -> None:
     """List the networks on the shelf."""
     from flows.show import show_models
-    from tasks.models.shelf import shelf
+    from tasks.models.shelf import list_cards
 
-    document = {"models": list(shelf())}
+    document = {"models": [card.model_dump() for card in list_cards()]}
     _print(document) if as_json else show_models(document)
 
 

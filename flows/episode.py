@@ -7,6 +7,7 @@ retries; what is true is in the store.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,7 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from cluster.errors import DougaError, InputError, UsageError
 from cluster.settings import settings
 from flows.artifacts import publish_artifacts, wait_for_states
-from flows.farm import open_farm
+from flows.farm import Farm, open_farm
 from flows.film import finish_film, upload_inputs
 from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
@@ -30,8 +31,11 @@ from flows.shot import ShotResult, ShotWork, make_work, render_shot_now, shots_a
 class ActiveRun:
     """A run that this process prepared while Prefect's server was starting, and what came of it."""
 
-    def __init__(self, prepared: Prepared, reporter: Reporter, began: float) -> None:
+    def __init__(
+        self, prepared: Prepared, farm: Farm | None, reporter: Reporter, began: float
+    ) -> None:
         self.prepared = prepared
+        self.farm = farm
         self.reporter = reporter
         self.began = began
         self.result: EpisodeResult | None = None
@@ -47,7 +51,8 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     prepared, reporter = active.prepared, active.reporter
     plan = prepared.plan
     upload_inputs(prepared)
-    with open_farm(prepared.request, plan, reporter) as farm:
+    opened = open_farm(prepared.request, plan, reporter)
+    with nullcontext(active.farm) if active.farm else opened as farm:
         work = make_work(prepared, farm, reporter)
         futures = [
             render_shot.with_options(
@@ -60,7 +65,9 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
         results = [
             _outcome(shot.shot.id, future) for shot, future in zip(work.shots, futures, strict=True)
         ]
-    active.result = result = finish_film(prepared, results, reporter, began=active.began)
+    active.result = result = finish_film(
+        prepared, results, reporter, began=active.began, render_s=work.seconds()
+    )
     publish_artifacts(prepared, result)
     if result.failed:
         error = shots_failed(result, prepared.request.command)
@@ -92,10 +99,9 @@ def run_flow(active: ActiveRun, *, api: str) -> EpisodeResult:
     request = active.prepared.request
     token = ACTIVE.set(active)
     try:
-        many = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
-        state = render_episode.with_options(task_runner=many)(
-            request.model_dump(mode="json"), return_state=True
-        )
+        many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
+        here = render_episode.with_options(task_runner=many)
+        state: Any = here(request.model_dump(mode="json"), return_state=True)
     finally:
         ACTIVE.reset(token)
     if active.result is not None:
@@ -110,7 +116,7 @@ def run_flow(active: ActiveRun, *, api: str) -> EpisodeResult:
 def _prepare(request: RenderRequest) -> ActiveRun:
     began = time.monotonic()
     reporter = Plain()
-    return ActiveRun(prepare(request, reporter), reporter, began)
+    return ActiveRun(prepare(request, reporter), None, reporter, began)
 
 
 def _outcome(shot: str, future: Any) -> ShotResult:

@@ -43,7 +43,12 @@ def upload_inputs(prepared: Prepared) -> None:
 
 
 def finish_film(
-    prepared: Prepared, results: Sequence[ShotResult], reporter: Reporter, *, began: float
+    prepared: Prepared,
+    results: Sequence[ShotResult],
+    reporter: Reporter,
+    *,
+    began: float,
+    render_s: float = 0.0,
 ) -> EpisodeResult:
     """Assemble and verify the film if every shot is there, and record what the run came to."""
     store = prepared.store
@@ -77,6 +82,7 @@ def finish_film(
         findings=findings,
         sheet=sheet,
         wall_s=time.monotonic() - began,
+        render_s=render_s,
     )
     if results or findings:
         state = "failed" if result.failed else "wanting" if findings else "done" if film else "part"
@@ -155,6 +161,7 @@ def _result(
     findings: tuple[str, ...],
     sheet: str | None,
     wall_s: float,
+    render_s: float,
 ) -> EpisodeResult:
     by_shot = {result.shot: result for result in results}
     lines = tuple(_line(plan, shot, by_shot.get(shot.shot.id)) for shot in plan.shots)
@@ -169,6 +176,7 @@ def _result(
         chunks_computed=sum(line.computed for line in lines),
         chunks_reused=sum(line.reused for line in lines),
         wall_s=round(wall_s, 3),
+        render_s=round(render_s, 3),
         compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
         verified=verified,
         sheet=sheet,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 from cluster.errors import DougaError
 from cluster.settings import settings
-from flows.farm import open_farm
+from flows.farm import Farm, open_farm
 from flows.film import finish_film, upload_inputs
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
@@ -28,14 +29,20 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
     prepared = prepare(request, reporter)
     if not anything_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
-    if settings().prefect == "off":
-        return finish_film(prepared, _render_shots(prepared, reporter), reporter, began=began)
-    reporter.phase("starting Prefect")
-    with prefect_api(settings()) as api:
-        # Prefect reads its settings when imported: not before its server's address is known.
-        from flows.episode import ActiveRun, run_flow
+    with ThreadPoolExecutor(max_workers=1) as aside, ExitStack() as stack:
+        # Prefect's server takes as long to start as Ray: side by side.
+        wants_prefect = settings().prefect != "off"
+        starting = (
+            aside.submit(stack.enter_context, prefect_api(settings())) if wants_prefect else None
+        )
+        with open_farm(request, prepared.plan, reporter) as farm:
+            if starting is None:
+                return _render_plainly(prepared, farm, reporter, began=began)
+            api = starting.result()
+            # Prefect reads its settings when imported: not before its server's address is known.
+            from flows.episode import ActiveRun, run_flow
 
-        return run_flow(ActiveRun(prepared, reporter, began), api=api)
+            return run_flow(ActiveRun(prepared, farm, reporter, began), api=api)
 
 
 def anything_to_render(prepared: Prepared) -> bool:
@@ -45,13 +52,15 @@ def anything_to_render(prepared: Prepared) -> bool:
     return any(not plan.is_done(shot) for shot in plan.shots if shot.shot.id in asked)
 
 
-def _render_shots(prepared: Prepared, reporter: Reporter) -> list[ShotResult]:
+def _render_plainly(
+    prepared: Prepared, farm: Farm, reporter: Reporter, *, began: float
+) -> EpisodeResult:
     """The shots on the farm without Prefect, several at once."""
     upload_inputs(prepared)
-    with open_farm(prepared.request, prepared.plan, reporter) as farm:
-        work = make_work(prepared, farm, reporter)
-        with ThreadPoolExecutor(max_workers=shots_at_once(prepared.request)) as threads:
-            return list(threads.map(lambda shot: _try_shot(work, shot), work.shots))
+    work = make_work(prepared, farm, reporter)
+    with ThreadPoolExecutor(max_workers=shots_at_once(prepared.request)) as threads:
+        results = list(threads.map(lambda shot: _try_shot(work, shot), work.shots))
+    return finish_film(prepared, results, reporter, began=began, render_s=work.seconds())
 
 
 def _try_shot(work: ShotWork, shot: ShotPlan) -> ShotResult:

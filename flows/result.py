@@ -28,7 +28,9 @@ class ShotLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeResult:
-    """`film` is None where shots are missing; seconds are wall and worker time."""
+    """`film` is None where shots are missing; `wall_s` is the whole
+    command, `render_s` from the first chunk handed out to the last segment stored, `compute_s` the
+    sum of the workers' computing."""
 
     film: str | None
     episode: str
@@ -40,6 +42,7 @@ class EpisodeResult:
     chunks_computed: int
     chunks_reused: int
     wall_s: float
+    render_s: float
     compute_s: float
     verified: bool
     sheet: str | None = None

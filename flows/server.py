@@ -39,8 +39,11 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     """The URL of a Prefect API that answers, for the length of a `with`.
 
     Set in the environment too, so that Prefect, imported after this, uses it. ClusterError if
-    none answers in time.
+    none answers in time. Nothing, and an empty URL, where settings switch Prefect off.
     """
+    if settings.prefect == "off":
+        yield ""
+        return
     for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
     if url := os.environ.get("PREFECT_API_URL"):

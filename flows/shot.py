@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from cluster.ledger import Receipt, append_receipts
-
 from cluster.errors import DougaError
+from cluster.ledger import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store import Store
 from flows.farm import Farm
@@ -58,6 +58,11 @@ class ShotWork:
         self.reporter = reporter
         self.shots = tuple(shots)
         self.only = dict(only)
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        """Since the work was handed over."""
+        return time.monotonic() - self._began
 
     def shot(self, shot_id: str) -> ShotPlan:
         """A shot of the run by its id."""

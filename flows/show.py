@@ -176,12 +176,10 @@ def show_doctor(document: dict[str, Any]) -> None:
 
 def show_models(document: dict[str, Any]) -> None:
     """The shelf: name, what it does, size and digest."""
-    table = _table("model", "stage", "parameters", "scale", "digest")
+    table = _table("model", "verb", "scale", "parameters", "sha256")
     for card in document["models"]:
-        table.add_row(
-            *(str(card.get(n, "")) for n in ("name", "stage", "parameters", "scale")),
-            str(card.get("digest", ""))[:12],
-        )
+        words = [str(card[name]) for name in ("name", "verb", "scale", "parameters")]
+        table.add_row(*words, card["sha256"][:12])
     _console().print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def _thumb(frame: DecodedFrame, index: SourceIndex) -> NDArray[np.uint8]:
     """(144, 256, 3) uint8 R'G'B': each plane made small first, then converted."""
     picture = index.coded_picture
     layout = layout_of(picture.pix_fmt)
-    small = tuple(cv2.resize(plane, THUMB, interpolation=cv2.INTER_AREA) for plane in frame.planes)
+    small: Any = [cv2.resize(p, THUMB, interpolation=cv2.INTER_AREA) for p in frame.planes]
     suffix = "" if picture.depth == 8 else f"{picture.depth}le"
     full = {"yuv": f"yuv444p{suffix}", "rgb": picture.pix_fmt, "grey": picture.pix_fmt}
     there = replace(picture, width=THUMB[0], height=THUMB[1], pix_fmt=full[layout.kind])

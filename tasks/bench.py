@@ -56,8 +56,8 @@ def time_script(film: Path) -> tuple[int, float]:
         began = time.perf_counter()
         run_ffmpeg(["-i", str(film), "-fps_mode", "passthrough", str(small / "%06d.png")])
         for path in sorted(small.iterdir()):
-            pixels = cv2.imread(str(path))[:, :, ::-1]
-            made = to_uint8(upscale(from_uint8(np.ascontiguousarray(pixels))))
+            pixels = np.ascontiguousarray(np.asarray(cv2.imread(str(path)), np.uint8)[:, :, ::-1])
+            made = to_uint8(upscale(from_uint8(pixels)))
             cv2.imwrite(str(large / path.name), made[:, :, ::-1])
         run_ffmpeg(
             [

@@ -113,3 +113,9 @@ def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
             remedy="card.json and the weights must come from the same training run",
         ) from error
     return net.eval().requires_grad_(False)
+
+
+def list_cards(*, shelf: Path = SHELF) -> tuple[ModelCard, ...]:
+    """Every card on the shelf, by name."""
+    cards = [shelf / name / "card.json" for name in model_names(shelf=shelf)]
+    return tuple(ModelCard.model_validate_json(path.read_bytes()) for path in cards)
