@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from cluster.errors import EncodeError
+from tasks.assemble.display import padded_title, write_display
 from tasks.assemble.grid import Grid, make_grid, reorder_delay
 from tasks.assemble.passing import plan_passing
 from tasks.assemble.segments import Segment, check_alike, read_packets, scan_segment
@@ -91,7 +92,13 @@ def assemble_film(
             passing.describe(film, video, metadata or {})
             passing.add_chapters(film, end_s=end)
             ways = passing.add_streams(film)
+            title = video.metadata.get("title", "")
+            matroska = container in ("mkv", "webm")
+            if matroska:
+                video.metadata["title"] = padded_title(title)
             mux(film, [_video_packets(video, shots, grid, progress), *ways])
+        if matroska:
+            write_display(partial, picture, title=title)
         _publish(partial, out)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise EncodeError(

@@ -70,12 +70,14 @@ def _picture(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
         yield _finding("video codec", expected.codec, facts.codec)
     if (facts.width, facts.height) != (picture.width, picture.height):
         yield _finding("size", f"{picture.width}x{picture.height}", f"{facts.width}x{facts.height}")
-    if facts.sar != picture.sar:
+    # Matroska says how many pixels wide a picture is shown: the ratio is rounded to one of them.
+    if abs(facts.sar / picture.sar - 1) > Fraction(1, picture.width):
         yield _finding("sample aspect ratio", str(picture.sar), str(facts.sar))
     said = RANGE_CODES[picture.range]
     limited_unsaid = facts.range == 0 and picture.range == "limited"
     if facts.range != said and not limited_unsaid:
-        yield _finding("colour range", picture.range, _code(RANGE_CODES, facts.range))
+        said_range = {0: "none", 1: "limited", 2: "full"}.get(facts.range, "unknown")
+        yield _finding("colour range", picture.range, said_range)
     for what, codes, tag, code in (
         ("matrix tag", MATRIX_CODES, picture.matrix_tag, facts.matrix),
         ("primaries tag", PRIMARIES_CODES, picture.primaries, facts.primaries),

@@ -13,6 +13,7 @@ from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from tasks.assemble.source import main_video, seconds
@@ -24,7 +25,16 @@ PictureOf = Callable[[int], NDArray[np.uint8] | None]
 Progress = Callable[[int, int], None]
 
 THUMB = (64, 36)
-"""Pictures are compared this small, in grey: coding noise and colour conversion average out."""
+"""Pictures are compared this small: coding noise averages out, a picture out of place does not."""
+_SWSCALE_MATRIX: dict[str, Colorspace] = {
+    "bt709": Colorspace.ITU709,
+    "bt470bg": Colorspace.ITU601,
+    "smpte170m": Colorspace.ITU601,
+    "smpte240m": Colorspace.SMPTE240M,
+    "fcc": Colorspace.FCC,
+    "bt2020nc": Colorspace.BT2020,
+}
+"""swscale's names; a tag that is not here is converted as swscale sees fit."""
 LIKENESS_LIMIT = 0.03
 """Mean absolute difference, of full scale, from which two pictures are taken for different ones.
 Compression stays under 0.01 at this size; neighbouring shots differ by 0.1 and more."""
@@ -76,7 +86,7 @@ def _pictures(
             if frame.is_corrupt:
                 yield _broken(f"frame {count}", "a corrupt one")
             if picture_of is not None:
-                yield from _look(frame, count, picture_of, limit)
+                yield from _look(frame, count, expected, picture_of, limit)
             count += 1
             if progress:
                 progress(count, len(expected.times_s))
@@ -92,13 +102,19 @@ def _pictures(
         )
 
 
-def _look(frame: VideoFrame, index: int, picture_of: PictureOf, limit: float) -> Iterator[Finding]:
+def _look(
+    frame: VideoFrame,
+    index: int,
+    expected: FilmExpectation,
+    picture_of: PictureOf,
+    limit: float,
+) -> Iterator[Finding]:
     wanted = picture_of(index)
     if wanted is None:
         return
-    got = frame.reformat(width=THUMB[0], height=THUMB[1], format="gray").to_ndarray()
-    small = cv2.resize(wanted, THUMB, interpolation=cv2.INTER_AREA)
-    due = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+    matrix = _SWSCALE_MATRIX.get(expected.picture.matrix_tag)
+    full = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
+    got, due = (cv2.resize(side, THUMB, interpolation=cv2.INTER_AREA) for side in (full, wanted))
     apart = float(np.mean(np.abs(got.astype(np.float32) - due.astype(np.float32)))) / 255
     if apart > limit:
         yield Finding(

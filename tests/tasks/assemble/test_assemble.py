@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import pytest
 
 from cluster.errors import EncodeError, InputError, UsageError
@@ -140,10 +142,38 @@ def test_colour_size_of_a_pixel_and_words_are_in_the_container(clips, tmp_path):
             context = stream.codec_context
             assert (context.colorspace, context.color_primaries, context.color_trc) == (9, 9, 16)
             assert context.color_range == 1
-            assert stream.sample_aspect_ratio == Fraction(4, 3)
+            shape = stream.sample_aspect_ratio
+            assert shape == (Fraction(4, 3) if container == "mp4" else Fraction(85, 64))
             words = {key.lower(): value for key, value in file.metadata.items()}
             assert words["comment"] == "douga 0.1.0"
             assert words["title"] == "Pilot"
+
+
+HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+
+
+@pytest.mark.parametrize("title", ["", "Main pictures"])
+def test_hdr_side_data_is_in_a_matroska_film(clips, tmp_path, title):
+    picture = Picture(width=64, height=64, hdr=f"{HDR}:max-cll=1000,400", matrix_tag="bt2020nc")
+    times, end = clips.times(20)
+    source = clips.full_source() if title else clips.source("aac", "mkv")
+    info = join(
+        tmp_path / "film.mkv",
+        clips.segments([20], codec="ffv1"),
+        times,
+        end,
+        picture=picture,
+        passthrough=Passthrough(ranges=(SourceRange(path=source, start_s=Fraction(0)),)),
+    )
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(info.path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert "max_luminance=1000.0" in said
+    assert "min_luminance=0.0050" in said
+    assert "MaxCLL=1000, MaxFALL=400" in said
+    assert "error" not in said.lower().replace("at least one output", "")
+    with av.open(str(info.path)) as file:
+        assert file.streams.video[0].metadata.get("title", "") == ("Main" if title else "")
+    assert len(clips.video_times(info.path)) == 20
 
 
 def test_segments_with_other_headers_are_refused(clips, tmp_path):
