@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, Exit, InputError
+from cluster.errors import DougaError, Exit, InputError, UsageError
 
 if TYPE_CHECKING:
+    from flows.prepare import Prepared
     from flows.request import RenderRequest
+    from flows.review import Verdict
 
 app = typer.Typer(
     name="douga",
@@ -42,6 +44,7 @@ Quality = Annotated[int | None, typer.Option(min=0, max=63, help="the encoder's 
 Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")]
 Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
 Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
+ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 
 
@@ -73,7 +76,7 @@ def render(
     """Render an episode to a film; what is stored already is not made again."""
     from flows.progress import make_reporter
     from flows.render import render as render_now
-    from flows.result import shots_failed
+    from flows.result import shots_failed, waits_for_review
     from flows.show import show_result
 
     request = _request(locals())
@@ -84,6 +87,8 @@ def render(
         raise shots_failed(result, request.command)
     if result.findings:
         raise typer.Exit(Exit.WANTING)
+    if result.waiting:
+        raise waits_for_review(result)
 
 
 @app.command()
@@ -153,6 +158,42 @@ def verify(
     _print(document) if as_json else show_findings(document)
     if document["findings"]:
         raise typer.Exit(Exit.WANTING)
+
+
+@app.command()
+def review(source: Source, store: StoreUrl = "", as_json: AsJson = False) -> None:
+    """List the shots of an episode with what people decided on each."""
+    from flows.review import review_document
+    from flows.show import show_review
+
+    document = review_document(_prepared(source, store))
+    _print(document) if as_json else show_review(document)
+
+
+@app.command()
+def approve(
+    source: Source,
+    shots: ReviewedShots = None,
+    note: Annotated[str, typer.Option(help="words to keep with it")] = "",
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Approve shots as they are rendered now; without names, all of them."""
+    _decide(source, shots, "approved", note=note, store=store, as_json=as_json)
+
+
+@app.command()
+def retake(
+    source: Source,
+    shots: ReviewedShots = None,
+    note: Annotated[str, typer.Option(help="what is to change")] = "",
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Send shots back; the film waits until what they come out as is approved."""
+    if not shots:
+        raise UsageError("name the shots to send back", remedy="for example: douga retake EP sh010")
+    _decide(source, shots, "retake", note=note, store=store, as_json=as_json)
 
 
 @app.command()
@@ -256,6 +297,33 @@ def _explain(error: Exception) -> int:
         line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED
     print(f"douga: {line}", file=sys.stderr)
     return code
+
+
+def _prepared(source: str, store: str) -> Prepared:
+    """An episode read and planned, for commands that only look at it."""
+    from flows.prepare import prepare
+    from flows.progress import Silent
+    from flows.request import make_request
+
+    return prepare(make_request(source, store=store), Silent())
+
+
+def _decide(
+    source: str,
+    shots: list[str] | None,
+    verdict: Verdict,
+    *,
+    note: str,
+    store: str,
+    as_json: bool,
+) -> None:
+    from flows.review import decide, review_document
+    from flows.show import show_review
+
+    prepared = _prepared(source, store)
+    decide(prepared, shots or [], verdict, note=note)
+    document = review_document(prepared)
+    _print(document) if as_json else show_review(document)
 
 
 def _request(given: dict[str, Any]) -> RenderRequest:

@@ -14,6 +14,7 @@ from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared, passthrough_for
 from flows.progress import Reporter
 from flows.result import EpisodeResult, ShotLine, reason_for
+from flows.review import waiting_shots
 from flows.sheet import store_sheet
 from flows.shot import ShotResult
 from flows.status import record_run
@@ -57,7 +58,10 @@ def finish_film(
     findings: tuple[str, ...] = ()
     film: Path | None = None
     verified = False
-    if all(plan.is_done(shot) for shot in plan.shots):
+    complete = all(plan.is_done(shot) for shot in plan.shots)
+    gate = prepared.request.episode.review.gate
+    waiting = waiting_shots(store, plan) if complete and gate else []
+    if complete and not waiting:
         film = Path(prepared.request.output)
         record = _film_record(prepared, plan)
         known = _known_film(prepared, film, record)
@@ -81,12 +85,12 @@ def finish_film(
         notes=tuple(notes),
         findings=findings,
         sheet=sheet,
+        waiting=tuple(f"{shot}: {why}" for shot, why in waiting),
         wall_s=time.monotonic() - began,
         render_s=render_s,
     )
     if results or findings:
-        state = "failed" if result.failed else "wanting" if findings else "done" if film else "part"
-        record_run(prepared, result, state)
+        record_run(prepared, result, result.state)
     return result
 
 
@@ -160,6 +164,7 @@ def _result(
     notes: tuple[str, ...],
     findings: tuple[str, ...],
     sheet: str | None,
+    waiting: tuple[str, ...],
     wall_s: float,
     render_s: float,
 ) -> EpisodeResult:
@@ -180,6 +185,7 @@ def _result(
         compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
         verified=verified,
         sheet=sheet,
+        waiting=waiting,
         notes=notes,
         findings=findings,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cluster.errors import ShotsFailed
+from cluster.errors import RefusedError, ShotsFailed
 from flows.plan import RenderPlan, ShotPlan
 
 
@@ -47,12 +47,24 @@ class EpisodeResult:
     verified: bool
     sheet: str | None = None
     prefect: str | None = None
+    waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
         return asdict(self)
+
+    @property
+    def state(self) -> str:
+        """How the run ended, in a word."""
+        if self.failed:
+            return "failed"
+        if self.findings:
+            return "wanting"
+        if self.waiting:
+            return "waiting for review"
+        return "done" if self.film else "in part"
 
     @property
     def failed(self) -> tuple[ShotLine, ...]:
@@ -68,6 +80,16 @@ def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
         f"{len(result.failed)} shot(s) failed ({names}), {done} done and kept: "
         f"{result.failed[0].error}",
         remedy=f"mend it and run the same again, only these are rendered: {command}",
+    )
+
+
+def waits_for_review(result: EpisodeResult) -> RefusedError:
+    """What a run ends with whose shots wait for a person."""
+    more = f" and {len(result.waiting) - 5} more" if len(result.waiting) > 5 else ""
+    return RefusedError(
+        f"every shot is rendered; the film waits for review: {', '.join(result.waiting[:5])}{more}",
+        where=result.episode,
+        remedy="look at them, then douga approve or douga retake, and render again",
     )
 
 

@@ -149,6 +149,17 @@ def show_status(document: dict[str, Any]) -> None:
     console.print(table if document["runs"] else f"no runs in {document['store']} yet")
 
 
+def show_review(document: dict[str, Any]) -> None:
+    """Each shot with the decision that stands."""
+    table = _table("shot", "rendered", "verdict", "by", "at", "note")
+    for shot in document["shots"]:
+        rendered = "yes" if shot["rendered"] else "no"
+        table.add_row(
+            shot["id"], rendered, *(shot[name] for name in ("verdict", "by", "at", "note"))
+        )
+    _console().print(table)
+
+
 def show_findings(document: dict[str, Any]) -> None:
     """What verification found, or that it found nothing."""
     console = _console()
