@@ -27,8 +27,10 @@ install: .venv/.installed
 	.venv-swift/bin/python -m pip install -q --disable-pip-version-check -r $<
 	@touch $@
 
+# Everything the demo makes lies under demo/: remove that folder to see it rendered again.
 demo: install
-	@$(BIN)/python -m infra.demo
+	@$(BIN)/douga sample demo/short --size 320x180 --seconds 8 --no-truth
+	@$(BIN)/douga render demo/short/episode.yaml
 
 check: install
 	$(BIN)/ruff check

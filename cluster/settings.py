@@ -6,7 +6,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -52,10 +52,15 @@ class Settings(BaseSettings):
     s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
     s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
 
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
     @property
     def store_url(self) -> str:
         """The store to use when none is named."""
-        return self.store or (self.home / "store").absolute().as_uri()
+        return self.store or (self.home / "store").as_uri()
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -345,8 +346,16 @@ def _request(given: dict[str, Any]) -> RenderRequest:
         fps=given["fps"],
         shots=given["shots"],
         frames=given["frames"],
-        command=shlex.join(["douga", *words]),
+        command=shlex.join([_program(), *words]),
     )
+
+
+def _program() -> str:
+    """How this command was called: by name where the shell would find it, else by its path."""
+    called = Path(sys.argv[0])
+    if called.name != "douga" or shutil.which("douga"):
+        return "douga"
+    return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def _print(document: dict[str, Any]) -> None:

@@ -108,14 +108,15 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
     if result.film is None:
         return
     console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)
-    source = shlex.quote(_typed_source(request))
-    console.print("next:", soft_wrap=True, markup=False, highlight=False)
-    for line in (
-        f"douga plan {source}   # what another render would do: nothing",
-        f"douga verify {source} -o {shlex.quote(result.film)}   # every frame once more",
-        f"douga status {source}   # how far every shot is",
+    program, _, source = shlex.split(request.command)[:3]
+    douga, film = shlex.quote(program), shlex.quote(result.film)
+    console.print("next:")
+    for line, why in (
+        (f"{douga} plan {shlex.quote(source)}", "what another render would do: nothing"),
+        (f"{douga} verify {shlex.quote(source)} -o {film}", "every frame once more"),
+        (f"{douga} status {shlex.quote(source)}", "how far every shot is"),
     ):
-        console.print(f"  {line}", soft_wrap=True, markup=False, highlight=False)
+        console.print(f"  {line}   # {why}", soft_wrap=True, markup=False, highlight=False)
 
 
 def show_status(document: dict[str, Any]) -> None:
@@ -202,12 +203,6 @@ def show_bench(document: dict[str, Any]) -> None:
     console = _console()
     console.print(table)
     console.print(document["on"])
-
-
-def _typed_source(request: RenderRequest) -> str:
-    """The source as it was typed after `douga render`."""
-    words = shlex.split(request.command)
-    return words[2] if len(words) > 2 else request.episode.name
 
 
 def _table(*columns: str) -> Table:
