@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 
+def error_detection(codec: str) -> str:
+    """libav's `err_detect` for a codec: errors are errors, except where sound files would suffer.
+
+    H.264's decoder would also refuse streams that begin with, or are entered at, an open GOP; it
+    flags the frames it patches, so nothing is lost. TIFF's would refuse tags that it does not know.
+    """
+    if codec == "h264":
+        return "crccheck"
+    return "crccheck+bitstream+buffer" + ("" if codec == "tiff" else "+explode")
+
+
 class Damage:
     """Bookkeeping of what was fed to a decoder, in decode order, and what failed.
 

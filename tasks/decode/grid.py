@@ -51,13 +51,31 @@ def find_grid(
     return None
 
 
+def missing_frames(pts: Sequence[int], *, time_base: Fraction, rate: Fraction) -> tuple[int, int]:
+    """How many frames are missing from an else constant film, and after which; (0, 0) if none are.
+
+    Only a few count: a film in which more than one frame in twenty is missing is a variable one.
+    """
+    places = [round((ticks - pts[0]) * time_base * rate) for ticks in pts]
+    missing = places[-1] - (len(pts) - 1)
+    if not 0 < missing * 20 <= len(pts):
+        return 0, 0
+    for ticks, place in zip(pts, places, strict=True):
+        if abs((ticks - pts[0]) * time_base - place / rate) > time_base:
+            return 0, 0
+    return missing, next(k for k, (a, b) in enumerate(pairwise(places)) if b > a + 1)
+
+
 def _single(
     pts: int, time_base: Fraction, declared: Sequence[Fraction], duration: int
 ) -> Grid | None:
+    own = 1 / (duration * time_base) if duration > 0 else None
+    if own is not None and (own in declared or own in STANDARD_RATES):
+        return Grid(start=pts * time_base, rate=own)
     for rate in declared:
-        if duration <= 0 or abs(1 / rate - duration * time_base) <= time_base:
+        if own is None or abs(1 / rate - duration * time_base) <= time_base:
             return Grid(start=pts * time_base, rate=rate)
-    return Grid(start=pts * time_base, rate=1 / (duration * time_base)) if duration > 0 else None
+    return Grid(start=pts * time_base, rate=own) if own else None
 
 
 def _quanta(pts: Sequence[int], time_base: Fraction) -> Iterator[Fraction]:

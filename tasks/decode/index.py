@@ -21,7 +21,7 @@ from tasks.decode.describe import (
 )
 from tasks.decode.digest import file_digest
 from tasks.decode.folder import find_frames, index_folder
-from tasks.decode.grid import Grid, find_grid
+from tasks.decode.grid import Grid, find_grid, missing_frames
 from tasks.decode.probe import opened, reason, video_stream
 from tasks.decode.scan import Scan, scan_packets
 from tasks.decode.source import SeekPoint, SourceIndex
@@ -146,12 +146,16 @@ def _timed(path: str, scan: Scan, about: _About, first: _First) -> SourceIndex:
     ticks = (*pts, pts[-1] + last) if held and last else pts
     grid = find_grid(ticks, time_base=about.time_base, declared=about.declared, last_duration=last)
     dropped = len(ordered) - len(kept)
-    notes = (f"{dropped} leading frames left out: they need frames before the start",)
+    notes = [f"{dropped} leading frames left out: they need frames before the start"] * bool(
+        dropped
+    )
+    if grid is None and about.declared:
+        notes += _missing_note(path, pts, about)
     return SourceIndex(
         path=path,
         kind="stream",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(first, notes if dropped else ()),
+        picture=_displayed(first, tuple(notes)),
         pts=pts,
         time_base=about.time_base,
         start=grid.start if grid else pts[0] * about.time_base,
@@ -166,6 +170,23 @@ def _timed(path: str, scan: Scan, about: _About, first: _First) -> SourceIndex:
         ),
         **about.fields,
     )
+
+
+def _missing_note(path: str, pts: Sequence[int], about: _About) -> list[str]:
+    """A note on a few frames missing; InputError in a transport stream, where they were lost."""
+    base = about.time_base
+    missing, before = missing_frames(pts, time_base=base, rate=about.declared[0])
+    if not missing:
+        return []
+    frames = "1 frame" if missing == 1 else f"{missing} frames"
+    time = f"{float(pts[before] * base):.3f} s"
+    if about.fields["container"] == "mpegts":
+        raise InputError(
+            f"is damaged: {frames} missing, the first after frame {before} ({time})",
+            where=path,
+            remedy="fetch or export it again; or accept the gap: ffmpeg -i FILE -c copy NEW.mkv",
+        )
+    return [f"{frames} missing, the first after frame {before} ({time}); the one before stays"]
 
 
 def _end(pts: Sequence[int], about: _About, grid: Grid | None, last: int) -> Fraction:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from cluster.errors import InputError
+from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, siting_of
 from tasks.decode.probe import reason
 from tasks.picture import Siting
@@ -49,7 +50,8 @@ def decode_picture(file: Path) -> av.VideoFrame:
     with _opened(file) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+        options = {"err_detect": error_detection(codec_name(stream.codec_context))}
+        stream.codec_context.options = options
         try:
             frame = next(container.decode(stream), None)
         except (av.error.FFmpegError, OSError) as error:

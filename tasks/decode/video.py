@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 import av
 
 from cluster.errors import InputError
-from tasks.decode.damage import Damage
+from tasks.decode.damage import Damage, error_detection
 from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
 from tasks.decode.probe import open_container, reason
 from tasks.decode.source import SeekPoint, SourceIndex
@@ -21,9 +21,6 @@ _AHEAD = 8
 """Frames to a seek point from which seeking is cheaper than decoding on."""
 _LATE_FRAMES = 32
 """Frames shown after a wanted one that prove it lost: twice the deepest reordering (16)."""
-_STRICT = "crccheck+bitstream+buffer+explode"
-"""An error is an error. Not for H.264, whose decoder then also refuses sound streams that begin
-with, or are entered at, an open GOP; it flags the frames it patches instead."""
 
 
 class VideoDecoder:
@@ -122,7 +119,7 @@ class VideoDecoder:
         context = stream.codec_context
         context.thread_count = self._threads
         context.thread_type = "AUTO" if self._threads > 1 else "NONE"
-        context.options = {"err_detect": "crccheck" if self._index.codec == "h264" else _STRICT}
+        context.options = {"err_detect": error_detection(self._index.codec)}
         return container.demux(stream)
 
     def _stream(self) -> av.VideoStream:

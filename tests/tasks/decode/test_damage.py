@@ -1,0 +1,161 @@
+"""A damaged film is refused by name and place; no frame of it is ever patched up or left out."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cluster.errors import InputError
+from tasks.decode import FrameReader, index_source
+from tasks.decode.damage import Damage
+from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
+
+
+def damaged(clips: Any, clip: str, folder: Path, *, at: float, size: int, seed: int = 0) -> Path:
+    """A copy of a clip with `size` bytes from the part `at` of its pictures overwritten by noise."""
+    data = bytearray(clips(clip).read_bytes())
+    end = data.rindex(b"moov") if clip.endswith(("mp4", "mov")) else len(data)
+    place = min(int(end * at), end - size - 8)
+    data[place : place + size] = random.Random(seed).randbytes(size)
+    path = folder / f"{at}-{size}-{seed}-{clip}"
+    path.write_bytes(data)
+    return path
+
+
+def read_until_refused(path: Path, truth: Any) -> InputError | None:
+    """The refusal, if any; every frame given before it must be the true one."""
+    try:
+        index = index_source(str(path))
+        assert list(index.pts) == truth.pts
+        with FrameReader(index) as reader:
+            for number in range(len(index)):
+                planes = reader.read_planes(number)
+                assert all(map(np.array_equal, planes, truth.planes[number])), number
+    except InputError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("clip", ["ffv1.mkv", "mpeg2.ts", "hashed.mp4"])
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
+@pytest.mark.parametrize("size", [300, 3000])
+def test_damage_that_checksums_show_is_refused_before_a_wrong_frame(
+    clips: Any, tmp_path: Path, clip: str, at: float, size: int
+) -> None:
+    path = damaged(clips, clip, tmp_path, at=at, size=size)
+    error = read_until_refused(path, clips.linear(clip))
+    assert error is not None
+    assert path.name in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("clip", ["closed.mp4", "open.mkv", "vp9.webm", "hevc.mp4", "prores.mov"])
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.8])
+def test_large_damage_is_refused(clips: Any, tmp_path: Path, clip: str, at: float) -> None:
+    path = damaged(clips, clip, tmp_path, at=at, size=4000)
+    with pytest.raises(InputError):
+        read_all(path)
+
+
+def read_all(path: Path, *, threads: int = 1) -> None:
+    """Reads every frame."""
+    with FrameReader(index_source(str(path)), threads=threads) as reader:
+        for number in range(len(reader.index)):
+            reader.read_planes(number)
+
+
+@pytest.mark.parametrize("at", [0.4, 0.6])
+def test_damage_is_refused_with_decoder_threads_too(clips: Any, tmp_path: Path, at: float) -> None:
+    path = damaged(clips, "closed.mp4", tmp_path, at=at, size=2000)
+    with pytest.raises(InputError, match="cannot be decoded"):
+        read_all(path, threads=3)
+
+
+def test_refusal_names_frame_and_time(clips: Any, tmp_path: Path) -> None:
+    path = damaged(clips, "closed.mp4", tmp_path, at=0.5, size=4000)
+    with pytest.raises(InputError) as caught:
+        read_all(path)
+    error = caught.value
+    assert error.where.startswith(f"{path} frame ")
+    assert error.where.endswith(" s)")
+    assert error.what.startswith("cannot be decoded (")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_frames_away_from_the_damage_still_read(clips: Any, tmp_path: Path) -> None:
+    path = damaged(clips, "closed.mp4", tmp_path, at=0.5, size=500)
+    truth = clips.linear("closed.mp4").planes
+    with FrameReader(index_source(str(path))) as reader:
+        for number in (*range(12), *range(48, 60)):
+            assert all(map(np.array_equal, reader.read_planes(number), truth[number]))
+
+
+def test_matroska_that_skips_a_cluster_is_refused_at_the_index(clips: Any, tmp_path: Path) -> None:
+    path = damaged(clips, "closed.mkv", tmp_path, at=0.5, size=4000)
+    with pytest.raises(InputError, match=r"is damaged after [0-9]+ whole frames"):
+        index_source(str(path))
+
+
+@pytest.mark.parametrize("clip", ["closed.mkv", "hidden.webm", "closed.mp4"])
+def test_film_cut_short_is_refused(clips: Any, tmp_path: Path, clip: str) -> None:
+    data = clips(clip).read_bytes()
+    path = tmp_path / clip
+    path.write_bytes(data[: len(data) * 2 // 3])
+    with pytest.raises(InputError, match=r"damaged after|not a video that can be read"):
+        index_source(str(path))
+
+
+def test_the_same_damage_is_heard_again(clips: Any, tmp_path: Path) -> None:
+    path = damaged(clips, "closed.mkv", tmp_path, at=0.5, size=4000)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"invalid|exceeds|ebml"):
+            index_source(str(path))
+
+
+def test_nothing_is_heard_while_a_decoder_has_threads() -> None:
+    enter_threaded()
+    try:
+        with heard_errors() as lines:
+            assert lines == []
+    finally:
+        leave_threaded()
+
+
+def test_failure_spoils_up_to_the_next_clean_start_and_its_leading_pictures() -> None:
+    damage = Damage(window=1)
+    damage.feed(0, clean=True)
+    damage.feed(40, clean=False)
+    damage.fail("broken")
+    damage.feed(20, clean=False)
+    damage.feed(120, clean=True)
+    damage.feed(80, clean=False)
+    damage.feed(160, clean=False)
+    assert {pts for pts in (0, 20, 40, 80, 120, 160) if damage.why(pts)} == {40, 20, 80}
+
+
+def test_corrupt_frame_spoils_what_was_fed_after_it() -> None:
+    damage = Damage(window=1)
+    for pts, clean in ((0, True), (40, False), (20, False), (80, False), (120, True), (100, False)):
+        damage.feed(pts, clean=clean)
+    damage.show_corrupt(40)
+    assert {pts for pts in (0, 20, 40, 80, 100, 120) if damage.why(pts)} == {40, 20, 80, 100}
+
+
+def test_decoder_with_threads_reports_late() -> None:
+    damage = Damage(window=3)
+    for pts in (0, 20, 40, 60):
+        damage.feed(pts, clean=pts == 0)
+    damage.fail("broken")
+    assert [pts for pts in (0, 20, 40, 60) if damage.why(pts)] == [20, 40, 60]
+
+
+def test_latest_reference_is_the_latest_fed_before() -> None:
+    damage = Damage(window=1)
+    for pts in (0, 80, 40, 20):
+        damage.feed(pts, clean=pts == 0)
+    assert [damage.latest(pts) for pts in (0, 80, 40, 20, 999)] == [0, 80, 80, 80, 999]
