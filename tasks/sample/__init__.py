@@ -1,1 +1,45 @@
-"""The synthetic episode with exact truth: `douga sample`."""
+"""The synthetic episode with exact truth: `douga sample`.
+
+description  what a short is (frozen data)      synthesise  writes one from a seed
+take, outdoors, indoors, action, staging        from a moment to a scene
+cast, face, hair, bust, figure, creature, effects           what is drawn
+easel, landscapes, cities, rooms, painting                  what is painted
+curves, cel, scene, raster, film                            pixels at any size and instant
+sound, subtitles, font, colour, container, lossless, truth, write     files
+"""
+
+from tasks.sample.container import Encoding
+from tasks.sample.description import Short, Shot
+from tasks.sample.film import (
+    picture_identity,
+    region_colours,
+    render_frame,
+    render_line_art,
+    render_painted,
+    render_regions,
+)
+from tasks.sample.lossless import read_frames, read_span
+from tasks.sample.synthesise import synthesise
+from tasks.sample.truth import Truth, read_truth
+from tasks.sample.write import SamplePaths, TruthParts, picture_truth, write_sample
+
+__all__ = [
+    "Encoding",
+    "SamplePaths",
+    "Short",
+    "Shot",
+    "Truth",
+    "TruthParts",
+    "picture_identity",
+    "picture_truth",
+    "read_frames",
+    "read_span",
+    "read_truth",
+    "region_colours",
+    "render_frame",
+    "render_line_art",
+    "render_painted",
+    "render_regions",
+    "synthesise",
+    "write_sample",
+]

@@ -62,9 +62,13 @@ class Grid:
 
 def render(scene: Scene, grid: Grid) -> Pixels:
     """The finished picture of a scene."""
-    rows, columns = grid.shape
-    canvas = np.zeros((rows, columns, 3), np.uint8)
-    for item in scene.items:
+    first = next(
+        (i for i, item in enumerate(scene.items) if not isinstance(item, Backdrop)),
+        len(scene.items),
+    )
+    ground = tuple(item for item in scene.items[:first] if isinstance(item, Backdrop))
+    canvas = _ground(ground, grid).copy()
+    for item in scene.items[first:]:
         canvas = _lay(canvas, item, grid)
     return grid.down(canvas)
 
@@ -124,11 +128,20 @@ def _lay(canvas: Pixels, item: Item, grid: Grid) -> Pixels:
     return _flash(canvas, item)
 
 
+@lru_cache(maxsize=3)
+def _ground(layers: tuple[Backdrop, ...], grid: Grid) -> Pixels:
+    """The backmost paintings together: kept, since the camera often rests."""
+    canvas = np.zeros((*grid.shape, 3), np.uint8)
+    for layer in layers:
+        canvas = _backdrop(canvas, layer, grid)
+    return canvas
+
+
 def _backdrop(canvas: Pixels, item: Backdrop, grid: Grid) -> Pixels:
     rows, columns = grid.shape
     board = painted(item.painting, grid.per_unit * item.painting.detail)
     to_samples = affine(x=(columns - 1) / 2, y=(rows - 1) / 2, sx=grid.per_unit)
-    matrix = compose(to_samples, compose(item.camera, board.to_world))
+    matrix = compose(to_samples, compose(np.array(item.camera).reshape(2, 3), board.to_world))
     opaque = board.alpha is None
     edge = cv2.BORDER_REPLICATE if opaque else cv2.BORDER_CONSTANT
     flat = cv2.warpAffine(

@@ -35,10 +35,10 @@ class Painting:
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """A painting under the camera."""
+    """A painting under the camera; `camera` is its world-to-screen map, row by row."""
 
     painting: Painting
-    camera: Matrix
+    camera: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def identity(items: tuple[Item, ...]) -> str:
         sha.update(type(item).__name__.encode())
         if isinstance(item, Backdrop):
             sha.update(repr(item.painting).encode())
-            sha.update(item.camera.tobytes())
+            sha.update(np.array(item.camera).tobytes())
         elif isinstance(item, Drawn):
             for mark in item.marks:
                 _feed(sha, mark)

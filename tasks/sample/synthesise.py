@@ -273,8 +273,7 @@ def _captions(shots: list[Shot], cast: tuple[Actor, ...], rate: Fraction) -> tup
         "You are not afraid?", "A little. Come on!", "It left us a letter.",
     )  # fmt: skip
     signs = {
-        "landscape": "風の丘", "street": "三丁目", "insert": "手紙", "city": "夜の街",
-        "impact": "ドン！", "walk": "三丁目",
+        "landscape": "山", "insert": "一日目", "city": "月", "impact": "ドン！", "walk": "三丁目",
     }  # fmt: skip
     out: list[Caption] = []
     spoken = 0

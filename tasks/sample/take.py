@@ -86,7 +86,7 @@ class Take:
                 blur=blur,
                 detail=1 + (detail - 1) * depth,
             )
-            items.append(Backdrop(painting, camera.matrix(depth=depth)))
+            items.append(Backdrop(painting, tuple(camera.matrix(depth=depth).ravel().tolist())))
         return items
 
     def light(self) -> Tint:
