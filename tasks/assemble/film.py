@@ -124,11 +124,15 @@ def assemble_film(
             )
             for plan in passing.plan.streams
         ),
-        notes=(*passing.plan.notes, *(() if grid.exact else (_INEXACT,))),
+        notes=(*passing.plan.notes, *_notes(grid, shots[0], picture, container)),
     )
 
 
-_INEXACT = "frame times have no common clock; each is within 0.7 us of its own"
+def _notes(grid: Grid, shot: Segment, picture: Picture, container: Container) -> Iterator[str]:
+    if not grid.exact:
+        yield "frame times have no common clock; each is within 0.7 us of its own"
+    if picture.hdr and container == "mov" and shot.codec == "prores":
+        yield "HDR mastering data left out: ProRes has no place for it, and mov is not told"
 
 
 def mux(film: OutputContainer, ways: Sequence[Iterator[Timed]]) -> None:

@@ -25,7 +25,8 @@ PictureOf = Callable[[int], NDArray[np.uint8] | None]
 Progress = Callable[[int, int], None]
 
 THUMB = (64, 36)
-"""Pictures are compared this small: coding noise averages out, a picture out of place does not."""
+"""Pictures are compared this small, and 4 times smaller than they are: coding noise and halved
+chroma average out, a picture out of place does not."""
 _SWSCALE_MATRIX: dict[str, Colorspace] = {
     "bt709": Colorspace.ITU709,
     "bt470bg": Colorspace.ITU601,
@@ -114,7 +115,8 @@ def _look(
         return
     matrix = _SWSCALE_MATRIX.get(expected.picture.matrix_tag)
     full = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
-    got, due = (cv2.resize(side, THUMB, interpolation=cv2.INTER_AREA) for side in (full, wanted))
+    size = (min(THUMB[0], -(-frame.width // 4)), min(THUMB[1], -(-frame.height // 4)))
+    got, due = (cv2.resize(side, size, interpolation=cv2.INTER_AREA) for side in (full, wanted))
     apart = float(np.mean(np.abs(got.astype(np.float32) - due.astype(np.float32)))) / 255
     if apart > limit:
         yield Finding(

@@ -9,11 +9,17 @@ from pathlib import Path
 
 import av
 import imageio_ffmpeg
+import numpy as np
 import pytest
 
 from cluster.errors import EncodeError, InputError, UsageError
 from tasks.assemble import Passthrough, SourceRange, assemble_film
+from tasks.colour import delivery_picture
+from tasks.encode import encode_segment
+from tasks.encoders import EncodeSpec
+from tasks.frames import from_uint8
 from tasks.picture import Picture
+from tasks.verify import expect_film, verify_film
 
 PICTURE = Picture(width=64, height=64)
 COUNTS = (1, 30, 7, 1, 52)
@@ -147,6 +153,43 @@ def test_colour_size_of_a_pixel_and_words_are_in_the_container(clips, tmp_path):
             words = {key.lower(): value for key, value in file.metadata.items()}
             assert words["comment"] == "douga 0.1.0"
             assert words["title"] == "Pilot"
+
+
+@pytest.mark.parametrize(
+    ("encoder", "container"),
+    [("libx264", "mp4"), ("libx265", "mkv"), ("libsvtav1", "webm"), ("ffv1", "mkv"),
+     ("prores", "mov")],
+)  # fmt: skip
+def test_segments_of_the_encode_stage_become_a_film_that_verifies(tmp_path, encoder, container):
+    source = Picture(
+        width=64, height=48, sar=Fraction(8, 9), matrix_tag="bt709", primaries="bt709",
+        transfer="bt709",
+    )  # fmt: skip
+    picture = delivery_picture(source, pix_fmt=None, encoder=encoder)
+    ramp = np.arange(64)[None, :, None] + np.arange(48)[:, None, None]
+    shots = [
+        np.stack([(ramp * (2 + shot) + at * 9 + np.arange(3) * 70) % 230 for at in range(9)])
+        for shot in range(3)
+    ]
+    segments = []
+    for place, shot in enumerate(shots):
+        segments.append(tmp_path / f"{place}.mkv")
+        encode_segment(
+            segments[-1],
+            [from_uint8(shot.astype(np.uint8))],
+            count=9,
+            spec=EncodeSpec(encoder=encoder),
+            picture=picture,
+            rate=Fraction(24),
+        )
+    times = [Fraction(at, 24) for at in range(27)]
+    info = join(tmp_path / f"film.{container}", segments, times, Fraction(27, 24), picture=picture)
+    expected = expect_film(times=times, end=Fraction(27, 24), picture=picture, container=container)
+    pictures = np.concatenate(shots).astype(np.uint8)
+    assert (
+        verify_film(info.path, expected=expected, deep=True, picture_of=lambda at: pictures[at])
+        == []
+    )
 
 
 HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
