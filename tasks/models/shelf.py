@@ -26,10 +26,9 @@ Precision = Literal["fp32", "bf16"]
 class ModelCard(BaseModel):
     """What a network says of itself, so that no caller ever tests its name.
 
-    `shape` is what `net.build` needs. `halo` is how many input pixels around a pixel it sees;
-    `size_multiple` what a window's edge must be a multiple of. `sha256` is the weights' digest,
-    which goes into keys. `memory_bytes_per_megapixel` is the measured peak for a frame of one
-    input megapixel.
+    `shape` is what `net.build` needs. `halo` is how many input pixels around a pixel it sees.
+    `sha256` is the weights' digest, which goes into keys. `memory_bytes_per_megapixel` is the
+    measured peak for a frame of one input megapixel.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,7 +38,6 @@ class ModelCard(BaseModel):
     scale: int = Field(ge=1)
     shape: dict[str, int]
     halo: int = Field(ge=0)
-    size_multiple: int = Field(default=1, ge=1)
     parameters: int = Field(gt=0)
     precisions: tuple[Precision, ...]
     memory_bytes_per_megapixel: int = Field(gt=0)
