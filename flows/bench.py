@@ -16,10 +16,11 @@ from typing import Any
 
 from cluster.errors import DougaError
 from cluster.settings import child_environment
+from flows.progress import Reporter
 from flows.samples import make_sample
 
 
-def run_bench(*, size: str, seconds: float, repeats: int) -> dict[str, Any]:
+def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) -> dict[str, Any]:
     """Interleaved rounds of every way on one sample; medians, and shares of the bare loop.
 
     `whole` counts the command from its start to a verified film, with Ray and Prefect started and
@@ -27,11 +28,11 @@ def run_bench(*, size: str, seconds: float, repeats: int) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="douga-bench-") as name:
         folder = Path(name)
-        film = Path(
-            make_sample(folder / "sample", seed=1, seconds=seconds, size=size, truth=False)["film"]
-        )
+        made = make_sample(folder / "sample", reporter, seconds=seconds, size=size, truth=False)
+        film = Path(made["film"])
         seen: dict[str, list[float]] = {"loop": [], "render": [], "whole": [], "script": []}
-        for _ in range(repeats):
+        for number in range(repeats):
+            reporter.phase(f"round {number + 1} of {repeats}")
             frames, took = _peer("loop", film)
             seen["loop"].append(frames / took)
             whole, render = _douga(film, folder)

@@ -210,18 +210,21 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Synthesise an animated short with exact truth beside it."""
+    from flows.progress import make_reporter
     from flows.samples import make_sample
 
-    document = make_sample(
-        out,
-        seed=seed,
-        shots=shots,
-        seconds=seconds,
-        size=size,
-        rate=rate,
-        container=container,
-        truth=truth,
-    )
+    with make_reporter() as reporter:
+        document = make_sample(
+            out,
+            reporter,
+            seed=seed,
+            shots=shots,
+            seconds=seconds,
+            size=size,
+            rate=rate,
+            container=container,
+            truth=truth,
+        )
     if as_json:
         _print(document)
     else:
@@ -259,9 +262,11 @@ def bench(
 ) -> None:
     """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
     from flows.bench import run_bench
+    from flows.progress import make_reporter
     from flows.show import show_bench
 
-    document = run_bench(size=size, seconds=seconds, repeats=repeats)
+    with make_reporter() as reporter:
+        document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
     _print(document) if as_json else show_bench(document)
 
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, ValidationError
 
 from cluster.errors import UsageError
+from flows.progress import Reporter
 from flows.spec import Rate
-from tasks.sample import write_sample
+from tasks.sample import Encoding, TruthParts, write_sample
 
 EPISODE = """\
 # Rendered with: douga render {name}
@@ -24,6 +25,7 @@ recipe:
 
 def make_sample(
     out: Path,
+    reporter: Reporter,
     *,
     seed: int = 1,
     shots: int = 14,
@@ -42,6 +44,7 @@ def make_sample(
         raise UsageError(str(error.errors()[0]["msg"]), where="douga sample") from error
     except ValueError as error:
         raise UsageError(f"expected WIDTHxHEIGHT, got {size!r}", where="--size") from error
+    reporter.phase("drawing a short")
     paths = write_sample(
         out,
         seed=seed,
@@ -49,8 +52,9 @@ def make_sample(
         seconds=seconds,
         size=(width, height),
         rate=exact,
-        container=kind,
-        truth=truth,
+        encoding=Encoding(container=kind),
+        truth=TruthParts() if truth else None,
+        progress=lambda done, total: reporter.fraction(done / total),
     )
     episode = out / "episode.yaml"
     episode.write_text(EPISODE.format(name=episode, film=paths.film.name))
