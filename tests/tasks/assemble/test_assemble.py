@@ -162,11 +162,11 @@ def test_colour_size_of_a_pixel_and_words_are_in_the_container(clips, tmp_path):
 )  # fmt: skip
 def test_segments_of_the_encode_stage_become_a_film_that_verifies(tmp_path, encoder, container):
     source = Picture(
-        width=64, height=48, sar=Fraction(8, 9), matrix_tag="bt709", primaries="bt709",
+        width=64, height=64, sar=Fraction(8, 9), matrix_tag="bt709", primaries="bt709",
         transfer="bt709",
     )  # fmt: skip
     picture = delivery_picture(source, pix_fmt=None, encoder=encoder)
-    ramp = np.arange(64)[None, :, None] + np.arange(48)[:, None, None]
+    ramp = np.arange(64)[None, :, None] + np.arange(64)[:, None, None]
     shots = [
         np.stack([(ramp * (2 + shot) + at * 9 + np.arange(3) * 70) % 230 for at in range(9)])
         for shot in range(3)
