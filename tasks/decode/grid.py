@@ -95,9 +95,9 @@ def _candidates(
     steps = {b - a for a, b in pairwise(pts)}
     equal = 1 / (next(iter(steps)) * time_base) if len(steps) == 1 else None
     mean = (len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)
+    yield from (rate for rate in declared if rate in STANDARD_RATES)
     if equal is not None and (len(pts) >= EQUAL_STEPS_PROVE or equal in STANDARD_RATES):
         yield equal
-    yield from (rate for rate in declared if rate in STANDARD_RATES)
     yield from sorted(STANDARD_RATES, key=lambda rate: abs(rate - mean))
     yield from declared
     if equal is not None:

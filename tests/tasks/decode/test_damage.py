@@ -17,7 +17,7 @@ from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
 
 
 def damaged(clips: Any, clip: str, folder: Path, *, at: float, size: int, seed: int = 0) -> Path:
-    """A copy of a clip with `size` bytes from the part `at` of its pictures overwritten by noise."""
+    """A copy of a clip with `size` bytes of its pictures, the part `at` in, made noise."""
     data = bytearray(clips(clip).read_bytes())
     end = data.rindex(b"moov") if clip.endswith(("mp4", "mov")) else len(data)
     place = min(int(end * at), end - size - 8)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 from cluster.errors import InputError, UsageError
@@ -72,6 +73,20 @@ def test_leading_pictures_without_their_references_are_left_out_and_noted(
 ) -> None:
     index = index_source(str(clips(clip)))
     assert any("leading frames left out" in note for note in index.guessed)
+
+
+def test_edit_list_hides_the_frames_after_it(clips: Any) -> None:
+    index = index_source(str(clips("trimmed.mp4")))
+    assert (len(index), index.end) == (30, 30 / NTSC)
+
+
+def test_hidden_frames_are_no_frames(clips: Any) -> None:
+    path = clips("hidden.webm")
+    with av.open(str(path)) as container:
+        packets = sum(packet.size > 0 for packet in container.demux(video=0))
+    index = index_source(str(path))
+    assert packets > len(index) == 60
+    assert index.kind == "stream"
 
 
 def test_variable_rate_keeps_its_exact_times(clips: Any) -> None:
