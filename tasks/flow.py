@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 Flow = NDArray[np.float32]
 
+_WORK_PIXELS = 1 << 20
 _FILL_LEVELS = 7
 _FILL_PULL = 0.1
 """Weight of the coarser level where splats arrived: smooths, and decides where none did."""
@@ -37,6 +38,32 @@ def dis_flow(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8], *, finest: in
     dis.setPatchStride(2)
     dis.setFinestScale(finest)
     return np.asarray(dis.calc(luma_a, luma_b, None), np.float32)
+
+
+def flow_by_size(luma_a: NDArray[np.uint8], luma_b: NDArray[np.uint8]) -> Flow:
+    """Flow from a to b at their size, found on pictures of at most 1 megapixel."""
+    height, width = luma_a.shape
+    shrink = shrink_for(height * width)
+    if shrink == 1:
+        return dis_flow(luma_a, luma_b)
+    size = (max(1, width // shrink), max(1, height // shrink))
+    small = [cv2.resize(luma, size, interpolation=cv2.INTER_AREA) for luma in (luma_a, luma_b)]
+    flow = dis_flow(np.asarray(small[0]), np.asarray(small[1]), finest=0)
+    return enlarged(flow, width=width, height=height)
+
+
+def shrink_for(pixels: int) -> int:
+    """The power of two by which a frame's sides are divided to find flow (1080p: 2)."""
+    shrink = 1
+    while pixels > _WORK_PIXELS * shrink * shrink:
+        shrink *= 2
+    return shrink
+
+
+def enlarged(flow: Flow, *, width: int, height: int) -> Flow:
+    """The same flow for pictures of another size."""
+    scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
+    return np.asarray(cv2.resize(flow, (width, height))) * scale
 
 
 def warp(image: NDArray[Any], flow: Flow, *, by: float = 1.0) -> Floats:

@@ -9,11 +9,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.flow import Floats, Flow, dis_flow, disagreement, fill, splat, warp
+from tasks.flow import (
+    Floats,
+    Flow,
+    dis_flow,
+    disagreement,
+    enlarged,
+    fill,
+    shrink_for,
+    splat,
+    warp,
+)
 from tasks.frames import Frames, from_float, to_float, to_uint8
-
-_WORK_PIXELS = 1 << 20
-"""Flow is found on frames halved until they have no more pixels than this (1080p: 960x540)."""
 
 # All in 8-bit codes, mean of R, G and B, at the working size.
 _HELD = 1.0
@@ -52,7 +59,7 @@ class Pair:
 
     def __init__(self, a: Frames, b: Frames, *, depth: int) -> None:
         self._a, self._b, self._depth = a, b, depth
-        self._shrink = _shrink(a.shape[0] * a.shape[1])
+        self._shrink = shrink_for(a.shape[0] * a.shape[1])
 
     def average(self, at: float) -> Frames:
         """The plain mix, `at` 0 (a) to 1 (b); a itself where the frames are held."""
@@ -142,8 +149,7 @@ class Pair:
         share = self._share_of_b(flow, at)
         if self._shrink > 1:
             height, width = self._a.shape[:2]
-            scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-            flow = np.asarray(cv2.resize(flow, (width, height))) * scale
+            flow = enlarged(flow, width=width, height=height)
             share = np.asarray(cv2.resize(share, (width, height)))
         side_a = warp(to_float(self._a), flow, by=-at)
         side_b = warp(to_float(self._b), flow, by=1 - at)
@@ -168,13 +174,6 @@ class Pair:
 
     def _coded(self, signal: Floats) -> Frames:
         return from_float(signal, depth=self._depth)
-
-
-def _shrink(pixels: int) -> int:
-    shrink = 1
-    while pixels > _WORK_PIXELS * shrink * shrink:
-        shrink *= 2
-    return shrink
 
 
 def _mix(a: Floats, b: Floats, share: Floats | np.float32) -> Floats:

@@ -1,0 +1,142 @@
+"""Paint on a line drawing: taken from a coloured reference, carried from drawing to drawing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.flow import Floats
+from tasks.region_match import match_regions
+from tasks.regions import Drawing, Labels, nearest_index
+
+_TRACES = 4
+_SAME = 0.06
+"""Largest difference per channel (of 1) within one flat colour, noise of JPEG included."""
+_SPOTS = 0.001
+"""A region is flat if no more than this share of it (and a few pixels) has another colour."""
+_CLEAR = 1.5
+"""Pixels to keep away from a line when looking at the paint beside it."""
+_COVERED = 0.5
+_LEAST_PIXELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Painted:
+    """A drawing with its paint.
+
+    `paint` (H, W, 3) has no lines in it; `colour` (count, 3) is each region's main colour and
+    `flat` says whether it is the only one. `ink` (count, 3) is the colour of neutral lines at each
+    region, `trace_ink` (4, 3) that of each kind of line; NaN for a kind that is painted over.
+    """
+
+    drawing: Drawing
+    paint: Floats
+    colour: Floats
+    flat: NDArray[np.bool_]
+    ink: Floats
+    trace_ink: Floats
+
+    def picture(self) -> Floats:
+        """The coloured drawing, (H, W, 3): anti-aliased ink over paint."""
+        drawing = self.drawing
+        painted_over = np.isnan(self.trace_ink[drawing.trace, 0])
+        ink = np.where(
+            (drawing.trace == 0)[..., None],
+            self.ink[drawing.filled - 1],
+            np.nan_to_num(self.trace_ink)[drawing.trace],
+        )
+        cover = np.where(painted_over | (drawing.darkness < 0.03), 0, drawing.coverage)[..., None]
+        # Where a trace goes, the two colours that it parted meet without a stair.
+        soft = np.asarray(cv2.blur(self.paint, (3, 3)))
+        paint = np.where((painted_over & (drawing.marked == 0))[..., None], soft, self.paint)
+        return np.asarray(paint + (ink - paint) * cover, np.float32)
+
+
+def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
+    """The paint of a reference: its `picture` (H, W, 3) lies exactly on `drawing`."""
+    inner = _inner(drawing.marked)
+    colour = _main_colours(drawing, picture, inner)
+    off = np.abs(picture - colour[drawing.filled - 1]).max(-1) > _SAME
+    seen = drawing.sums(inner.astype(np.float32))
+    other = drawing.sums((inner & off).astype(np.float32))
+    flat = other <= np.maximum(_SPOTS * seen, _LEAST_PIXELS)
+    is_flat = flat[drawing.filled - 1]
+    known = (drawing.marked > 0) & (is_flat | inner)
+    paint = np.where(is_flat[..., None], colour[drawing.filled - 1], picture)
+    if known.any():
+        paint = paint.reshape(-1, 3)[nearest_index(known)]
+    ink, trace_ink = _inks(drawing, picture, paint)
+    return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink)
+
+
+def carry_paint(before: Painted, drawing: Drawing) -> Painted:
+    """The next drawing in the paint of the one before it."""
+    match = match_regions(before.drawing, drawing)
+    source = match.source - 1
+    colour, flat = before.colour[source], before.flat[source]
+    filled = drawing.filled
+    paint = colour[filled - 1]
+    rows, columns = np.nonzero(~flat[filled - 1])
+    if len(rows):
+        height, width = filled.shape
+        from_x = np.rint(columns + match.flow[rows, columns, 0]).astype(np.int64)
+        from_y = np.rint(rows + match.flow[rows, columns, 1]).astype(np.int64)
+        from_x, from_y = np.clip(from_x, 0, width - 1), np.clip(from_y, 0, height - 1)
+        same = before.drawing.filled[from_y, from_x] == match.source[filled[rows, columns] - 1]
+        paint[rows[same], columns[same]] = before.paint[from_y[same], from_x[same]]
+    return Painted(drawing, paint, colour, flat, before.ink[source], before.trace_ink)
+
+
+def _inner(marked: Labels) -> NDArray[np.bool_]:
+    away = cv2.distanceTransform((marked > 0).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.asarray(away > _CLEAR)
+
+
+def _main_colours(drawing: Drawing, picture: Floats, inner: NDArray[np.bool_]) -> Floats:
+    """Per region the mean of its most frequent colour (32 levels a channel)."""
+    has_inner = drawing.sums(inner.astype(np.float32)) >= _LEAST_PIXELS
+    used = (drawing.marked > 0) & (inner | ~has_inner[drawing.filled - 1])
+    pixels, region = picture[used], drawing.marked[used].astype(np.int64) - 1
+    levels = np.rint(np.clip(pixels, 0, 1) * 31).astype(np.int64) @ np.array([1024, 32, 1])
+    bins, place, size = np.unique(region * 32768 + levels, return_inverse=True, return_counts=True)
+    totals = [np.bincount(place, pixels[:, channel]) for channel in range(3)]
+    means = np.stack(totals, -1) / size[:, None]
+    colour = np.ones((drawing.count, 3), np.float32)
+    by_size = np.argsort(size, kind="stable")
+    colour[bins[by_size] // 32768] = means[by_size]
+    return colour
+
+
+def _inks(drawing: Drawing, picture: Floats, paint: Floats) -> tuple[Floats, Floats]:
+    """Ink colours: per region for neutral lines, and per kind of trace (NaN: painted over)."""
+    trace_ink = np.full((_TRACES, 3), np.nan, np.float32)
+    trace_ink[0] = 0
+    covered = (drawing.coverage > _COVERED) & (drawing.marked == 0)
+    ink = np.zeros((drawing.count, 3), np.float32)
+    for trace in range(_TRACES):
+        here = covered & (drawing.trace == trace)
+        if here.sum() < _LEAST_PIXELS:
+            continue
+        cover = drawing.coverage[here][:, None]
+        seen, under = picture[here], paint[here]
+        inks = under + (seen - under) / cover
+        main = np.clip(np.median(inks, 0), 0, 1)
+        without = np.abs(seen - under).mean()
+        if trace == 0 or np.abs(seen - (under + (main - under) * cover)).mean() < without:
+            trace_ink[trace] = main
+        if trace == 0:
+            ink = _ink_by_region(drawing.filled[here], inks, main, drawing.count)
+    return ink, trace_ink
+
+
+def _ink_by_region(region: Labels, inks: Floats, main: Floats, count: int) -> Floats:
+    ink = np.tile(main.astype(np.float32), (count, 1))
+    order = np.argsort(region, kind="stable")
+    names, starts = np.unique(region[order], return_index=True)
+    for name, group in zip(names, np.split(inks[order], starts[1:]), strict=True):
+        if len(group) >= _LEAST_PIXELS:
+            ink[name - 1] = np.clip(np.median(group, 0), 0, 1)
+    return ink
