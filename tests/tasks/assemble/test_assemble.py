@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -217,6 +218,15 @@ def test_hdr_side_data_is_in_a_matroska_film(clips, tmp_path, title):
     with av.open(str(info.path)) as file:
         assert file.streams.video[0].metadata.get("title", "") == ("Main" if title else "")
     assert len(clips.video_times(info.path)) == 20
+    assert checksum_holds(info.path.read_bytes())
+
+
+def checksum_holds(film: bytes) -> bool:
+    """Whether the CRC-32 of the Tracks element (a 2-byte size, then the checksum) is right."""
+    at = film.rindex(bytes.fromhex("1654AE6B"), 0, 2000) + 4
+    end = at + 2 + (int.from_bytes(film[at : at + 2], "big") & 0x3FFF)
+    assert film[at + 2 : at + 4] == bytes.fromhex("BF84")
+    return zlib.crc32(film[at + 8 : end]) == int.from_bytes(film[at + 4 : at + 8], "little")
 
 
 def test_segments_with_other_headers_are_refused(clips, tmp_path):

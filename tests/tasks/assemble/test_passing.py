@@ -101,10 +101,45 @@ def test_an_edit_list_in_the_middle_of_a_packet_is_heeded(clips, tmp_path, conta
 
 def test_a_source_between_the_ticks_of_its_clock_is_not_rounded_twice(clips, tmp_path):
     source = clips.source("aac", "mkv")
-    shift = Fraction(1, 2400)
-    passing = Passthrough(ranges=(SourceRange(path=source, start_s=-shift),))
-    info = make(clips, tmp_path / "film.mkv", passing, late_s=shift)
-    check_beeps(clips, info.path, late_s=shift)
+    for shift in (Fraction(1, 2400), Fraction(-1, 2500)):
+        passing = Passthrough(ranges=(SourceRange(path=source, start_s=-shift),))
+        info = make(clips, tmp_path / "film.mkv", passing)
+        due = [float(time + shift) for time in clips.beep_times()]
+        assert clips.beeps_by_pyav(info.path) == pytest.approx(due, abs=0.0005 + 2 / 48_000)
+        assert clips.video_times(info.path)[0] == 0
+
+
+def test_sound_that_may_well_start_with_the_film_does(clips, tmp_path):
+    # 32 ms to a packet: nothing in Matroska's times tells 0 from a third of a millisecond.
+    info = make(clips, tmp_path / "film.mp4", whole(clips.source("ac3", "mkv")))
+    due = [float(time) for time in clips.beep_times()]
+    assert clips.beeps_by_ffmpeg(info.path) == pytest.approx(due, abs=3 / 48_000)
+
+
+def test_mp4_starts_late_sound_at_its_own_sample(clips, tmp_path):
+    plain = clips.source("flac", "mp4")
+    late = clips.remux(
+        "odd.mp4", "-i", plain, "-itsoffset", "0.0417083", "-i", plain, "-map", "0:v",
+        "-map", "1:a", "-c", "copy", "-movie_timescale", "720000",
+    )  # fmt: skip
+    info = make(clips, tmp_path / "film.mp4", whole(late))
+    was, now = (probe_source(path).of("audio")[0].audible_s for path in (late, info.path))
+    assert now == was
+    assert (was * 1000).denominator != 1
+
+
+@pytest.mark.parametrize("codec", ["aac", "libopus"])
+def test_sound_is_as_long_as_its_container_says(clips, tmp_path, codec):
+    source = clips.source(codec, "mp4")
+    due = len(clips.beep_track())
+    # A decoder of mp4 gives out the whole last packet; Matroska tells it where to stop.
+    assert samples(make(clips, tmp_path / "film.mkv", whole(source)).path) == due
+    assert samples(make(clips, tmp_path / "film.mp4", whole(source)).path) == samples(source)
+
+
+def samples(path: Path) -> int:
+    with av.open(str(path)) as file:
+        return sum(frame.samples for frame in file.decode(audio=0))
 
 
 def test_everything_goes_into_mkv_as_it_was(clips, tmp_path):
