@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cluster.chunk import read_frames
 from cluster.store import NotStored, Store
 from flows.plan import RenderPlan
-from flows.prepare import Prepared, passthrough_for
+from flows.prepare import Prepared
 from flows.progress import Reporter
 from tasks.frames import Frames, to_uint8
 from tasks.item import chunk_name
@@ -31,7 +31,7 @@ def check_film(
         end=plan.end,
         picture=plan.picture,
         container=prepared.request.container,
-        passthrough=passthrough_for(prepared),
+        passthrough=prepared.passthrough,
     )
     found = verify_film(
         film,

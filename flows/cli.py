@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import shutil
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, Exit, InputError, UsageError
+from flows.cli_tools import AsJson, StoreUrl, print_json, tools
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -34,7 +34,6 @@ Stages = Annotated[
     list[str] | None, typer.Option("--stage", help="a step, as name:param=value,...; repeatable")
 ]
 Recipe = Annotated[str, typer.Option("--recipe", help="a YAML list of stages")]
-StoreUrl = Annotated[str, typer.Option("--store", help="file:///path or s3://bucket/prefix")]
 RayAddress = Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")]
 Workers = Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")]
 Chunk = Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")]
@@ -46,7 +45,6 @@ Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as
 Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
 Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
 ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 
 
 @app.callback()
@@ -83,7 +81,7 @@ def render(
     request = _request(locals())
     with make_reporter() as reporter:
         result = render_now(request, reporter)
-    _print(result.to_json()) if as_json else show_result(result, request)
+    print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
         raise shots_failed(result, request.command)
     if result.findings:
@@ -118,7 +116,7 @@ def plan(
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
     document = plan_document(prepared)
-    _print(document) if as_json else show_plan(document)
+    print_json(document) if as_json else show_plan(document)
 
 
 @app.command()
@@ -132,7 +130,7 @@ def status(
     from flows.status import status_document
 
     document = status_document(source, store=store)
-    _print(document) if as_json else show_status(document)
+    print_json(document) if as_json else show_status(document)
 
 
 @app.command()
@@ -156,7 +154,7 @@ def verify(
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
         document = check_document(prepared, Path(request.output), reporter)
-    _print(document) if as_json else show_findings(document)
+    print_json(document) if as_json else show_findings(document)
     if document["findings"]:
         raise typer.Exit(Exit.WANTING)
 
@@ -168,7 +166,7 @@ def review(source: Source, store: StoreUrl = "", as_json: AsJson = False) -> Non
     from flows.show import show_review
 
     document = review_document(_prepared(source, store))
-    _print(document) if as_json else show_review(document)
+    print_json(document) if as_json else show_review(document)
 
 
 @app.command()
@@ -197,77 +195,7 @@ def retake(
     _decide(source, shots, "retake", note=note, store=store, as_json=as_json)
 
 
-@app.command()
-def sample(
-    out: Annotated[Path, typer.Argument(help="folder to write")],
-    seed: Annotated[int, typer.Option(help="another seed, another short")] = 1,
-    shots: Annotated[int, typer.Option(min=12, max=400)] = 14,
-    seconds: Annotated[float, typer.Option(min=1)] = 12.0,
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT")] = "640x360",
-    rate: Annotated[str, typer.Option(help="frames per second")] = "24000/1001",
-    container: Annotated[str, typer.Option(help="mkv or mp4")] = "mkv",
-    truth: Annotated[bool, typer.Option(help="write the truth beside it")] = True,
-    as_json: AsJson = False,
-) -> None:
-    """Synthesise an animated short with exact truth beside it."""
-    from flows.progress import make_reporter
-    from flows.samples import make_sample
-
-    with make_reporter() as reporter:
-        document = make_sample(
-            out,
-            reporter,
-            seed=seed,
-            shots=shots,
-            seconds=seconds,
-            size=size,
-            rate=rate,
-            container=container,
-            truth=truth,
-        )
-    if as_json:
-        _print(document)
-    else:
-        print(document["film"])
-
-
-@app.command()
-def doctor(store: StoreUrl = "", as_json: AsJson = False) -> None:
-    """Say what is installed, which devices and encoders there are, and what is missing."""
-    from flows.doctor import examine
-    from flows.show import show_doctor
-
-    document = examine(store)
-    _print(document) if as_json else show_doctor(document)
-    if not document["healthy"]:
-        raise typer.Exit(Exit.FAILED)
-
-
-@app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the networks on the shelf."""
-    from flows.show import show_models
-    from tasks.models.shelf import list_cards
-
-    document = {"models": [card.model_dump() for card in list_cards()]}
-    _print(document) if as_json else show_models(document)
-
-
-@app.command()
-def bench(
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")] = "320x180",
-    seconds: Annotated[float, typer.Option(min=2)] = 8.0,
-    repeats: Annotated[int, typer.Option(min=1, help="interleaved rounds; medians count")] = 3,
-    as_json: AsJson = False,
-) -> None:
-    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
-    from flows.bench import run_bench
-    from flows.progress import make_reporter
-    from flows.show import show_bench
-
-    with make_reporter() as reporter:
-        document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
-    _print(document) if as_json else show_bench(document)
+app.add_typer(tools)
 
 
 def main() -> None:
@@ -329,7 +257,7 @@ def _decide(
     prepared = _prepared(source, store)
     decide(prepared, shots or [], verdict, note=note)
     document = review_document(prepared)
-    _print(document) if as_json else show_review(document)
+    print_json(document) if as_json else show_review(document)
 
 
 def _request(given: dict[str, Any]) -> RenderRequest:
@@ -361,10 +289,6 @@ def _program() -> str:
     if called.name != "douga" or shutil.which("douga"):
         return "douga"
     return os.path.relpath(called) if called.is_relative_to(Path.cwd()) else str(called)
-
-
-def _print(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2, default=str))
 
 
 if __name__ == "__main__":

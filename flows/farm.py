@@ -11,9 +11,10 @@ from typing import Any
 from cluster.connect import Cluster, join_cluster
 from cluster.pool import Pool, PoolSpec
 from cluster.settings import settings
-from flows.plan import RenderPlan, RunPlan
+from flows.plan import RenderPlan
 from flows.progress import Reporter
 from flows.request import RenderRequest
+from flows.shot_plan import RunPlan
 from tasks.item import SegmentItem, WorkItem
 from tasks.stage import Device
 from tasks.work import WorkerConfig

@@ -11,7 +11,7 @@ from pathlib import Path
 from cluster.keys import Key, digest_file, make_key
 from flows.check import check_film
 from flows.plan import RenderPlan, ShotPlan
-from flows.prepare import Prepared, passthrough_for
+from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.result import EpisodeResult, ShotLine, reason_for
 from flows.review import waiting_shots
@@ -110,7 +110,7 @@ def _assemble(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Report
             end=plan.end,
             picture=plan.picture,
             container=prepared.request.container,
-            passthrough=passthrough_for(prepared),
+            passthrough=prepared.passthrough,
             metadata={"comment": f"rendered by douga, run {plan.run}"},
             progress=lambda done, total: reporter.fraction(done / total),
         )

@@ -14,13 +14,15 @@ from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
 from cluster.settings import settings
 from cluster.store import Store, open_store
-from flows.plan import RenderPlan, ShotInput, plan_render
+from flows.plan import RenderPlan, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest
+from flows.shot_plan import ShotInput
 from flows.shots import Shot, shots_from_cuts, shots_from_list
+from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
 from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
-from tasks.assemble import Passthrough, SourceRange, probe_source
+from tasks.assemble import Passthrough
 from tasks.colour import delivery_picture
 from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
 from tasks.decode.fetch import local_source
@@ -47,6 +49,16 @@ class Prepared:
         """The episode's name."""
         return self.request.episode.name
 
+    @property
+    def passthrough(self) -> Passthrough | None:
+        """Where the film's sound, subtitles, fonts and chapters come from."""
+        return passthrough_for(
+            self.indices,
+            [entry.shot for entry in self.inputs],
+            origin_s=self.origin_s,
+            audio=self.request.episode.delivery.audio,
+        )
+
     def index_names(self) -> Iterator[tuple[SourceIndex, str]]:
         """Every source's index, and where the store keeps it for workers."""
         for index in self.indices:
@@ -65,7 +77,7 @@ def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
     shots = _shots(request, indices, reporter)
     _check_shot_names(request, shots)
     looked = _analyses(request, indices, shots, reporter)
-    origin_s = _origin(indices, shots)
+    origin_s = film_origin(indices, shots)
     inputs = tuple(_inputs(request, indices, looked, shots, origin_s))
     delivery = episode.delivery
     plan = plan_render(
@@ -174,14 +186,6 @@ def look(index: SourceIndex, reporter: Reporter) -> Analysis:
     return analysis
 
 
-def local_index(index: SourceIndex) -> SourceIndex:
-    """The index with a path of this machine."""
-    if "://" not in index.path:
-        return index
-    path = local_source(index.path, cache=settings().home / "cache")
-    return replace(index, path=str(path))
-
-
 def _analyses(
     request: RenderRequest,
     indices: Sequence[SourceIndex],
@@ -243,49 +247,6 @@ def _inputs(
         clock += finish - begin
         first += shot.end - shot.start
     return inputs
-
-
-def _origin(indices: Sequence[SourceIndex], shots: Sequence[Shot]) -> Fraction | None:
-    """The source time that is 0 on the film's clock, if the film is the whole of one source."""
-    if len(indices) != 1 or not covers_whole(shots, indices[0]):
-        return None
-    index = local_index(indices[0])
-    if index.kind == "folder":
-        return index.times[0]
-    return probe_source(Path(index.path)).origin_s(video_start_s=index.times[0])
-
-
-def covers_whole(shots: Sequence[Shot], index: SourceIndex) -> bool:
-    """Whether the shots are the whole of the one source, in order."""
-    at = 0
-    for shot in shots:
-        if shot.start != at:
-            return False
-        at = shot.end
-    return at == len(index.times)
-
-
-def passthrough_for(prepared: Prepared) -> Passthrough | None:
-    """Where sound and the rest come from: the one whole source, or every shot's range of its own;
-    nowhere for frame folders."""
-    indices = [local_index(index) for index in prepared.indices]
-    if any(index.kind == "folder" for index in indices):
-        return None
-    audio = prepared.request.episode.delivery.audio
-    if prepared.origin_s is not None:
-        whole = SourceRange(path=Path(indices[0].path), start_s=prepared.origin_s)
-        return Passthrough(ranges=(whole,), audio=audio)
-    ranges: list[SourceRange] = []
-    for entry in prepared.inputs:
-        index = indices[entry.shot.source]
-        start = index.times[entry.shot.start]
-        end = index.times[entry.shot.end] if entry.shot.end < len(index) else index.end
-        last = ranges[-1] if ranges else None
-        if last and last.path == Path(index.path) and last.end_s == start:
-            ranges[-1] = SourceRange(path=last.path, start_s=last.start_s, end_s=end)
-        else:
-            ranges.append(SourceRange(path=Path(index.path), start_s=start, end_s=end))
-    return Passthrough(ranges=tuple(ranges), audio=audio)
 
 
 def index_name(index: SourceIndex) -> str:

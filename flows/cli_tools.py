@@ -1,0 +1,96 @@
+"""Commands beside the render: sample, doctor, models, bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cluster.errors import Exit
+
+tools = typer.Typer()
+StoreUrl = Annotated[str, typer.Option("--store", help="file:///path or s3://bucket/prefix")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
+
+
+@tools.command()
+def sample(
+    out: Annotated[Path, typer.Argument(help="folder to write")],
+    seed: Annotated[int, typer.Option(help="another seed, another short")] = 1,
+    shots: Annotated[int, typer.Option(min=12, max=400)] = 14,
+    seconds: Annotated[float, typer.Option(min=1)] = 12.0,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT")] = "640x360",
+    rate: Annotated[str, typer.Option(help="frames per second")] = "24000/1001",
+    container: Annotated[str, typer.Option(help="mkv or mp4")] = "mkv",
+    truth: Annotated[bool, typer.Option(help="write the truth beside it")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Synthesise an animated short with exact truth beside it."""
+    from flows.progress import make_reporter
+    from flows.samples import make_sample
+
+    with make_reporter() as reporter:
+        document = make_sample(
+            out,
+            reporter,
+            seed=seed,
+            shots=shots,
+            seconds=seconds,
+            size=size,
+            rate=rate,
+            container=container,
+            truth=truth,
+        )
+    if as_json:
+        print_json(document)
+    else:
+        print(document["film"])
+
+
+@tools.command()
+def doctor(
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say what is installed, which devices and encoders there are, and what is missing."""
+    from flows.doctor import examine
+    from flows.show import show_doctor
+
+    document = examine(store)
+    print_json(document) if as_json else show_doctor(document)
+    if not document["healthy"]:
+        raise typer.Exit(Exit.FAILED)
+
+
+@tools.command()
+def models(as_json: AsJson = False) -> None:
+    """List the networks on the shelf."""
+    from flows.show import show_models
+    from tasks.models.shelf import list_cards
+
+    document = {"models": [card.model_dump() for card in list_cards()]}
+    print_json(document) if as_json else show_models(document)
+
+
+@tools.command()
+def bench(
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")] = "320x180",
+    seconds: Annotated[float, typer.Option(min=2)] = 8.0,
+    repeats: Annotated[int, typer.Option(min=1, help="interleaved rounds; medians count")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
+    from flows.bench import run_bench
+    from flows.progress import make_reporter
+    from flows.show import show_bench
+
+    with make_reporter() as reporter:
+        document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
+    print_json(document) if as_json else show_bench(document)
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """A result for programs: one JSON document on stdout."""
+    print(json.dumps(document, indent=2, default=str))
