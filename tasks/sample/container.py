@@ -118,6 +118,7 @@ def _picture_stream(out: Any, short: Short, encoding: Encoding) -> Any:
     context.color_primaries = context.color_trc = context.colorspace = _BT709
     context.color_range = _LIMITED
     stream.metadata["title"] = "Picture"
+    stream.disposition = av.stream.Disposition.default
     return stream
 
 
@@ -132,6 +133,7 @@ def _sound_stream(out: Any, short: Short, encoding: Encoding) -> Any:
         stream.bit_rate = 192_000
     stream.metadata["language"] = "eng"
     stream.metadata["title"] = "Stereo"
+    stream.disposition = av.stream.Disposition.default
     return stream
 
 

@@ -42,17 +42,22 @@ class Easel:
         self.chance = np.random.Generator(np.random.PCG64(seed))
 
     def finish(self, *, blur: float = 0.0) -> Board:
-        """The painting, its colour premultiplied by its coverage."""
+        """The painting, colour premultiplied by coverage, cut to the rows it covers."""
         rgb, alpha = self.rgb, self.alpha
         if alpha is not None:
             rgb = np.asarray(cv2.multiply(rgb, cv2.merge([alpha] * 3), scale=1 / 255), np.uint8)
         if blur > 0:
             rgb = self._soften(rgb, blur)
             alpha = None if alpha is None else self._soften(alpha, blur)
+        top = 0
+        if alpha is not None:
+            covered = np.flatnonzero(alpha.any(axis=1))
+            top, end = (int(covered[0]), int(covered[-1]) + 1) if len(covered) else (0, 1)
+            rgb, alpha = rgb[top:end], alpha[top:end]
         to_world = np.array(
             [
                 [1 / self.density, 0, self.x0 + 0.5 / self.density],
-                [0, 1 / self.density, self.y0 + 0.5 / self.density],
+                [0, 1 / self.density, self.y0 + (top + 0.5) / self.density],
             ]
         )
         return Board(rgb, alpha, to_world)

@@ -21,6 +21,9 @@ from tasks.sample.raster import (
 )
 from tasks.sample.staging import Composite, composite_at, scene_of
 
+SMALL = 270
+"""Below this height a line is about a pixel wide: 16 samples a pixel instead of 4."""
+
 Time = int | Fraction
 """In frames of the film; whole for its own frames."""
 
@@ -92,5 +95,6 @@ def _region_colours(short: Short, index: int) -> dict[int, tuple[str, Rgb]]:
 
 
 def grid(short: Short, *, scale: int = 1) -> Grid:
-    """The sampling grid of a short's frames, `scale` times as large."""
-    return Grid(short.width * scale, short.height * scale)
+    """The sampling grid of a short's frames, `scale` times as large; finer where they are small."""
+    height = short.height * scale
+    return Grid(short.width * scale, height, 2 if height >= SMALL else 4)

@@ -14,7 +14,7 @@ from functools import cache
 
 FAMILY = "Douga Sample"
 FILE_NAME = "DougaSample.ttf"
-MIMETYPE = "font/ttf"
+MIMETYPE = "application/x-truetype-font"
 
 EM = 1000
 PEN = 84

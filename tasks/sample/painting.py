@@ -27,7 +27,7 @@ PAINTERS: dict[Painter, tuple[Callable[[Easel, str], None], bool]] = {
 """Name → painter, and whether it leaves parts of the board clear."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def painted(painting: Painting, density: float) -> Board:
     """The board of a painting at `density` samples per world unit."""
     paint, clear = PAINTERS[painting.painter]

@@ -141,19 +141,29 @@ def _backdrop(canvas: Pixels, item: Backdrop, grid: Grid) -> Pixels:
     rows, columns = grid.shape
     board = painted(item.painting, grid.per_unit * item.painting.detail)
     to_samples = affine(x=(columns - 1) / 2, y=(rows - 1) / 2, sx=grid.per_unit)
-    matrix = compose(to_samples, compose(np.array(item.camera).reshape(2, 3), board.to_world))
-    opaque = board.alpha is None
-    edge = cv2.BORDER_REPLICATE if opaque else cv2.BORDER_CONSTANT
-    flat = cv2.warpAffine(
-        board.rgb, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=edge
-    )
+    camera = np.array(item.camera).reshape(2, 3)
+    matrix = compose(to_samples, compose(camera, board.to_world))
     if board.alpha is None:
-        return np.asarray(flat, np.uint8)
-    clear = 255 - cv2.warpAffine(
-        board.alpha, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=edge
-    )
-    under = cv2.multiply(canvas, cv2.merge([clear, clear, clear]), scale=1 / 255)
-    return np.asarray(cv2.add(under, flat), np.uint8)
+        how = cv2.BORDER_REPLICATE
+        return np.asarray(
+            cv2.warpAffine(
+                board.rgb, matrix, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=how
+            ),
+            np.uint8,
+        )
+    high, wide = board.alpha.shape
+    corners = np.array([[0.0, 0.0], [wide, 0.0], [0.0, high], [wide, high]])
+    box = _box(corners @ matrix[:, :2].T + matrix[:, 2], canvas.shape)
+    if box is None:
+        return canvas
+    x0, y0, x1, y1 = box
+    matrix[:, 2] -= (x0, y0)
+    size = (x1 - x0, y1 - y0)
+    flat = cv2.warpAffine(board.rgb, matrix, size, flags=cv2.INTER_LINEAR)
+    clear = 255 - cv2.warpAffine(board.alpha, matrix, size, flags=cv2.INTER_LINEAR)
+    part = canvas[y0:y1, x0:x1]
+    cv2.add(cv2.multiply(part, cv2.merge([clear] * 3), scale=1 / 255), flat, part)
+    return canvas
 
 
 def _mark(canvas: Pixels, mark: Mark, grid: Grid, colour: Rgb) -> None:
