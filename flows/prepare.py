@@ -21,6 +21,7 @@ from flows.shot_plan import ShotInput
 from flows.shots import Shot, shots_from_cuts, shots_from_list
 from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
+from flows.timeline import shots_from_timeline
 from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
 from tasks.assemble import Passthrough
 from tasks.colour import delivery_picture
@@ -151,8 +152,6 @@ def _shots(
 ) -> tuple[Shot, ...]:
     cut = request.episode.cut
     if isinstance(cut, str) and cut != "auto":
-        from flows.timeline import shots_from_timeline
-
         return shots_from_timeline(Path(request.episode.resolve(cut)), sources=indices)
     if isinstance(cut, tuple):
         return shots_from_list(cut, counts=[len(index.times) for index in indices])

@@ -122,5 +122,5 @@ def test_stage_options_become_a_recipe() -> None:
 
 def test_the_film_goes_beside_its_source(tmp_path: Path) -> None:
     assert make_request(str(tmp_path / "film.mp4")).output == str(tmp_path / "film.douga.mkv")
-    with pytest.raises(UsageError, match="unknown container '.avi'"):
+    with pytest.raises(UsageError, match=r"unknown container '\.avi'"):
         make_request(str(tmp_path / "film.mp4"), output="film.avi")
