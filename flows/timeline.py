@@ -81,7 +81,8 @@ def _clips(path: Path, timeline: Any) -> Iterator[Any]:
             remedy="flatten the tracks before exporting",
         )
     for track in tracks:
-        if track.effects or track.source_range is not None:
+        shown = track.source_range
+        if track.effects or (shown and shown.duration < track.available_range().duration):
             raise UsageError("trims or retimes the whole track", where=str(path))
         at = otio.opentime.RationalTime(0, 24)
         for item in track:
