@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,6 +40,12 @@ _LOST_SHARE = 0.8
 _LOST_AREA = 0.1
 """More than this share of the changed pixels, on more than this share of the frame, that flow
 does not bring closer: the drawings have nothing to do with one another."""
+
+
+_REDRAWN_SHARE = 0.85
+"""The same, for a patch that changed by itself: a blink, but not a head that turns."""
+
+Mask = NDArray[np.bool_]
 
 
 class Relation(Enum):
@@ -85,13 +92,39 @@ class Pair:
         the same, but faint enough to mix. MOVES: an in-between can be drawn."""
         if self._is_held:
             return Relation.HELD
-        before = _soft(_apart(*self._small))
-        after = _soft(_apart(self._small[0], warp(self._small[1], self._flows[0])))
-        changed = before > _CHANGED
-        lost = changed & (after > 0.6 * before)
+        changed, lost, apart = self._change
         if lost.sum() <= max(_LOST_SHARE * changed.sum(), _LOST_AREA * changed.size):
             return Relation.MOVES
-        return Relation.JUMPS if float(after[lost].mean()) > _STRONG else Relation.RELIT
+        return Relation.JUMPS if float(apart[lost].mean()) > _STRONG else Relation.RELIT
+
+    @cached_property
+    def _change(self) -> tuple[Mask, Mask, Floats]:
+        """Pixels that changed; those of them that flow does not bring closer; by how much not."""
+        (a, b), (there, back) = self._small, self._flows
+        before = _soft(_apart(a, b))
+        apart = np.maximum(_soft(_apart(a, warp(b, there))), _soft(_apart(b, warp(a, back))))
+        changed = before > _CHANGED
+        return changed, changed & (apart > 0.6 * before), apart
+
+    @cached_property
+    def _redrawn(self) -> Floats:
+        """1 on patches that were drawn anew (a blink, another hand), 0 elsewhere, soft between.
+
+        Such a patch changed by itself, and flow explains next to nothing of it: it is held, since
+        a mix of two drawings is neither.
+        """
+        changed, lost, apart = self._change
+        near = cv2.dilate(changed.astype(np.uint8), np.ones((9, 9), np.uint8))
+        count, patch = cv2.connectedComponents(near, connectivity=8, ltype=cv2.CV_32S)
+
+        def per_patch(values: NDArray[Any]) -> NDArray[np.float64]:
+            return np.asarray(np.bincount(patch.ravel(), values.ravel(), count), np.float64)
+
+        losses = per_patch(lost)
+        redrawn = losses > _REDRAWN_SHARE * per_patch(changed)
+        redrawn &= per_patch(lost * apart) > _STRONG * losses
+        redrawn[0] = False
+        return _soft(redrawn[patch].astype(np.float32))
 
     @cached_property
     def _is_held(self) -> bool:
@@ -153,7 +186,9 @@ class Pair:
             share = np.asarray(cv2.resize(share, (width, height)))
         side_a = warp(to_float(self._a), flow, by=-at)
         side_b = warp(to_float(self._b), flow, by=1 - at)
-        return _mix(side_a, side_b, share[..., None])
+        held = to_float(self._a if at <= 0.5 else self._b)
+        redrawn = np.asarray(cv2.resize(self._redrawn, share.shape[::-1]), np.float32)
+        return _mix(_mix(side_a, side_b, share[..., None]), held, redrawn[..., None])
 
     def _share_of_b(self, flow: Flow, at: float) -> Floats:
         """How much of b to take: `at`, but where the sides differ, the one that is visible."""
