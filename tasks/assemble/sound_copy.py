@@ -115,14 +115,20 @@ class _Pen:
         elif self.trims_in_packet:
             # Matroska holds no time before 0: rounding must not move the whole film.
             tick = max(tick, -sound.padding)
-        if sound.grid:
+        duration = round(seconds(packet.duration, packet.time_base) * rate)
+        if sound.grid and not self._ends_short(packet, duration):
             duration = sound.grid.samples
-        else:
-            duration = round(seconds(packet.duration, packet.time_base) * rate)
         packet.duration = self._trim(packet, duration)
         packet.time_base = Fraction(1, rate)
         packet.pts = packet.dts = self.last = tick
         return Fraction(tick, rate)
+
+    def _ends_short(self, packet: Packet, duration: int) -> bool:
+        """Whether a packet on a grid is known to last less than the others: FLAC's last block."""
+        assert self.sound.grid is not None
+        slack = self.sound.stream.time_base * self.sound.stream.rate
+        _, dropped = skipped_samples(packet)
+        return not dropped and 0 < duration < self.sound.grid.samples - slack
 
     def _trim(self, packet: Packet, duration: int) -> int:
         _, dropped = skipped_samples(packet)
