@@ -15,14 +15,14 @@ from cluster.errors import InputError, UsageError
 from tasks.decode.describe import (
     chapters_of,
     codec_name,
-    picture_of,
     siting_of,
     stream_infos,
 )
 from tasks.decode.digest import file_digest
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
-from tasks.decode.probe import opened, reason, video_stream
+from tasks.decode.opening import Opening, decode_opening
+from tasks.decode.probe import opened, video_stream
 from tasks.decode.scan import Scan, scan_packets
 from tasks.decode.source import SeekPoint, SourceIndex
 from tasks.picture import Picture
@@ -61,8 +61,10 @@ def index_source(
             where=path,
             remedy="leave --fps out; a stage can change the rate",
         )
-    first = _first_frames(path, scan, whole=not scan.timed)
-    index = _timed(path, scan, about, first) if scan.timed else _counted(path, about, first, fps)
+    opening = decode_opening(path, scan)
+    index = (
+        _timed(path, scan, about, opening) if scan.timed else _counted(path, about, opening, fps)
+    )
     return replace(index, digest=file_digest(path, cache_dir=cache_dir))
 
 
@@ -93,77 +95,33 @@ def _declared(stream: av.VideoStream) -> tuple[Fraction, ...]:
     return tuple(dict.fromkeys(Fraction(rate) for rate in rates if rate))
 
 
-class _First:
-    """The first decoded frames: what the picture is, and which frames the decoder shows at all."""
-
-    def __init__(self, frame: av.VideoFrame, *, siting: Any, sar: Fraction | None) -> None:
-        self.picture = picture_of(frame, siting=siting, sar=sar)
-        self.coded_format = frame.format.name
-        self.rotation = frame.rotation % 360
-        self.is_interlaced = frame.interlaced_frame
-        self.shown: set[int] = set()
-        self.count = 0
-
-
-def _first_frames(path: str, scan: Scan, *, whole: bool) -> _First:
-    """Decode from the start to the first frame at or after the first key frame, or to the end."""
-    first: _First | None = None
-    with opened(path) as container:
-        stream = video_stream(container, path=path)
-        stream.codec_context.thread_count = 1
-        siting, sar = siting_of(container, stream.index), stream.sample_aspect_ratio
-        try:
-            for frame in container.decode(stream):
-                if frame.is_corrupt and not whole:
-                    continue
-                first = first or _First(frame, siting=siting, sar=sar)
-                first.count += 1
-                if not whole and frame.pts is not None:
-                    first.shown.add(frame.pts)
-                    if scan.first_key is None or frame.pts >= scan.first_key:
-                        break
-        except (av.error.FFmpegError, OSError) as error:
-            count = first.count if first else 0
-            raise InputError(
-                f"frame {count} cannot be decoded ({reason(error)})",
-                where=path,
-                remedy="check that the film plays, and export it again",
-            ) from error
-        except InputError as error:
-            raise error.at(path) from error
-    if first is None:
-        raise InputError("no frame of it can be decoded", where=path)
-    return first
-
-
-def _timed(path: str, scan: Scan, about: _About, first: _First) -> SourceIndex:
+def _timed(path: str, scan: Scan, about: _About, opening: Opening) -> SourceIndex:
     ordered = sorted(scan.shown, key=lambda entry: entry.pts)
-    begin = max(first.shown)
-    kept = [entry for entry in ordered if entry.pts >= begin or entry.pts in first.shown]
+    begin = max(opening.shown)
+    kept = [entry for entry in ordered if entry.pts >= begin or entry.pts in opening.shown]
     pts = tuple(entry.pts for entry in kept)
     last = kept[-1].duration
     held = about.fields["container"] in _HELD_FORMATS
     ticks = (*pts, pts[-1] + last) if held and last else pts
     grid = find_grid(ticks, time_base=about.time_base, declared=about.declared, last_duration=last)
     dropped = len(ordered) - len(kept)
-    notes = [f"{dropped} leading frames left out: they need frames before the start"] * bool(
-        dropped
-    )
+    notes = [f"{dropped} leading frames left out: they need frames before the start"]
+    notes = notes if dropped else []
     if grid is None and about.declared:
         notes += _missing_note(path, pts, about)
     return SourceIndex(
         path=path,
         kind="stream",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(first, tuple(notes)),
+        picture=_displayed(opening, tuple(notes)),
         pts=pts,
         time_base=about.time_base,
         start=grid.start if grid else pts[0] * about.time_base,
         end=_end(pts, about, grid, last),
         rate=grid.rate if grid else None,
-        coded_format=first.coded_format,
-        rotation=first.rotation,
-        interlaced=first.is_interlaced or about.is_interlaced,
+        coded_format=opening.coded_format,
+        rotation=opening.rotation,
+        interlaced=opening.is_interlaced or about.is_interlaced,
         seek_points=tuple(
             SeekPoint(frame=bisect_left(pts, key.pts), pts=key.pts, dts=key.dts, pos=key.pos)
             for key in sorted(scan.clean, key=lambda entry: entry.pts)
@@ -198,7 +156,7 @@ def _end(pts: Sequence[int], about: _About, grid: Grid | None, last: int) -> Fra
     return pts[-1] * about.time_base + (last * about.time_base if last > 0 else 1 / rate)
 
 
-def _counted(path: str, about: _About, first: _First, fps: Fraction | None) -> SourceIndex:
+def _counted(path: str, about: _About, opening: Opening, fps: Fraction | None) -> SourceIndex:
     # Of an elementary stream libav's average is its default; the guess is the stream header's.
     rate = fps or (about.declared[-1] if about.declared else Fraction(25))
     note = f"no timestamps: frames counted at {rate} a second" + ("" if fps else ", as it declares")
@@ -206,27 +164,26 @@ def _counted(path: str, about: _About, first: _First, fps: Fraction | None) -> S
         path=path,
         kind="counted",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(first, (note,)),
-        pts=tuple(range(first.count)),
+        picture=_displayed(opening, (note,)),
+        pts=tuple(range(opening.count)),
         time_base=1 / rate,
         start=Fraction(0),
-        end=first.count / rate,
+        end=opening.count / rate,
         rate=rate,
-        coded_format=first.coded_format,
-        rotation=first.rotation,
-        interlaced=first.is_interlaced or about.is_interlaced,
+        coded_format=opening.coded_format,
+        rotation=opening.rotation,
+        interlaced=opening.is_interlaced or about.is_interlaced,
         **about.fields,
     )
 
 
-def _displayed(first: _First, notes: tuple[str, ...]) -> Picture:
+def _displayed(opening: Opening, notes: tuple[str, ...]) -> Picture:
     """The picture turned as it is shown; a turn that is no quarter is left alone and noted."""
-    picture = first.picture
-    if first.rotation % 90:
-        notes = (*notes, f"rotation of {first.rotation} degrees not applied")
-        first.rotation = 0
-    elif first.rotation:
-        notes = (*notes, f"turned by {first.rotation} degrees, as the file asks")
-    if first.rotation % 180:
+    picture = opening.picture
+    if opening.coded_rotation % 90:
+        notes = (*notes, f"rotation of {opening.coded_rotation} degrees not applied")
+    elif opening.rotation:
+        notes = (*notes, f"turned by {opening.rotation} degrees, as the file asks")
+    if opening.rotation % 180:
         picture = replace(picture, width=picture.height, height=picture.width, sar=1 / picture.sar)
     return replace(picture, guessed=(*picture.guessed, *notes))

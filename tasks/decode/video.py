@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import chain, count
+from itertools import chain
 from typing import TypeAlias, cast
 
 import av
@@ -82,6 +82,8 @@ class VideoDecoder:
     def _beginnings(self, number: int) -> Iterator[tuple[SeekPoint | None] | None]:
         """Where to decode from: None, go on; (None,), the file's start; (point,), a seek point.
 
+        A seek point is never later than the frame: what comes out before it was predicted from
+        frames that were not decoded, and is passed over.
         When the frame cannot be had from its own seek point, once from the one before; then, if
         the decoder found no damage, from the start, where alone a frame is certain to be lost.
         """
@@ -103,10 +105,8 @@ class VideoDecoder:
         self._shown = point.frame - 1 if point else -1
         self._damage = Damage(window=self._threads)
         packets = self._packets_from(point) if point else self._reopened()
-        numbered = self._counted(packets) if self._index.kind == "counted" else self._named(packets)
-        floor = point.frame if point else 0
-        # What comes out before a key frame's own time was predicted from frames not decoded.
-        self._frames = ((k, frame) for k, frame in numbered if k >= floor)
+        counted = self._index.kind == "counted"
+        self._frames = self._counted(packets) if counted else self._named(packets)
 
     def _reopened(self) -> Iterator[Packet]:
         """The file opened anew, from its first packet on."""
@@ -182,12 +182,7 @@ class VideoDecoder:
                 yield number, frame
 
     def _counted(self, packets: Iterator[Packet]) -> Iterator[tuple[int, av.VideoFrame]]:
-        numbers = count()
-        number = -1
-        for frame in self._decoded(packets):
-            if frame.is_corrupt and number < 0:
-                continue
-            number = next(numbers)
+        for number, frame in enumerate(self._decoded(packets)):
             if frame.is_corrupt:
                 self._damage.show_corrupt(number)
             yield number, frame

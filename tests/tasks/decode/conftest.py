@@ -40,6 +40,8 @@ ENCODES: dict[str, str] = {
     "edit-hevc.mp4": "hevc.mp4 > -ss 1.4",
     "cut-open.ts": "open.ts > -ss 1.0 -muxdelay 9",
     "cut-hevc.ts": "hevc.ts > -ss 1.0",
+    "captured.ts": "open.ts > capture",
+    "captured-mpeg2.ts": "mpeg2.ts > capture",
     "vfr.mkv": f"{VFR} {X264}",
     "vfr.mp4": f"{VFR} {X264}",
     "ten.mkv": f"-pix_fmt yuv422p10le {X264}",
@@ -123,6 +125,9 @@ class Clips:
             origin, arrow, options = ENCODES[name].rpartition(" > ")
             if options == "trim":
                 path.write_bytes(trimmed(self(origin).read_bytes()))
+            elif options == "capture":
+                data = self(origin).read_bytes()
+                path.write_bytes(data[len(data) // 188 // 3 * 188 :])
             elif arrow:
                 words = options.split()
                 run_ffmpeg(

@@ -1,0 +1,111 @@
+"""The first frames of a film, decoded: what the picture is, and where showing really begins."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+
+from cluster.errors import InputError
+from tasks.decode.damage import error_detection
+from tasks.decode.describe import codec_name, picture_of, siting_of
+from tasks.decode.probe import opened, reason, video_stream
+from tasks.decode.scan import Scan
+from tasks.picture import Picture, Siting
+
+
+class Opening:
+    """What the first decoded frame is like, and what was shown up to the first sure one.
+
+    `shown` are the timestamps of the frames that came out, the last of them at or after the first
+    key frame; `count` is how many came out.
+    """
+
+    def __init__(
+        self, frame: av.VideoFrame, *, siting: Siting | None, sar: Fraction | None
+    ) -> None:
+        self.picture: Picture = picture_of(frame, siting=siting, sar=sar)
+        self.coded_format = frame.format.name
+        self.coded_rotation = frame.rotation % 360
+        self.is_interlaced = frame.interlaced_frame
+        self.shown: set[int] = set()
+        self.count = 0
+
+    @property
+    def rotation(self) -> int:
+        """Degrees to turn the picture by, anticlockwise: quarters alone, else 0."""
+        return 0 if self.coded_rotation % 90 else self.coded_rotation
+
+
+def decode_opening(path: str, scan: Scan) -> Opening:
+    """Decode from the start to the first frame at or after the first key frame.
+
+    A film may begin with packets that need frames before the start; a decoder shows nothing for
+    them. Untimed films (`scan.timed` False) are decoded whole, for nothing but the decoder says how
+    many frames there are. InputError if the first frames are damaged, or any of an untimed film.
+    """
+    with opened(path) as container:
+        stream = video_stream(container, path=path)
+        context = stream.codec_context
+        context.thread_count = 1
+        context.options = {"err_detect": error_detection(codec_name(context))}
+        siting, sar = siting_of(container, stream.index), stream.sample_aspect_ratio
+        opening: Opening | None = None
+        for packet in container.demux(stream):
+            for frame in _decoded(packet, scan, path, opening):
+                try:
+                    opening = opening or Opening(frame, siting=siting, sar=sar)
+                except InputError as error:
+                    raise error.at(path) from error
+                opening.count += 1
+                if scan.timed and frame.pts is not None:
+                    opening.shown.add(frame.pts)
+                    if scan.first_key is None or frame.pts >= scan.first_key:
+                        _check_complete(opening, scan, path)
+                        return opening
+    if opening is None or scan.timed:
+        raise InputError("no frame of it can be decoded", where=path)
+    return opening
+
+
+def _decoded(
+    packet: av.Packet[av.VideoStream], scan: Scan, path: str, opening: Opening | None
+) -> list[av.VideoFrame]:
+    try:
+        frames = packet.decode()
+    except (av.error.FFmpegError, OSError) as error:
+        if _may_be_lost(packet.pts, scan):
+            return []
+        raise _undecodable(path, opening, reason(error)) from error
+    for frame in frames:
+        if frame.is_corrupt and not _may_be_lost(frame.pts, scan):
+            raise _undecodable(path, opening, "its data are damaged")
+    return [frame for frame in frames if not frame.is_corrupt]
+
+
+def _check_complete(opening: Opening, scan: Scan, path: str) -> None:
+    lost = [
+        entry
+        for entry in scan.shown
+        if entry.pts < max(opening.shown)
+        and entry.pts not in opening.shown
+        and not _may_be_lost(entry.pts, scan)
+    ]
+    if lost:
+        raise _undecodable(path, None, "the decoder gives no such frame")
+
+
+def _may_be_lost(pts: int | None, scan: Scan) -> bool:
+    """Whether a frame may need others before the start: all up to a first sure key frame."""
+    if not scan.timed:
+        return False
+    starts_sure = any(entry.pts == scan.first_key for entry in scan.clean)
+    return pts is None or not starts_sure or scan.first_key is None or pts < scan.first_key
+
+
+def _undecodable(path: str, opening: Opening | None, why: str) -> InputError:
+    return InputError(
+        f"frame {opening.count if opening else 0} cannot be decoded ({why})",
+        where=path,
+        remedy="check that the film plays, and export it again",
+    )
