@@ -1,0 +1,53 @@
+"""The compose file: sound YAML, files that exist, and only options that the programs have."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+INFRA = Path(__file__).parents[2] / "infra"
+BIN = Path(sys.executable).parent
+
+
+def services() -> dict[str, Any]:
+    """The services of the compose file."""
+    found: dict[str, Any] = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
+    return found
+
+
+def test_every_service_is_built_from_the_one_image() -> None:
+    for service in services().values():
+        assert (INFRA / service["build"]["context"]).resolve() == INFRA.parent
+        assert (INFRA.parent / service["build"]["dockerfile"]).is_file()
+
+
+def test_the_image_copies_only_what_there_is() -> None:
+    copies = re.findall(r"^COPY (.+) \S+$", (INFRA / "Dockerfile").read_text(), re.M)
+    assert copies
+    for names in copies:
+        for name in names.split():
+            assert (INFRA.parent / name).exists(), name
+
+
+@pytest.mark.parametrize(
+    "command", [s["command"] for s in services().values() if "command" in s], ids=str
+)
+def test_every_option_exists(command: str) -> None:
+    words = shlex.split(command)
+    verbs = [word for word in words[1:] if word.isalpha()][: 2 if words[0] == "prefect" else 1]
+    done = subprocess.run(
+        [BIN / words[0], *verbs, "--help"], capture_output=True, text=True, check=True
+    )
+    for option in (word for word in words if word.startswith("--")):
+        assert option in done.stdout, option
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    ports = [port for service in services().values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
