@@ -23,13 +23,13 @@ def to_yuv420(
     red, green, blue = unit[..., 0], unit[..., 1], unit[..., 2]
     luma = np.float32(KR) * red + np.float32(1 - KR - KB) * green + np.float32(KB) * blue
     step = np.float32(1 << (depth - 8))
-    planes = [luma * (219 * step) + 16 * step]
+    planes = [(luma * (219 * step) + 16 * step).ravel()]
     for part, scale in ((blue, 2 * (1 - KB)), (red, 2 * (1 - KR))):
         chroma = (part - luma) * np.float32(1 / scale)
         rows = 0.5 * (chroma[0::2] + chroma[1::2])
         even, odd = rows[:, 0::2], rows[:, 1::2]
         before = np.concatenate([even[:, :1], odd[:, :-1]], axis=1)
         sited = 0.5 * even + 0.25 * (before + odd)
-        planes.append((sited * (224 * step) + 128 * step).reshape(-1, width))
-    stacked = np.rint(np.vstack(planes))
+        planes.append((sited * (224 * step) + 128 * step).ravel())
+    stacked = np.rint(np.concatenate(planes)).reshape(-1, width)
     return stacked.astype(np.uint8 if depth == 8 else np.uint16)

@@ -28,7 +28,7 @@ from tasks.sample import (
 from tasks.sample.font import FILE_NAME, MIMETYPE, checksum, font_bytes
 from tasks.sample.sound import BEEP_HZ, BEEP_LEVEL, make_sound
 
-SMALL = {"seed": 5, "shots": 12, "seconds": 5.0, "size": (192, 108)}
+SMALL = {"seed": 5, "shots": 12, "seconds": 4.0, "size": (160, 90)}
 
 
 @pytest.fixture(scope="module")
