@@ -17,10 +17,8 @@ LENGTHS = (4, 5, 6, 8, 10, 12, 15, 18, 22, 27, 33, 40, 48)
 REACH = 80
 """Frames that the longest of them looks at, surroundings included."""
 
-_MISFIT = 0.28
+_MISFIT = 0.27
 """RMS error of s, over a dissolve and its surroundings, that is still a dissolve."""
-_CALM = 2
-"""Frames that must be there on either side to show that the change began and ended."""
 _LEAST_WAY = 8.0
 """RMS difference between the two ends, in 8-bit codes over the block means, at the least."""
 _CHANGED = 12.0
@@ -50,16 +48,18 @@ def find_dissolves(
     count = len(grid)
     flat = grid.astype(np.float32).reshape(count, -1)
     apart = _Apart(flat)
-    found: list[Dissolve] = []
+    found: list[tuple[float, Dissolve]] = []
     for length in (length for length in LENGTHS if length < count):
         misfit = _misfit(apart, walls, length)
         for a in map(int, np.flatnonzero(misfit < _MISFIT)):
             b = a + length
             if _replaced(flat[a].reshape(-1, 3), flat[b].reshape(-1, 3)):
                 middle = next(t for t in range(a + 1, b + 1) if apart(a, t) >= apart(t, b))
-                found.append(Dissolve(start=a, end=b, middle=middle, misfit=float(misfit[a])))
+                one = Dissolve(start=a, end=b, middle=middle, misfit=float(misfit[a]))
+                # A part of a dissolve is one too, but of a shorter way.
+                found.append((one.misfit / float(np.sqrt(apart(a, b))), one))
     best: list[Dissolve] = []
-    for one in sorted(found, key=lambda found: found.misfit):
+    for _, one in sorted(found, key=lambda ranked: ranked[0]):
         if all(one.end <= other.start or other.end <= one.start for other in best):
             best.append(one)
     return best
@@ -111,7 +111,6 @@ def _misfit(apart: _Apart, walls: NDArray[np.bool_], length: int) -> NDArray[np.
         s = (from_a + way - to_b) / np.maximum(2 * way, 1e-6)
         aside = np.maximum(from_a / np.maximum(way, 1e-6) - s * s, 0)
         total += (s - np.clip((t - a) / length, 0, 1)) ** 2 + aside
-    clear = (
-        (way > _LEAST_WAY**2) & (first[b] <= a) & (a - first[a] >= _CALM) & (last[b] - b >= _CALM)
-    )
+    calm = max(3, length // 4)
+    clear = (way > _LEAST_WAY**2) & (a - first[b] >= calm) & (last[a] - b >= calm)
     return np.where(clear, np.sqrt(total / len(steps)), np.inf).astype(np.float32)
