@@ -18,8 +18,9 @@ class Damage:
     """Bookkeeping of what was fed to a decoder, in decode order, and what failed.
 
     A failure spoils every frame fed from then on until the next frame that decoding may start at,
-    and that frame's leading pictures (shown before it), for they too may look back. A decoder with
-    threads reports late: `window` is how many packets back the failure may lie.
+    and that frame's leading pictures (shown before it), for they too may look back; a leading
+    picture spoils other leading ones alone. A decoder with threads reports late: `window` is how
+    many packets back the failure may lie.
     """
 
     def __init__(self, *, window: int) -> None:
@@ -27,6 +28,7 @@ class Damage:
         self._older: list[int] = []
         self._group: list[int] = []
         self._why: dict[int, str] = {}
+        self._is_sure = False
         self._spoiling = ""
         self._leading_why = ""
         self.last = ""
@@ -37,6 +39,7 @@ class Damage:
         if clean:
             self._older, self._group = self._group, []
             self._leading_why, self._spoiling = self._spoiling, ""
+            self._is_sure = True
         self._group.append(pts)
         if self._spoiling:
             self._spoil(pts, self._spoiling)
@@ -44,11 +47,16 @@ class Damage:
             self._spoil(pts, self._leading_why)
 
     def fail(self, why: str) -> None:
-        """The decoder refused the packet just fed, or one at most `window` before it."""
-        fed = [*self._older, *self._group]
-        for pts in fed[-self._window :]:
+        """The decoder refused the packet just fed, or one of the `window` last."""
+        self.last = why
+        late = [*self._older, *self._group][-self._window :]
+        for pts in late:
             self._spoil(pts, why)
-        self._spoiling = self.last = why
+        # Nothing but leading pictures ever looks at a leading picture.
+        if late and self._is_sure and all(pts < self._group[0] for pts in late):
+            self._leading_why = why
+        else:
+            self._spoiling = why
 
     def show_corrupt(self, pts: int) -> None:
         """The decoder gave a frame and flagged it as corrupt."""

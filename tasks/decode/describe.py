@@ -65,7 +65,7 @@ def picture_of(frame: av.VideoFrame, *, siting: Siting | None, sar: Fraction | N
         sar=sar if sar else Fraction(1),
         matrix=matrix,
         range=_range(int(frame.color_range), coded, kind, notes),
-        siting=_siting(siting, pix_fmt, coded, notes),
+        siting=_siting(siting, pix_fmt, notes),
         matrix_tag=tag,
         primaries=primaries,
         transfer=transfer,
@@ -131,14 +131,13 @@ def _range(tag: int, coded: str, kind: str, notes: list[str]) -> Range:
     return guess
 
 
-def _siting(told: Siting | None, pix_fmt: str, coded: str, notes: list[str]) -> Siting:
+def _siting(told: Siting | None, pix_fmt: str, notes: list[str]) -> Siting:
     if told:
         return told
     if "420" not in pix_fmt:
         return "left"
-    guess: Siting = "center" if coded.startswith("yuvj") else "left"
-    notes.append(f"chroma siting untagged: {guess}")
-    return guess
+    notes.append("chroma siting untagged: left")
+    return "left"
 
 
 def _hdr(frame: av.VideoFrame, notes: list[str]) -> str:

@@ -57,6 +57,11 @@ class VideoDecoder:
             refusals += bool(self._damage.why(self._index.pts[number]))
             if found is not None or refusals == 2:
                 break
+        if found is None and self._threads > 1:
+            # Threads report late, so more was put aside than need be: one thread decides.
+            self.close()
+            self._threads = 1
+            return self.frame(number)
         if found is None:
             raise InputError(
                 f"cannot be decoded ({why})",

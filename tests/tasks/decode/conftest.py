@@ -41,6 +41,7 @@ ENCODES: dict[str, str] = {
     "cut-open.ts": "open.ts > -ss 1.0 -muxdelay 9",
     "cut-hevc.ts": "hevc.ts > -ss 1.0",
     "captured.ts": "open.ts > capture",
+    "captured-hevc.ts": "hevc.ts > capture",
     "captured-mpeg2.ts": "mpeg2.ts > capture",
     "vfr.mkv": f"{VFR} {X264}",
     "vfr.mp4": f"{VFR} {X264}",

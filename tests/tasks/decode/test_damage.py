@@ -5,15 +5,18 @@ from __future__ import annotations
 import pickle
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from cluster.errors import InputError
-from tasks.decode import FrameReader, index_source
+from tasks.decode import FrameReader, SeekPoint, index_source
 from tasks.decode.damage import Damage
 from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
+from tasks.decode.video import _find
 
 
 def damaged(clips: Any, clip: str, folder: Path, *, at: float, size: int, seed: int = 0) -> Path:
@@ -117,6 +120,15 @@ def test_the_same_damage_is_heard_again(clips: Any, tmp_path: Path) -> None:
             index_source(str(path))
 
 
+@pytest.mark.parametrize("at", [0.3, 0.6])
+def test_damage_in_an_untimed_film_is_refused_at_the_index(
+    clips: Any, tmp_path: Path, at: float
+) -> None:
+    path = damaged(clips, "raw.h264", tmp_path, at=at, size=1500)
+    with pytest.raises(InputError, match=r"frame \d+ cannot be decoded"):
+        index_source(str(path))
+
+
 def test_nothing_is_heard_while_a_decoder_has_threads() -> None:
     enter_threaded()
     try:
@@ -136,6 +148,17 @@ def test_failure_spoils_up_to_the_next_clean_start_and_its_leading_pictures() ->
     damage.feed(80, clean=False)
     damage.feed(160, clean=False)
     assert {pts for pts in (0, 20, 40, 80, 120, 160) if damage.why(pts)} == {40, 20, 80}
+
+
+def test_leading_picture_spoils_leading_pictures_alone() -> None:
+    damage = Damage(window=1)
+    damage.feed(60, clean=False)
+    damage.fail("no start")
+    for pts in (120, 80, 100, 160):
+        damage.feed(pts, clean=pts == 120)
+        if pts == 80:
+            damage.fail("no reference")
+    assert {pts for pts in (60, 120, 80, 100, 160) if damage.why(pts)} == {60, 80, 100}
 
 
 def test_corrupt_frame_spoils_what_was_fed_after_it() -> None:
@@ -159,3 +182,50 @@ def test_latest_reference_is_the_latest_fed_before() -> None:
     for pts in (0, 80, 40, 20):
         damage.feed(pts, clean=pts == 0)
     assert [damage.latest(pts) for pts in (0, 80, 40, 20, 999)] == [0, 80, 80, 80, 999]
+
+
+def test_picture_that_the_decoder_patched_is_refused_with_all_that_lean_on_it(
+    clips: Any, tmp_path: Path
+) -> None:
+    film, truth = clips("closed.mp4").read_bytes(), clips.linear("closed.mp4")
+    with av.open(str(clips("closed.mp4"))) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size]
+    noticed = 0
+    for packet, (place, size) in enumerate(places[:17]):
+        data, skip = bytearray(film), max(8, size // 3)
+        data[place + skip : place + size - 2] = random.Random(1).randbytes(size - 2 - skip)
+        path = tmp_path / f"{packet}.mp4"
+        path.write_bytes(data)
+        # In some noise there is nothing to notice: it is a picture too.
+        if is_flagged(path):
+            noticed += 1
+            assert read_until_refused(path, truth) is not None, packet
+    assert noticed >= 10
+
+
+def is_flagged(path: Path) -> bool:
+    """Whether a plain decode refuses a packet or flags a frame."""
+    try:
+        with av.open(str(path)) as container:
+            return any(frame.is_corrupt for frame in container.decode(video=0))
+    except av.error.FFmpegError:
+        return True
+
+
+def test_search_for_a_key_frame_ends_once_past_it() -> None:
+    def packet(pts: int, dts: int, pos: int, key: bool = False, size: int = 9) -> SimpleNamespace:
+        return SimpleNamespace(pts=pts, dts=dts, pos=pos, is_keyframe=key, size=size)
+
+    point = SeekPoint(frame=12, pts=120, dts=100, pos=5000)
+    before, wanted = packet(110, 90, 4000), packet(120, 100, 5000, key=True)
+    twin, after = packet(120, 100, 7000), packet(150, 110, 6000)
+    ended = packet(0, 0, 0, size=0)
+
+    def find(*packets: SimpleNamespace) -> Any:
+        return _find(iter(packets), point)  # type: ignore[arg-type]
+
+    assert find(before, wanted, after) is wanted
+    assert find(before, twin, after, wanted) is None
+    assert find(before, packet(240, 90, 8000, key=True), wanted) is None
+    assert find(before, ended, wanted) is None
+    assert find() is None

@@ -113,6 +113,13 @@ def test_neighbouring_reads_do_not_seek_again(clips: Any, clip: str) -> None:
         assert reader._video.seeks == 1
 
 
+def test_one_read_decodes_forward_whatever_its_order(clips: Any) -> None:
+    with FrameReader(index_source(str(clips("open.mkv")))) as reader:
+        reader.read([11, 2, 7, 2, 0])
+        assert reader._video is not None
+        assert reader._video.seeks == 1
+
+
 @pytest.mark.parametrize("clip", ["open.mkv", "hevc.mp4", "open.ts", "vfr.mp4", "ten.mkv"])
 def test_a_read_far_off_starts_at_its_own_key_frame(clips: Any, clip: str) -> None:
     index = index_source(str(clips(clip)))
