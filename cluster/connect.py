@@ -5,33 +5,81 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
+import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, UsageError
 from cluster.settings import child_environment, quiet_environment
 
 OBJECT_STORE_BYTES = 128 << 20
 """Only keys and receipts pass through Ray's object store; pixels go worker ↔ store."""
 
 
+CONNECT_TIMEOUT_S = 5.0
+"""How long an address may take to answer. Ray itself asks for a minute before it gives up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """What one machine of a cluster has for work; memory in bytes."""
+
+    cpus: float
+    gpus: float = 0.0
+    memory_bytes: float = 0.0
+
+    def fits(self, need: Node) -> int:
+        """How many workers of this need have room at once."""
+        return min(
+            int(has / wanted + 1e-6)
+            for has, wanted in (
+                (self.cpus, need.cpus),
+                (self.gpus, need.gpus),
+                (self.memory_bytes, need.memory_bytes),
+            )
+            if wanted
+        )
+
+    def less(self, need: Node, workers: int) -> Node:
+        """What is left beside so many workers."""
+        return Node(
+            cpus=self.cpus - workers * need.cpus,
+            gpus=self.gpus - workers * need.gpus,
+            memory_bytes=self.memory_bytes - workers * need.memory_bytes,
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What a Ray cluster has: nodes alive, CPUs, GPUs, memory for work. `local`: made for us."""
+    """What a Ray cluster has: its nodes alive. `local`: made for us."""
 
     address: str
     local: bool
-    nodes: int
-    cpus: float
-    gpus: float
-    memory_bytes: float
+    nodes: tuple[Node, ...]
+
+    def fits(self, need: Node) -> int:
+        """How many workers of this need have room at once; no worker spans two nodes."""
+        return sum(node.fits(need) for node in self.nodes)
+
+    def beside(self, need: Node) -> Cluster:
+        """The same cluster when every worker of this need that fits is there."""
+        left = tuple(node.less(need, node.fits(need)) for node in self.nodes)
+        return Cluster(address=self.address, local=self.local, nodes=left)
+
+    @property
+    def gpus(self) -> float:
+        """GPUs of all nodes."""
+        return sum(node.gpus for node in self.nodes)
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        memory = f", {self.memory_bytes / 2**30:.1f} GiB"
-        return f"{self.nodes} node(s): {self.cpus:g} CPU{gpus}{memory}"
+        cpus = sum(node.cpus for node in self.nodes)
+        memory = sum(node.memory_bytes for node in self.nodes)
+        return f"{len(self.nodes)} node(s): {cpus:g} CPU{gpus}, {memory / 2**30:.1f} GiB"
 
 
 @contextmanager
@@ -43,6 +91,8 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     ClusterError naming the address and what to check.
     """
     os.environ.update(quiet_environment())
+    if address:
+        check_address(address)
     import ray
 
     if ray.is_initialized():
@@ -50,8 +100,41 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
         return
     folder = "" if address else tempfile.mkdtemp(prefix="douga-ray-")
     try:
+        with _own_signals():
+            _start(address, folder=folder, workers=workers)
+        yield _describe(address or "local", local=not address)
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_address(address: str) -> None:
+    """See that a Ray address is one and that something listens there, without importing Ray.
+
+    UsageError if it is no `host:port`, ClusterError if nothing answers.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"expected host:port of a Ray head, got {address!r}",
+            where="--ray",
+            remedy="ray start --head prints it; or leave --ray away to render on this machine",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise _no_cluster(address, (error.strerror or str(error)).lower()) from error
+
+
+def _start(address: str, *, folder: str, workers: int) -> None:
+    import ray
+
+    try:
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         else:
             os.environ.update(child_environment({"RAY_DEDUP_LOGS": "0"}))
             ray.init(
@@ -60,33 +143,49 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 log_to_driver=False,
-                logging_level=logging.ERROR,
+                logging_level=logging.CRITICAL,
                 _temp_dir=folder,
             )
-        yield _describe(address or "local", local=not address)
-    except (ConnectionError, ray.exceptions.RaySystemError) as error:
-        raise ClusterError(
-            f"no Ray cluster answers at {address or 'this machine'} ({_first_line(error)})",
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise _no_cluster(address, _first_line(error)) from error
+
+
+def _no_cluster(address: str, why: str) -> ClusterError:
+    if address:
+        return ClusterError(
+            f"no Ray cluster answers at {address} ({why})",
             remedy="check the address, or leave --ray away to render on this machine",
-        ) from error
+        )
+    return ClusterError(f"Ray does not start on this machine ({why})", remedy="see douga doctor")
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep our own answer to SIGTERM: Ray's would end the process past every clean-up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
     finally:
-        ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        if kept is not None:
+            signal.signal(signal.SIGTERM, kept)
 
 
 def _describe(address: str, *, local: bool) -> Cluster:
     import ray
 
-    has = ray.cluster_resources()
-    return Cluster(
-        address=address,
-        local=local,
-        nodes=sum(1 for node in ray.nodes() if node["Alive"]),
-        cpus=has.get("CPU", 0.0),
-        gpus=has.get("GPU", 0.0),
-        memory_bytes=has.get("memory", 0.0),
+    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = tuple(
+        Node(
+            cpus=has.get("CPU", 0.0),
+            gpus=has.get("GPU", 0.0),
+            memory_bytes=has.get("memory", 0.0),
+        )
+        for has in alive
     )
+    return Cluster(address=address, local=local, nodes=nodes)
 
 
 def _first_line(error: Exception) -> str:

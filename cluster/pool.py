@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from cluster.connect import Cluster
+from cluster.connect import Cluster, Node
 from cluster.errors import ClusterError, DougaError, StageError
 from cluster.queue import choose_next
 
@@ -40,6 +40,11 @@ class PoolSpec:
     memory_bytes: int = 0
     start_timeout_s: float = 120.0
     call_timeout_s: float = 3600.0
+
+    @property
+    def need(self) -> Node:
+        """What one worker takes of its node."""
+        return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
 
 
 @dataclass(slots=True)
@@ -259,25 +264,21 @@ def _settle_cancelled(future: Future[Any]) -> bool:
 
 def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
     """ClusterError, saying what the cluster has, if it can never hold the pool."""
-    short = [
-        f"{wanted:g} {name}"
-        for name, wanted, has in (
-            ("CPU", spec.num_cpus * spec.workers, cluster.cpus),
-            ("GPU", spec.num_gpus * spec.workers, cluster.gpus),
-            ("bytes of memory", spec.memory_bytes * spec.workers, cluster.memory_bytes),
-        )
-        if wanted > has + 1e-6
-    ]
-    if short:
+    fits = cluster.fits(spec.need)
+    if spec.workers > fits:
         raise ClusterError(
-            f"{spec.workers} worker(s) need {' and '.join(short)}; the cluster has {cluster}",
-            remedy="lower --workers",
+            f"{spec.workers} worker(s) of {_needs(spec)} do not fit, {fits} would; "
+            f"the cluster has {cluster}",
+            remedy=f"give --workers {fits} at the most"
+            if fits
+            else "lower --chunk, set DOUGA_TILE, or add a larger node",
         )
 
 
 def _needs(spec: PoolSpec) -> str:
-    gpu = f" and {spec.num_gpus:g} GPU" if spec.num_gpus else ""
-    return f"{spec.num_cpus:g} CPU{gpu} each"
+    gpu = f", {spec.num_gpus:g} GPU" if spec.num_gpus else ""
+    memory = f", {spec.memory_bytes / 2**30:.1f} GiB" if spec.memory_bytes else ""
+    return f"{spec.num_cpus:g} CPU{gpu}{memory} each"
 
 
 def _own_error(error: Any) -> Exception:

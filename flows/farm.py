@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from cluster.connect import Cluster, join_cluster
+from cluster.connect import Cluster, Node, join_cluster
 from cluster.pool import Pool, PoolSpec
 from cluster.settings import settings
 from flows.plan import RenderPlan
@@ -61,30 +61,37 @@ def pool_specs(request: RenderRequest, plan: RenderPlan, cluster: Cluster) -> di
     """Which pools to open, from the cards of what is to be done and what the cluster has.
 
     A worker asks for the CPUs and memory that the greediest of its runs needs; on a cluster with
-    GPUs, runs with a `gpu_share` get workers of their own holding that share of a GPU.
+    GPUs, runs with a `gpu_share` get workers of their own holding that share of a GPU. Without
+    `--workers` there are as many as fit.
     """
     runs = [run for shot in plan.shots if plan.todo(shot) for run in shot.runs]
     on_gpu = [run for run in runs if run.card.gpu_share] if cluster.gpus else []
     rest = [run for run in runs if run not in on_gpu]
     specs: dict[str, PoolSpec] = {}
     if on_gpu:
-        share = max(run.card.gpu_share for run in on_gpu)
-        fits = int(cluster.gpus / share)
-        specs["gpu"] = _spec(request, on_gpu, "cuda", min(request.workers or fits, fits), share)
+        need = _need(on_gpu, request.chunk, share=max(run.card.gpu_share for run in on_gpu))
+        fits = cluster.fits(need)
+        workers = min(request.workers, fits) or fits or 1
+        specs["gpu"] = _spec(request, need, "cuda", workers)
+        cluster = cluster.beside(need)
     if rest or not specs:
-        cpus = max([run.card.num_cpus for run in rest], default=1.0)
-        fits = max(1, int(cluster.cpus / cpus) - (1 if on_gpu else 0))
-        specs["cpu"] = _spec(request, rest, "cpu", request.workers or fits, 0.0)
+        need = _need(rest, request.chunk)
+        workers = request.workers or max(1, cluster.fits(need))
+        specs["cpu"] = _spec(request, need, "cpu", workers)
     return specs
 
 
-def _spec(
-    request: RenderRequest, runs: list[RunPlan], kind: str, workers: int, share: float
-) -> PoolSpec:
+def _need(runs: list[RunPlan], chunk: int, *, share: float = 0.0) -> Node:
+    return Node(
+        cpus=max([run.card.num_cpus for run in runs], default=1.0),
+        gpus=share,
+        memory_bytes=max([_memory_bytes(run, chunk) for run in runs], default=0),
+    )
+
+
+def _spec(request: RenderRequest, need: Node, kind: str, workers: int) -> PoolSpec:
     chosen = settings()
-    cpus = max([run.card.num_cpus for run in runs], default=1.0)
-    memory = max([_memory_bytes(run, request.chunk) for run in runs], default=0)
-    threads = max(1, int(cpus) if request.ray else (os.cpu_count() or 1) // workers)
+    threads = max(1, int(need.cpus) if request.ray else (os.cpu_count() or 1) // workers)
     return PoolSpec(
         handler="tasks.work:Worker",
         config=WorkerConfig(
@@ -94,9 +101,9 @@ def _spec(
             cell=chosen.cell,
         ),
         workers=workers,
-        num_cpus=cpus,
-        num_gpus=share,
-        memory_bytes=memory,
+        num_cpus=need.cpus,
+        num_gpus=need.gpus,
+        memory_bytes=int(need.memory_bytes),
         start_timeout_s=chosen.actor_start_timeout_s,
         call_timeout_s=chosen.chunk_timeout_s,
     )

@@ -1,4 +1,4 @@
-"""A handler for the pool's tests; it lives in a module of its own so that an actor can import it."""
+"""A handler for the pool's tests, in a module of its own so that an actor can import it."""
 
 import os
 import time

@@ -1,15 +1,16 @@
-"""The pool on a real local Ray: results, errors as they were raised, actors killed in the middle."""
+"""The pool on a real local Ray: results, errors as they were raised, actors killed."""
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cluster.connect import Cluster, join_cluster
-from cluster.errors import ClusterError, InputError, StageError
+from cluster.connect import Cluster, Node, check_address, join_cluster
+from cluster.errors import ClusterError, InputError, StageError, UsageError
 from cluster.pool import LOSSES, Pool, PoolSpec, check_resources
 
 HANDLER = "handler:Handler"
@@ -86,8 +87,30 @@ def test_waiting_calls_of_a_group_can_be_cancelled(pool: Pool) -> None:
 
 
 def test_more_than_the_cluster_has_is_refused_at_once() -> None:
-    small = Cluster(address="x", local=True, nodes=1, cpus=2, gpus=0, memory_bytes=2**30)
-    with pytest.raises(ClusterError, match=r"4 worker\(s\) need 4 CPU; the cluster has 1 node"):
+    one = Node(cpus=2, memory_bytes=2**30)
+    small = Cluster(address="x", local=True, nodes=(one,))
+    with pytest.raises(ClusterError, match=r"4 .* do not fit, 2 would; the cluster has 1 node"):
         check_resources(PoolSpec(handler=HANDLER, config=None, workers=4), small)
     with pytest.raises(ClusterError, match="1 GPU"):
         check_resources(PoolSpec(handler=HANDLER, config=None, workers=1, num_gpus=1), small)
+    with pytest.raises(ClusterError, match=r"0\.8 GiB each do not fit, 1 would"):
+        check_resources(
+            PoolSpec(handler=HANDLER, config=None, workers=2, memory_bytes=800 << 20), small
+        )
+
+
+def test_no_worker_spans_two_nodes() -> None:
+    odd = Cluster(address="x", local=False, nodes=(Node(cpus=3), Node(cpus=3), Node(cpus=1)))
+    assert [odd.fits(Node(cpus=n)) for n in (1, 2, 3, 4)] == [7, 2, 2, 0]
+    assert odd.beside(Node(cpus=2)).fits(Node(cpus=1)) == 3
+
+
+def test_a_busy_address_is_told_from_a_wrong_one() -> None:
+    for wrong in ("banana", "127.0.0.1", "ray://head:10001", "head:", ":6379", "head:99999"):
+        with pytest.raises(UsageError, match="expected host:port"):
+            check_address(wrong)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(ClusterError, match="no Ray cluster answers at 127"):
+            check_address(f"127.0.0.1:{free.getsockname()[1]}")
+    check_address("auto")
