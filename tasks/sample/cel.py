@@ -17,11 +17,13 @@ INK: Rgb = (38, 28, 36)
 
 
 class Trace(Enum):
-    """What a line in the drawing means; shadow and light borders are coloured traces."""
+    """What a line in the drawing means; shadow and light borders are coloured traces,
+    PART the hair line about a small area that the finished picture leaves without one."""
 
     INK = "ink"
     SHADOW = "shadow"
     LIGHT = "light"
+    PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +90,25 @@ class Cel:
             self._tone(tone, light_of(colour), f"{region} light", shape, Trace.LIGHT)
         if pen > 0:
             self.ink(shape, pen, colour=ink, taper=taper, clip=clip)
+        else:
+            self._hair_line(shape, Trace.PART, bound)
 
     def _tone(
         self, shape: Outline, colour: Rgb, region: str, within: Outline, trace: Trace
     ) -> None:
         self.marks.append(Fill(shape.points, colour, region, (within.points,)))
+        self._hair_line(shape, trace, (within.points,))
+
+    def _hair_line(self, shape: Outline, trace: Trace, clip: tuple[Points, ...]) -> None:
         for stroke in strokes(shape):
             half = np.full(len(stroke), 0.8)
-            self.marks.append(Stroke(stroke, half, INK, trace, (within.points,)))
+            self.marks.append(Stroke(stroke, half, INK, trace, clip))
 
     def inside(self, shape: Outline, colour: Rgb, region: str, *within: Outline) -> None:
-        """Flat paint kept inside other outlines, without a line of its own."""
+        """Flat paint kept inside other outlines, without a line in the finished picture."""
         bound = tuple(w.points for w in within)
         self.marks.append(Fill(shape.points, colour, region, bound))
+        self._hair_line(shape, Trace.PART, bound)
 
     def ink(
         self,

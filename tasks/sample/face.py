@@ -129,7 +129,7 @@ def _iris(
     cel.inside(cap, shade_of(shade_of(actor.eyes)), f"{name} iris dark", iris, white)
     glint = ellipse(x, y + 15, rx * 0.6, 7)
     cel.inside(glint, light_of(actor.eyes), f"{name} iris light", iris, white)
-    cel.inside(ellipse(x, y, rx * 0.44, ry * 0.46), (30, 22, 36), f"{name} pupil", white)
+    cel.inside(ellipse(x, y, rx * 0.44, ry * 0.46), INK, f"{name} pupil", white)
     cel.ink(iris, pen * 0.9, colour=shade_of(shade_of(shade_of(actor.eyes))), clip=white)
     cel.inside(ellipse(x - 7, y - 10, 6.4, 7.4), (255, 255, 255), f"{name} eye glint", white)
     cel.inside(ellipse(x + 7.5, y + 9, 3.2, 3.8), (255, 255, 255), f"{name} eye glint", white)

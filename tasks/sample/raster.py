@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.sample.cel import Fill, Mark, Rgb, Trace
+from tasks.sample.cel import INK, Fill, Mark, Rgb, Trace
 from tasks.sample.curves import Points, affine, compose, normals
 from tasks.sample.painting import painted
 from tasks.sample.scene import Backdrop, Drawn, Flash, Glow, Item, Scene, Tint
@@ -24,6 +24,7 @@ SPREAD = 0.65
 """cv2's antialiased fill reaches this far (pixels) beyond a polygon: measured on discs of radius
 5, 20 and 50; LINE_8 reaches .55. Polygons are drawn in by as much."""
 PAPER: Rgb = (255, 255, 255)
+BLACK: Rgb = (0, 0, 0)
 TRACES: dict[Trace, Rgb] = {Trace.SHADOW: (70, 120, 225), Trace.LIGHT: (230, 90, 80)}
 INKED = 1
 """Region id of line pixels; 0 is paper, regions start at 2."""
@@ -79,9 +80,9 @@ def render_lines(scene: Scene, grid: Grid) -> Pixels:
     for mark in scene.drawn():
         if isinstance(mark, Fill):
             if mark.alpha == 1 and not mark.region.endswith(_TONES):
-                _mark(canvas, mark, grid, PAPER)
+                _mark(canvas, mark, grid, BLACK if mark.colour == INK else PAPER)
         else:
-            _mark(canvas, mark, grid, TRACES.get(mark.trace, (0, 0, 0)))
+            _mark(canvas, mark, grid, TRACES.get(mark.trace, BLACK))
     return grid.down(canvas)
 
 

@@ -166,7 +166,12 @@ def test_line_art_is_lines_on_paper_and_painting_it_keeps_flat_colours(short: Sh
     ids = render_regions(short, frame)
     assert np.all(line[ids == 0].mean() > 225)
     assert (ids == raster_module.INKED).mean() > 0.005
+    red, green, blue = (line[..., c].astype(int) for c in range(3))
+    assert ((blue - red) > 60).any(), "no shadow border"
+    assert ((red - green) > 60).any(), "no light border"
     named = region_colours(short, frame)
+    pupil = next(i for i, (name, _) in named.items() if name.endswith("pupil"))
+    assert line[ids == pupil].mean() < 120, "pupils are drawn black"
     present = [i for i in np.unique(ids) if i > 1]
     assert len(present) >= 12
     for i in present:
