@@ -110,11 +110,12 @@ def _fit(pts: Sequence[int], time_base: Fraction, rate: Fraction, quantum: Fract
     unit = time_base.denominator * rate.numerator
     tick = time_base.numerator * rate.numerator
     step = rate.denominator * time_base.denominator
+    spread = floor(quantum * unit)
     early = late = pts[0] * tick
     for k, value in enumerate(pts):
         offset = value * tick - k * step
         early, late = min(early, offset), max(late, offset)
-        if late - early > quantum * unit:
+        if late - early > spread:
             return None
     first = pts[0] * time_base
     start = _start(Fraction(early, unit), Fraction(late, unit), first, rate, quantum)
