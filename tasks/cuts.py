@@ -29,12 +29,13 @@ from tasks.likeness import GRID_SHAPE, Look, contrast_of, grid_of, look_at, unli
 FLASH_FRAMES = 3
 """The longest flash, in frames."""
 
-# Shares of the picture that came from nowhere (tasks/likeness.py). Over 14 synthetic and real
-# films cuts lay above .6 but for pale on pale (.36), everything else below .3.
-_CUT = 0.5
+# Shares of the picture that came from nowhere (tasks/likeness.py). On 60 synthetic and real films
+# cuts lay above .6, but for .3 to .5 between set-ups of one room and pale on pale; all else lay
+# below .3, but for the busiest action, which is busy for longer than a frame.
+_CUT, _SURE = 0.5, 0.8
 _LEAST_CUT = 0.3
-_PEAK = 3.0
-"""A change between the two limits is a cut where it is this many times its neighbourhood's."""
+_PEAKS = ((_SURE, 0.0), (_CUT, 1.5), (_LEAST_CUT, 3.0))
+"""From how much change on, how many times its neighbourhood's makes it a cut."""
 _NEAR = 12
 """Frames on either side that make a neighbourhood."""
 _SAME = 0.48
@@ -164,13 +165,18 @@ def find_cuts(features: CutFeatures) -> tuple[int, ...]:
 
 
 def _peaks(change: NDArray[np.float32]) -> set[int]:
-    """Frames that differ wholly from the one before, or far more than their neighbours do."""
+    """Frames that differ wholly from the one before, or far more than their neighbours do.
+
+    Among the neighbours only real changes count, not holds, and of those the largest fifth are
+    left out, for they may be cuts themselves.
+    """
     peaks = set()
     for i in np.flatnonzero(change >= _LEAST_CUT):
         around = np.concatenate([change[max(0, i - _NEAR) : i], change[i + 1 : i + 1 + _NEAR]])
-        real = np.sort(around[(around > 0) & (around < _CUT)])
+        real = np.sort(around[(around > 0) & (around < _SURE)])
         usual = float(real[int(len(real) * 0.8)]) if len(real) else 0.0
-        if change[i] >= _CUT or change[i] >= _PEAK * usual:
+        times = next(times for least, times in _PEAKS if change[i] >= least)
+        if change[i] >= times * usual:
             peaks.add(int(i))
     return peaks
 
