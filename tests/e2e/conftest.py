@@ -60,7 +60,7 @@ title=Part A
 @dataclass(frozen=True, kw_only=True)
 class Numbered:
     """A film of `times`, shown until `end`: frame k carries k in cells, its shot's paint around
-    them. A beep begins with each of the frames `beeps`."""
+    them; a drawing is shown for `on` frames. A beep begins with each of the frames `beeps`."""
 
     name: str
     times: tuple[Fraction, ...]
@@ -68,6 +68,7 @@ class Numbered:
     rate: Fraction | None
     cuts: tuple[int, ...]
     beeps: tuple[int, ...]
+    on: int = 1
     path: Path = field(default=Path())
 
     def shot_of(self, frame: int) -> int:
@@ -141,6 +142,15 @@ SOURCES: dict[str, Numbered] = {
         constant("60.mp4", Fraction(60), 110),
         varying("varying.mkv", [Fraction(ms, 1000) for ms in (50, 42, 83, 17, 34, 125, 33)], 40),
         varying("varying.mp4", [Fraction(1, n) for n in (24, 30, 24, 60, 12, 15)], 40),
+        Numbered(
+            name="twos.mkv",
+            times=tuple(Fraction(k, 24) for k in range(19)),
+            end=Fraction(19, 24),
+            rate=Fraction(24),
+            cuts=(13,),
+            beeps=(13,),
+            on=2,
+        ),
     )
 }
 
@@ -246,7 +256,8 @@ def _write_picture(film: Numbered, path: Path) -> None:
         context.color_primaries = context.color_trc = context.colorspace = 1
         context.color_range = 1
         for number, time in enumerate(film.times):
-            frame = av.VideoFrame.from_ndarray(_draw(film, number), format="yuv420p")
+            drawing = number - number % film.on if number not in film.cuts else number
+            frame = av.VideoFrame.from_ndarray(_draw(film, drawing), format="yuv420p")
             frame.pts, frame.time_base = int(time / tick), tick
             assert frame.pts * tick == time, "the film's clock cannot say this time"
             for packet in stream.encode(frame):

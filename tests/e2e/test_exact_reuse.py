@@ -1,0 +1,204 @@
+"""What is stored is not made again, and what is changed makes again only what it touches."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cluster.ledger import read_ledger
+from cluster.store import open_store
+from flows.plan import RenderPlan
+from flows.prepare import prepare
+from flows.progress import Silent
+from flows.result import EpisodeResult
+from tasks.item import chunk_name
+
+CHUNK = 8
+FIRST = {"interpolate": {"factor": 2, "engine": "average", "keep": True}}
+LAST = {"interpolate": {"rate": 60, "engine": "average"}}
+
+
+@dataclass
+class Bench:
+    """One source, one store: renders of changing recipes and cuts into it."""
+
+    lab: Any
+    folder: Path
+    document: dict[str, Any]
+
+    def __call__(self, **changes: Any) -> EpisodeResult:
+        result: EpisodeResult = self.lab.render(
+            self.folder, {**self.document, **changes}, output=str(self.film), chunk=CHUNK
+        )
+        assert (result.findings, result.verified) == ((), True)
+        return result
+
+    def plan(self, **changes: Any) -> RenderPlan:
+        """The plan of the same, given what is stored now."""
+        request = self.lab.request(
+            self.folder, {**self.document, **changes}, output=str(self.film), chunk=CHUNK
+        )
+        return prepare(request, Silent()).plan
+
+    @property
+    def film(self) -> Path:
+        return self.folder / "film.mkv"
+
+    def objects(self) -> dict[str, tuple[bytes, int]]:
+        """Every stored chunk: bytes, and when they were written."""
+        frames = self.folder / "store" / "frames"
+        return {
+            str(path.relative_to(frames)): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in frames.rglob("*.arrow")
+        }
+
+    def stages_of(self, run: str) -> set[tuple[str, str]]:
+        """(shot, stage) of everything that a run did."""
+        receipts = read_ledger(open_store(str(self.folder / "store")), run=run)
+        return {(r.shot, r.stage) for r in receipts if not r.reused}
+
+
+@pytest.fixture
+def bench(lab: Any, local_ray: None, tmp_path: Path) -> Bench:
+    source = lab.source("23.976.mkv")
+    document = {
+        "source": str(source.path),
+        "cut": list(source.cuts),
+        "recipe": [FIRST, "hold"],
+        "delivery": {"encoder": "ffv1"},
+    }
+    return Bench(lab, tmp_path, document)
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Once called, whoever asks for Ray or Prefect fails the test."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a run with nothing to do started something")
+
+    def forbid() -> None:
+        for name in ("flows.farm.join_cluster", "flows.render.prefect_api", "ray.init"):
+            monkeypatch.setattr(name, refuse)
+
+    return forbid
+
+
+def test_a_second_run_computes_nothing_and_starts_nothing(
+    bench: Bench, no_ray: Callable[[], None]
+) -> None:
+    first = bench()
+    assert first.chunks_computed > 0
+    assert first.chunks_reused == 0
+    before, film = bench.objects(), bench.film.read_bytes()
+    frames = [frame.digest for frame in bench.lab.look(bench.film)]
+    no_ray()
+    second = bench()
+    assert (second.chunks_computed, second.chunks_reused) == (0, first.chunks_computed)
+    assert bench.film.read_bytes() == film
+    bench.film.unlink()
+    third = bench()
+    assert third.chunks_computed == 0
+    assert [frame.digest for frame in bench.lab.look(bench.film)] == frames
+    assert bench.objects() == before
+
+
+def test_a_damaged_film_is_assembled_again_from_what_is_stored(
+    bench: Bench, no_ray: Callable[[], None]
+) -> None:
+    bench()
+    frames = [frame.digest for frame in bench.lab.look(bench.film)]
+    data = bytearray(bench.film.read_bytes())
+    data[len(data) // 2] ^= 255
+    bench.film.write_bytes(data)
+    no_ray()
+    bench()
+    assert [frame.digest for frame in bench.lab.look(bench.film)] == frames
+
+
+def test_another_last_stage_leaves_the_stages_before_it(bench: Bench) -> None:
+    bench()
+    before = bench.objects()
+    changed = bench(recipe=[FIRST, LAST])
+    plan = bench.plan(recipe=[FIRST, LAST])
+    kept = {chunk_name(item.key) for shot in plan.shots for item in shot.runs[0].items}
+    made = {chunk_name(item.key) for shot in plan.shots for item in shot.runs[1].items}
+    after = bench.objects()
+    assert {name: after[name] for name in before} == before, "not a byte was written again"
+    assert {f"frames/{name}" for name in after.keys() - before.keys()} == made
+    assert kept <= {f"frames/{name}" for name in before}
+    assert (changed.chunks_computed, changed.chunks_reused) == (len(made), len(kept))
+
+
+def test_a_moved_cut_makes_again_only_the_shots_beside_it(bench: Bench) -> None:
+    cut = list(bench.document["cut"])
+    bench()
+    before = bench.objects()
+    moved = bench(cut=[*cut[:-1], cut[-1] - CHUNK // 2])
+    done = {shot.id: shot.computed for shot in moved.shots}
+    assert (done["sh010"], done["sh020"]) == (0, 0)
+    # sh030 loses its last frames: of each of its two runs only the last chunks are new.
+    assert 0 < done["sh030"] < {shot.id: shot.chunks for shot in moved.shots}["sh030"]
+    assert done["sh040"] > 0
+    assert {shot for shot, _ in bench.stages_of(moved.run)} == {"sh030", "sh040"}
+    after = bench.objects()
+    assert {name: after[name] for name in before} == before
+
+
+def test_one_painted_over_frame_makes_again_only_the_chunks_that_read_it(
+    bench: Bench, tmp_path: Path
+) -> None:
+    folder = tmp_path / "frames"
+    paint(folder, range(36))
+    source = {"source": {"path": str(folder), "fps": 24}, "cut": [20], "recipe": []}
+    bench(**source)
+    before = bench.objects()
+    paint(folder, [10], seed=9)
+    changed = bench(**source)
+    assert changed.chunks_computed == 1
+    assert bench.stages_of(changed.run) == {("sh010", "decode"), ("sh010", "encode")}
+    after = bench.objects()
+    assert {name: after[name] for name in before} == before
+    # The last shot loses 4 frames: its first chunk stays, its last one is another.
+    for number in range(32, 36):
+        (folder / f"{number:04d}.png").unlink()
+    trimmed = bench(**source)
+    assert bench.stages_of(trimmed.run) == {("sh020", "decode"), ("sh020", "encode")}
+    assert trimmed.chunks_computed == 1
+    assert trimmed.frames_out == 32
+
+
+def test_what_is_lost_from_the_store_is_made_again_and_nothing_else(bench: Bench) -> None:
+    bench()
+    frames = [frame.digest for frame in bench.lab.look(bench.film)]
+    before = bench.objects()
+    shot = bench.plan().shots[2]
+    assert shot.segment is not None
+    lost = chunk_name(shot.runs[1].items[0].key)
+    store = bench.folder / "store"
+    (store / lost).unlink()
+    shutil.rmtree(store / "segments")
+    bench.film.unlink()
+    again = bench()
+    assert again.chunks_computed == 1
+    assert bench.objects().keys() == before.keys()
+    assert {name: data for name, (data, _) in bench.objects().items()} == {
+        name: data for name, (data, _) in before.items()
+    }, "the same key has the same bytes"
+    assert [frame.digest for frame in bench.lab.look(bench.film)] == frames
+
+
+def paint(folder: Path, numbers: Any, seed: int = 0) -> None:
+    """Numbered PNGs, all different."""
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        rng = np.random.default_rng([seed, number])
+        pixels = cv2.resize(rng.integers(0, 256, (8, 12, 3), np.uint8), (48, 32))
+        cv2.imwrite(str(folder / f"{number:04d}.png"), pixels)
