@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cluster.chunk import read_frames
+from cluster.keys import make_key
 from cluster.store import NotStored, Store
 from flows.plan import RenderPlan, ShotPlan
 from tasks.contact_sheet import contact_sheet
@@ -11,20 +15,26 @@ from tasks.item import chunk_name
 
 
 def store_sheet(store: Store, plan: RenderPlan) -> str | None:
-    """Make the sheet and store it; its name, or None where no shot has a frame stored."""
-    pictures = []
-    for shot in plan.shots:
-        middle = _middle(store, shot)
-        if middle is not None:
-            pictures.append((f"{shot.shot.id}  {len(shot.track)} frames", middle))
+    """Make the sheet once for what the shots are now, and store it; its name, or None where no
+    shot has its middle frame stored."""
+    look = make_key([shot.segment.key if shot.segment else "" for shot in plan.shots])
+    name = f"reviews/{plan.episode}/sheet-{look}.png"
+    complete = all(plan.is_done(shot) for shot in plan.shots)
+    if complete and store.has([name]):
+        return name
+    pictures = [
+        (f"{shot.shot.id}  {len(shot.track)} frames", picture)
+        for shot in plan.shots
+        if (picture := _middle(store, shot)) is not None
+    ]
     if not pictures:
         return None
-    name = f"reviews/{plan.episode}/{plan.run}-sheet.png"
     store.put(name, contact_sheet(pictures))
     return name
 
 
-def _middle(store: Store, shot: ShotPlan):  # type: ignore[no-untyped-def]
+def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
+    """(H, W, 3) 8-bit R'G'B' of a shot's middle frame, or None where it is not stored."""
     middle = len(shot.track) // 2
     for item in shot.runs[-1].items:
         if item.out.start <= middle < item.out.end:

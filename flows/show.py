@@ -22,6 +22,8 @@ def plan_document(prepared: Prepared) -> dict[str, Any]:
     chunks, to_compute = plan.counts()
     seen = {name.split("/")[2] for name in _names(prepared) if name.count("/") >= 3}
 
+    cast = prepared.request.episode.shots
+
     def line(shot: ShotPlan) -> dict[str, Any]:
         total = sum(1 for _ in shot.items())
         todo = len(plan.todo(shot))
@@ -32,6 +34,7 @@ def plan_document(prepared: Prepared) -> dict[str, Any]:
             "end": shot.shot.end,
             "frames": len(shot.track),
             "stages": [run.name for run in shot.runs],
+            "cast": list(cast[shot.shot.id].cast) if shot.shot.id in cast else [],
             "chunks": total,
             "cached": total - todo,
             "to_compute": todo,
