@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -118,6 +119,7 @@ class Colorize(Stage[ColorizeParams]):
 
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
         """Decode the references. InputError for what is not a picture."""
+        self.close()
         self._pictures = {path: decode_picture(read_asset(path), path) for path in self.assets()}
 
     def process(self, window: Window, out: Span) -> Frames:
@@ -179,48 +181,42 @@ class Colorize(Stage[ColorizeParams]):
         frames = [window.frame(index) for index in path]
         lines = self._is_lines(frames[0])
         art = self._fitted(reference, picture)
-        state: Painted | Tinted | None = None
-        name = previous = f"{reference.path} {lines}"
-        for frame in frames:
-            digest = hashlib.sha256(frame.tobytes()).hexdigest()
-            if digest == previous:
-                continue
-            name, previous = hashlib.sha256(f"{name} {digest}".encode()).hexdigest(), digest
-            state = self._step(name, state, frame, art, lines, picture)
+        steps = [frames[0]]
+        steps += [b for a, b in pairwise(frames) if not np.array_equal(a, b)]
+        names = _chain_names(f"{reference.path} {lines} {frames[0].shape} {picture.matrix}", steps)
+        known = max((i for i, name in enumerate(names) if name in self._states), default=-1)
+        state = self._states[names[known]] if known >= 0 else None
+        for name, frame in zip(names[known + 1 :], steps[known + 1 :], strict=True):
+            state = self._step(state, frame, art, lines, picture)
+            self._remember(name, state)
         assert state is not None
-        first = frames[0]
-        if lines and all(np.array_equal(frame, first) for frame in frames[1:]):
+        if lines and len(steps) == 1:
             return from_float(art, depth=picture.depth)
         return from_float(state.picture(), depth=picture.depth)
 
+    def _remember(self, name: str, state: Painted | Tinted) -> None:
+        self._states[name] = state
+        while len(self._states) > _REMEMBERED:
+            self._states.popitem(last=False)
+
     def _step(
         self,
-        name: str,
         state: Painted | Tinted | None,
         frame: Frames,
         art: Floats,
         lines: bool,
         picture: Picture,
     ) -> Painted | Tinted:
-        """The state after one more drawing, remembered by the digest of all that led to it."""
-        if name in self._states:
-            self._states.move_to_end(name)
-            return self._states[name]
+        """The state after one more drawing; with no state yet, that of the reference."""
         signal = to_float(frame)
-        after: Painted | Tinted
         if lines:
             level = self.params.line_threshold
             drawing = take_apart(signal, threshold=None if level == "auto" else level)
             before = state if isinstance(state, Painted) else None
-            after = carry_paint(before, drawing) if before else paint_reference(drawing, art)
-        elif isinstance(state, Tinted):
-            after = carry_tint(state, signal, matrix=picture.matrix)
-        else:
-            after = tint_reference(signal, art, matrix=picture.matrix)
-        self._states[name] = after
-        while len(self._states) > _REMEMBERED:
-            self._states.popitem(last=False)
-        return after
+            return carry_paint(before, drawing) if before else paint_reference(drawing, art)
+        if isinstance(state, Tinted):
+            return carry_tint(state, signal, matrix=picture.matrix)
+        return tint_reference(signal, art, matrix=picture.matrix)
 
     def _reference_of(self, drawing: int, track: Track) -> Reference:
         held = (r for r in self.params.pictures if track.is_held(r.frame, drawing))
@@ -249,6 +245,16 @@ class Colorize(Stage[ColorizeParams]):
         size = (picture.width, picture.height)
         way = cv2.INTER_AREA if width > picture.width else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(art, size, interpolation=way))
+
+
+def _chain_names(start: str, frames: list[Frames]) -> list[str]:
+    """A name for the state after each frame: a digest of all that led to it."""
+    names = []
+    sha = hashlib.sha256(start.encode())
+    for frame in frames:
+        sha.update(frame.tobytes())
+        names.append(sha.hexdigest())
+    return names
 
 
 def decode_picture(data: bytes, path: str) -> Floats:

@@ -20,8 +20,10 @@ Floats = NDArray[np.float32]
 Flow = NDArray[np.float32]
 
 _WORK_PIXELS = 1 << 20
+_STILL = 1.5
+"""8-bit codes: a pixel whose 5x5 surroundings differ by no more has not moved."""
 _FILL_LEVELS = 7
-_FILL_PULL = 0.1
+_FILL_PULL = 0.01
 """Weight of the coarser level where splats arrived: smooths, and decides where none did."""
 
 
@@ -64,6 +66,12 @@ def enlarged(flow: Flow, *, width: int, height: int) -> Flow:
     """The same flow for pictures of another size."""
     scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
     return np.asarray(cv2.resize(flow, (width, height))) * scale
+
+
+def unmoved(apart: Floats) -> NDArray[np.bool_]:
+    """Pixels around which nothing changed, by their difference in 8-bit codes: flow is 0 there."""
+    soft = np.asarray(cv2.blur(apart, (3, 3)))
+    return np.asarray(cv2.dilate(soft, np.ones((5, 5), np.uint8)) <= _STILL)
 
 
 def warp(image: NDArray[Any], flow: Flow, *, by: float = 1.0) -> Floats:

@@ -19,6 +19,7 @@ from tasks.flow import (
     fill,
     shrink_for,
     splat,
+    unmoved,
     warp,
 )
 from tasks.frames import Frames, from_float, to_float, to_uint8
@@ -26,8 +27,6 @@ from tasks.frames import Frames, from_float, to_float, to_uint8
 # All in 8-bit codes, mean of R, G and B, at the working size.
 _HELD = 1.0
 """Largest 8x8 mean difference still taken for the same drawing (compression noise)."""
-_STILL = 1.5
-"""A pixel whose surroundings differ by no more than this has not moved."""
 _CHANGED = 10.0
 _STRONG = 30.0
 """Unexplained differences below this are blended: light, fades and dissolves look so."""
@@ -154,8 +153,7 @@ class Pair:
 
     @cached_property
     def _still(self) -> NDArray[np.bool_]:
-        apart = cv2.blur(_apart(*self._small), (3, 3))
-        return np.asarray(cv2.dilate(apart, np.ones((5, 5), np.uint8)) <= _STILL)
+        return unmoved(_apart(*self._small))
 
     @cached_property
     def _trust(self) -> tuple[Floats, Floats]:
@@ -179,6 +177,8 @@ class Pair:
         total = cv2.GaussianBlur((1 - t) * from_a - t * from_b, (0, 0), 0.8)
         weight = cv2.GaussianBlur((1 - t) * weight_a + t * weight_b, (0, 0), 0.8)
         flow = fill(np.asarray(total), np.asarray(weight))
+        # What moves may pass over what stays; the pull that fills gaps must not bend it.
+        flow[self._still & (np.abs(flow).max(-1) < 0.75)] = 0
         share = self._share_of_b(flow, at)
         if self._shrink > 1:
             height, width = self._a.shape[:2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil, floor
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -31,6 +32,8 @@ _ROUNDED_NTSC = {
 }
 _STAMP = Fraction(1, 1000)
 """Coarsest usual time stamp (Matroska's millisecond): nearer than this is on the frame."""
+_ROUNDING = _STAMP / 2
+"""A stamp rounded up so far past the output's grid does not make a cut come a frame late."""
 _LONGEST_MOVE = Fraction(1, 6)
 """Seconds. In a film of varying rate a frame that stays longer is a hold, not a slow motion."""
 
@@ -79,9 +82,9 @@ class Interpolate(Stage[InterpolateParams]):
 
     Output frames lie on one grid through the whole film. With `factor` frame j sits at source
     index j / factor of the episode, with `rate` at j / rate seconds; a shot owns the j from its
-    first frame (or time) up to the next shot's, so none is lost or doubled at a cut. A frame
-    exactly on an input frame, between two held ones, or after the shot's last one is a copy, bit
-    for bit. Lowering the rate may leave a short shot empty.
+    first frame (or time, less half a millisecond) up to the next shot's, so none is lost or
+    doubled at a cut. A frame exactly on an input frame, between two held ones, or after the
+    shot's last one is a copy, bit for bit. Lowering the rate may leave a short shot empty.
 
     A constant rate stays constant: the shot then ends on the output's grid, less than one output
     frame after its input. In a varying rate the first frame of a shot keeps its time.
@@ -161,10 +164,10 @@ class _Grid:
         else:
             assert self._rate is not None
             start = track.times[0] if track.times else track.end
-            bounds = (start * self._rate, track.end * self._rate)
+            bounds = ((start - _ROUNDING) * self._rate, (track.end - _ROUNDING) * self._rate)
         self.first = ceil(bounds[0])
         self._count = ceil(bounds[1]) - self.first
-        stays = [b - a for a, b in zip(track.times, (*track.times[1:], track.end), strict=True)]
+        stays = [b - a for a, b in pairwise((*track.times, track.end))]
         self._tick = min(stays, default=Fraction(0))
 
     def __len__(self) -> int:
@@ -211,8 +214,9 @@ class _Grid:
             return Place(floor(position), position - floor(position))
         assert self._rate is not None
         time = (self.first + index) / self._rate
-        frame = bisect_right(track.times, time) - 1
-        return Place(frame, (time - self._appears(frame)) / self._stay(frame))
+        frame = max(0, bisect_right(track.times, time) - 1)
+        past = max(Fraction(0), time - self._appears(frame))
+        return Place(frame, past / self._stay(frame))
 
     def _appears(self, frame: int) -> Fraction:
         return self._track.times[frame]

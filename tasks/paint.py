@@ -20,6 +20,8 @@ _SPOTS = 0.001
 _CLEAR = 1.5
 """Pixels to keep away from a line when looking at the paint beside it."""
 _COVERED = 0.5
+_INK_SHADE = 0.8
+"""Ink is darker than this share of the paint beside it."""
 _LEAST_PIXELS = 8
 
 
@@ -43,10 +45,10 @@ class Painted:
         """The coloured drawing, (H, W, 3): anti-aliased ink over paint."""
         drawing = self.drawing
         painted_over = np.isnan(self.trace_ink[drawing.trace, 0])
+        # A line parts two regions: the inks that they would have are mixed, not dotted.
+        neutral = np.asarray(cv2.blur(self.ink[drawing.filled - 1], (3, 3)))
         ink = np.where(
-            (drawing.trace == 0)[..., None],
-            self.ink[drawing.filled - 1],
-            np.nan_to_num(self.trace_ink)[drawing.trace],
+            (drawing.trace == 0)[..., None], neutral, np.nan_to_num(self.trace_ink)[drawing.trace]
         )
         cover = np.where(painted_over | (drawing.darkness < 0.03), 0, drawing.coverage)[..., None]
         # Where a trace goes, the two colours that it parted meet without a stair.
@@ -58,7 +60,7 @@ class Painted:
 def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     """The paint of a reference: its `picture` (H, W, 3) lies exactly on `drawing`."""
     inner = _inner(drawing.marked)
-    colour = _main_colours(drawing, picture, inner)
+    colour = main_colours(drawing, picture)
     off = np.abs(picture - colour[drawing.filled - 1]).max(-1) > _SAME
     seen = drawing.sums(inner.astype(np.float32))
     other = drawing.sums((inner & off).astype(np.float32))
@@ -95,8 +97,9 @@ def _inner(marked: Labels) -> NDArray[np.bool_]:
     return np.asarray(away > _CLEAR)
 
 
-def _main_colours(drawing: Drawing, picture: Floats, inner: NDArray[np.bool_]) -> Floats:
-    """Per region the mean of its most frequent colour (32 levels a channel)."""
+def main_colours(drawing: Drawing, picture: Floats) -> Floats:
+    """Per region, (count, 3), the mean of its most frequent colour (32 levels a channel)."""
+    inner = _inner(drawing.marked)
     has_inner = drawing.sums(inner.astype(np.float32)) >= _LEAST_PIXELS
     used = (drawing.marked > 0) & (inner | ~has_inner[drawing.filled - 1])
     pixels, region = picture[used], drawing.marked[used].astype(np.int64) - 1
@@ -125,15 +128,20 @@ def _inks(drawing: Drawing, picture: Floats, paint: Floats) -> tuple[Floats, Flo
         inks = under + (seen - under) / cover
         main = np.clip(np.median(inks, 0), 0, 1)
         without = np.abs(seen - under).mean()
-        if trace == 0 or np.abs(seen - (under + (main - under) * cover)).mean() < without:
-            trace_ink[trace] = main
+        inked = np.abs(seen - (under + (main - under) * cover)).mean()
+        trace_ink[trace] = main if inked < without else np.nan
         if trace == 0:
-            ink = _ink_by_region(drawing.filled[here], inks, main, drawing.count)
+            ink = _ink_by_region(drawing.filled[here], inks, under, main, drawing.count)
     return ink, trace_ink
 
 
-def _ink_by_region(region: Labels, inks: Floats, main: Floats, count: int) -> Floats:
+def _ink_by_region(region: Labels, inks: Floats, under: Floats, main: Floats, count: int) -> Floats:
+    """The usual ink at each region; the main one where it is not seen, or not darker than paint."""
     ink = np.tile(main.astype(np.float32), (count, 1))
+    dark = inks.sum(1) < _INK_SHADE * under.sum(1)
+    if not dark.any():
+        return ink
+    region, inks = region[dark], inks[dark]
     order = np.argsort(region, kind="stable")
     names, starts = np.unique(region[order], return_index=True)
     for name, group in zip(names, np.split(inks[order], starts[1:]), strict=True):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.flow import Floats, Flow, disagreement, flow_by_size, warp
+from tasks.flow import Floats, Flow, disagreement, flow_by_size, unmoved, warp
 from tasks.picture import Matrix
 
 LUMA: dict[Matrix, tuple[float, float, float]] = {
@@ -71,8 +71,9 @@ def carry_tint(before: Tinted, frame: Floats, *, matrix: Matrix) -> Tinted:
     """The next frame in the colours of the one before it."""
     luma = luma_of(frame, matrix=matrix)
     now, then = _bytes(luma), _bytes(before.luma)
-    back = flow_by_size(now, then)
-    slip = disagreement(back, flow_by_size(then, now))
+    moved = ~unmoved(np.abs(luma - before.luma) * np.float32(255))[..., None]
+    back, there = flow_by_size(now, then) * moved, flow_by_size(then, now) * moved
+    slip = disagreement(back, there)
     trust = warp(before.trust, back) * np.exp(-((slip / _SLIP) ** 2))
     origin = warp(before.origin, back)
     return Tinted(luma, origin, trust, before.reference_luma, before.chroma)

@@ -1,0 +1,284 @@
+"""Interpolate: exact times, untouched holds and cuts, in-betweens better than a mix."""
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.errors import UsageError
+from tasks.frames import from_uint8, to_uint8
+from tasks.inbetween import Pair, Relation
+from tasks.picture import Picture
+from tasks.registry import make_stage
+from tasks.sample.film import render_frame
+from tasks.sample.synthesise import synthesise
+from tasks.stage import Device, Window
+from tasks.track import Track
+
+NTSC = Fraction(24000, 1001)
+REAL_FRAMES = Path(__file__).parents[3] / "shared/data/anime_sequence"
+
+
+def shot(count, *, first=0, rate=Fraction(24), drawing=()):
+    return Track(
+        picture=Picture(width=96, height=64),
+        times=tuple((first + i) / rate for i in range(count)),
+        end=(first + count) / rate,
+        rate=rate,
+        first=first,
+        drawing=drawing,
+    )
+
+
+def varying(times, end):
+    return Track(
+        picture=Picture(width=96, height=64),
+        times=tuple(map(Fraction, times)),
+        end=Fraction(end),
+    )
+
+
+def run(frames, track, **params):
+    stage = make_stage("interpolate", params)
+    stage.setup(Device(), {}.__getitem__)
+    out = stage.track_after(track).span
+    indices = stage.needs(out, track)
+    frames = frames[list(indices)]
+    frames.flags.writeable = False
+    return stage.process(Window(track=track, indices=indices, frames_nhwc=frames), out)
+
+
+def ball(x, y=32.0, *, width=96, height=64):
+    """A ball with an outline on a striped ground, drawn at a fraction of a pixel."""
+    picture = np.full((height, width, 3), (190, 215, 250), np.uint8)
+    picture[height * 3 // 4 :, ::6] = (80, 130, 70)
+    centre = (round(x * 16), round(y * 16))
+    cv2.circle(picture, centre, 12 * 16, (225, 90, 60), -1, cv2.LINE_AA, 4)
+    cv2.circle(picture, centre, 12 * 16, (20, 12, 25), 2, cv2.LINE_AA, 4)
+    cv2.circle(picture, (centre[0] + 48, centre[1] - 48), 40, (250, 240, 240), -1, cv2.LINE_AA, 4)
+    return picture
+
+
+def film_of(*pictures):
+    return from_uint8(np.stack(pictures))
+
+
+def psnr(a, b):
+    return -10 * np.log10(np.mean((a.astype(float) - b) ** 2) / 255**2 + 1e-12)
+
+
+lengths = st.lists(st.integers(1, 7), min_size=1, max_size=8)
+ratios = st.sampled_from([Fraction(2), Fraction(5, 2), Fraction(2, 5), Fraction(3), Fraction(4, 3)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(lengths, ratios, st.booleans())
+def test_shots_share_one_grid_and_no_frame_is_lost_or_doubled(counts, ratio, by_rate):
+    params = {"rate": NTSC * ratio} if by_rate else {"factor": ratio}
+    stage = make_stage("interpolate", params)
+    firsts = np.cumsum([0, *counts])
+    after = [
+        stage.track_after(shot(count, first=int(first), rate=NTSC))
+        for count, first in zip(counts, firsts, strict=False)
+    ]
+    times = [time for track in after for time in track.times]
+    assert times == [i / (NTSC * ratio) for i in range(len(times))]
+    assert len(times) == -(-sum(counts) * ratio // 1)
+    assert [t.first for t in after] == [0, *np.cumsum([len(t) for t in after])[:-1]]
+    assert all(a.end == b.times[0] for a, b in pairwise(t for t in after if t.times))
+    assert 0 <= after[-1].end - sum(counts) / NTSC < 1 / (NTSC * ratio)
+    assert {t.rate for t in after} == {NTSC * ratio}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 90), min_size=2, max_size=20), st.data())
+def test_varying_rate_keeps_every_shots_start_and_end(steps, data):
+    times = [Fraction(int(t), 1000) for t in np.cumsum([0, *steps])]
+    track = replace(varying(times[:-1], times[-1]), first=data.draw(st.integers(0, 50)))
+    doubled = make_stage("interpolate", {"factor": 2}).track_after(track)
+    assert doubled.times[::2] == track.times
+    assert (doubled.end, doubled.rate) == (track.end, None)
+    assert doubled.times[1] == (times[0] + times[1]) / 2
+    odd = make_stage("interpolate", {"factor": "5/2"}).track_after(track)
+    assert odd.times[0] == track.times[0]
+    assert list(odd.times) == sorted(set(odd.times))
+
+
+def test_whole_positions_are_copies_and_the_last_frame_stays():
+    film = film_of(ball(30), ball(36), ball(42))
+    made = run(film, shot(3), factor=2)
+    assert np.array_equal(made[::2], film)
+    assert np.array_equal(made[5], film[2])
+    assert not np.array_equal(made[1], film[0])
+
+
+def test_known_drawings_are_copied_however_noisy():
+    noisy = [ball(30).astype(int) + d for d in (0, 5)]
+    film = film_of(*(np.clip(p, 0, 255).astype(np.uint8) for p in noisy), ball(36))
+    made = run(film, shot(3, drawing=(0, 0, 2)), factor=2)
+    assert np.array_equal(made[:2], film[[0, 0]])
+    assert not np.array_equal(made[3], film[1])
+
+
+def test_held_frames_are_found_without_a_drawing_map():
+    noise = np.random.default_rng(3).integers(-1, 2, ball(30).shape)
+    held = np.clip(ball(30) + noise, 0, 255).astype(np.uint8)
+    for engine in ("dis", "average"):
+        made = run(film_of(ball(30), held), shot(2), factor=2, engine=engine)
+        assert np.array_equal(made[1], film_of(ball(30))[0])
+
+
+def test_output_says_which_drawings_repeat():
+    track = shot(6, drawing=(0, 0, 2, 2, 0, 0))
+    after = make_stage("interpolate", {"factor": 2}).track_after(track)
+    assert after.drawing == (0, 0, 0, 3, 4, 4, 4, 7, 0, 0, 0, 0)
+
+
+def test_a_lower_rate_may_leave_a_shot_empty():
+    stage = make_stage("interpolate", {"rate": 12})
+    empty = stage.track_after(shot(1, first=1))
+    assert (len(empty), empty.first, empty.end) == (0, 1, Fraction(1, 12))
+    assert run(film_of(ball(30)), shot(1, first=1), rate=12).shape == (0, 64, 96, 3)
+
+
+def test_millisecond_stamps_still_give_copies():
+    stamps = [Fraction(round(i * 1001 / 24), 1000) for i in range(5)]
+    film = film_of(*(ball(30 + 4 * i) for i in range(4)))
+    made = run(film, varying(stamps[:4], stamps[4]), rate=Fraction(48000, 1001))
+    assert len(made) == 8
+    assert np.array_equal(made[::2], film)
+
+
+def test_a_long_frame_in_a_varying_rate_is_a_hold():
+    track = varying(["0", "1/24", "25/24"], "26/24")
+    film = film_of(ball(30), ball(34), ball(38))
+    made = run(film, track, rate=48)
+    assert all(np.array_equal(frame, film[1]) for frame in made[2:49])
+    assert not np.array_equal(made[49], film[1])
+    assert np.array_equal(made[50], film[2])
+
+
+@pytest.mark.parametrize(
+    ("given_rate", "exact"),
+    [
+        (23.976, NTSC),
+        ("59.94", Fraction(60000, 1001)),
+        ("60000/1001", Fraction(60000, 1001)),
+        (60, Fraction(60)),
+        ("12.5", Fraction(25, 2)),
+    ],
+)
+def test_rates_are_exact(given_rate, exact):
+    assert make_stage("interpolate", {"rate": given_rate}).params.rate == exact
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({}, "exactly one of factor and rate"),
+        ({"factor": 2, "rate": 60}, "exactly one of factor and rate"),
+        ({"factor": 0}, "factor: expected a number above 0"),
+        ({"factor": "two"}, "factor: expected a number such as"),
+        ({"rate": "1/0"}, "rate: expected a number such as"),
+        ({"factor": 2, "engine": "magic"}, "engine"),
+    ],
+)
+def test_wrong_parameters_are_refused(params, message):
+    with pytest.raises(UsageError, match=message):
+        make_stage("interpolate", params)
+
+
+def test_a_moving_ball_is_drawn_where_it_is_between():
+    a, b = film_of(ball(30, 30), ball(42, 34))
+    for at in (0.25, 0.5, 0.8):
+        truth = ball(30 + 12 * at, 30 + 4 * at)
+        drawn = to_uint8(Pair(a, b, depth=8).between(at))
+        mixed = to_uint8(Pair(a, b, depth=8).average(at))
+        assert psnr(drawn, truth) > psnr(mixed, truth) + 6
+
+
+def test_what_does_not_move_stays_bit_identical():
+    a, b = film_of(ball(30), ball(38))
+    drawn = Pair(a, b, depth=8).between(0.5)
+    assert np.array_equal(drawn[:, 70:], a[:, 70:])
+
+
+def test_unrelated_pictures_are_not_morphed():
+    rng = np.random.default_rng(5)
+    a, b = (
+        cv2.resize(rng.integers(0, 256, (8, 12, 3), np.uint8), (96, 64), interpolation=0)
+        for _ in range(2)
+    )
+    pair = Pair(*film_of(a, b), depth=8)
+    assert pair.relation is Relation.JUMPS
+    assert np.array_equal(pair.between(0.4), film_of(a)[0])
+    assert np.array_equal(pair.between(0.6), film_of(b)[0])
+
+
+def test_a_fade_is_a_mix():
+    whole = ball(40)
+    faded = (whole * 0.88).astype(np.uint8)
+    pair = Pair(*film_of(whole, faded), depth=8)
+    mixed = (whole.astype(float) + faded) / 2
+    assert psnr(to_uint8(pair.between(0.5)), mixed) > 45
+
+
+def test_a_blink_is_held_and_not_mixed():
+    def eye(open_):
+        picture = np.full((64, 96, 3), (240, 205, 180), np.uint8)
+        if open_:
+            cv2.ellipse(picture, (48, 32), (14, 12), 0, 0, 360, (40, 90, 160), -1, cv2.LINE_AA)
+            cv2.circle(picture, (48, 32), 6, (15, 10, 20), -1, cv2.LINE_AA)
+        return picture
+
+    a, b = film_of(eye(True), eye(False))
+    drawn = Pair(a, b, depth=8).between(0.5)
+    assert psnr(to_uint8(drawn), eye(True)) > 40
+
+
+def test_threads_and_size_change_nothing_but_time():
+    pictures = [cv2.resize(ball(x), (1440, 960)) for x in (30, 36)]
+    before = cv2.getNumThreads()
+    made = []
+    for threads in (1, 2):
+        cv2.setNumThreads(threads)
+        made.append(Pair(*film_of(*pictures), depth=8).between(0.5))
+    cv2.setNumThreads(before)
+    assert np.array_equal(*made)
+    assert psnr(to_uint8(made[0]), cv2.resize(ball(33), (1440, 960))) > 30
+
+
+def test_sample_inbetweens_beat_averaging_by_far_more_than_1_db():
+    short = synthesise(2, shots=14, seconds=12, size=(480, 270))
+    gains = []
+    for scene in short.shots:
+        for frame in range(scene.start + 1, scene.end - 1, 5):
+            a, b = render_frame(short, frame), render_frame(short, frame + 1)
+            if np.array_equal(a, b):
+                continue
+            truth = render_frame(short, frame + Fraction(1, 2))
+            pair = Pair(*film_of(a, b), depth=8)
+            drawn, mixed = (to_uint8(draw(0.5)) for draw in (pair.between, pair.average))
+            gains.append(psnr(drawn, truth) - psnr(mixed, truth))
+    assert len(gains) >= 15
+    assert np.mean(gains) >= 3  # the promise is 1
+
+
+@pytest.mark.skipif(not REAL_FRAMES.is_dir(), reason="no ../shared/data/anime_sequence here")
+def test_real_animation_beats_averaging_by_1_db():
+    def picture(index):
+        return cv2.imread(str(REAL_FRAMES / f"{index:04d}.png"))[..., ::-1]
+
+    gains = []
+    for middle in range(1, 69, 5):
+        a, truth, b = (picture(middle + offset) for offset in (-1, 0, 1))
+        pair = Pair(*film_of(a, b), depth=8)
+        drawn, mixed = (to_uint8(draw(0.5)) for draw in (pair.between, pair.average))
+        gains.append(psnr(drawn, truth) - psnr(mixed, truth))
+    assert np.mean(gains) >= 1
