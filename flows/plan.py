@@ -30,6 +30,9 @@ from tasks.item import (
 from tasks.picture import Picture
 from tasks.track import Track
 
+CURVES = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec61966-2-1"), "bt709")
+"""Transfers for the same kind of screen as bt709's: one film may mix them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotPlan:
@@ -175,6 +178,7 @@ def _plan_segment(
 
 
 def _one_picture(pictures: Sequence[tuple[Shot, Picture]]) -> Picture:
+    """The picture that every shot comes out as, at the greatest depth of any."""
     (first_shot, first), *rest = pictures
     for shot, picture in rest:
         if (picture.width, picture.height, picture.sar) != (first.width, first.height, first.sar):
@@ -183,7 +187,24 @@ def _one_picture(pictures: Sequence[tuple[Shot, Picture]]) -> Picture:
                 f"{first_shot.id} {first.width}x{first.height}: one film has one size",
                 remedy="give both the same scale",
             )
-    return first
+    _check_light("primaries", [(shot, picture.primaries) for shot, picture in pictures])
+    curves = [(shot, CURVES.get(p.transfer, p.transfer)) for shot, p in pictures]
+    _check_light("transfer", curves)
+    return max((picture for _, picture in pictures), key=lambda picture: picture.depth)
+
+
+def _check_light(what: str, tags: Sequence[tuple[Shot, str]]) -> None:
+    """UsageError where two shots are tagged differently; no stage converts one to the other, and
+    matrix, range and depth are no matter, for R'G'B' codes are the same for all."""
+    tagged = [(shot, tag) for shot, tag in tags if tag]
+    for shot, tag in tagged[1:]:
+        first_shot, first = tagged[0]
+        if tag != first:
+            raise UsageError(
+                f"shot {shot.id} has {what} {tag}, {first_shot.id} {first}: "
+                "one film has one colour space",
+                remedy="convert one of the sources first, or make two films",
+            )
 
 
 def _film_rate(tracks: Sequence[Track]) -> Fraction:

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from cluster.errors import UsageError
 from cluster.keys import Key
-from flows.plan import RenderPlan, ShotInput, ShotPlan, plan_render
+from flows.plan import RenderPlan, ShotPlan, plan_render
+from flows.shot_plan import ShotInput
 from flows.shots import Shot, shot_name
 from flows.spec import StageSpec
 from tasks.colour import delivery_picture
@@ -338,6 +339,30 @@ def test_shots_of_different_size_are_refused_with_both_names() -> None:
     film[1] = replace(film[1], recipe=())
     with pytest.raises(UsageError, match=r"sh020 comes out 64x48, sh010 128x96: one film has one"):
         plan(film)
+
+
+def in_colours(*pictures: Picture) -> list[ShotInput]:
+    """A film of as many shots, each of a picture."""
+    film = make_film([names(chr(97 + place), 5) for place in range(len(pictures))])
+    return [
+        replace(entry, track=replace(entry.track, picture=picture))
+        for entry, picture in zip(film, pictures, strict=True)
+    ]
+
+
+def test_shots_of_different_colour_space_are_refused_with_both_names() -> None:
+    pq = replace(PICTURE, primaries="bt2020", transfer="smpte2084")
+    sdr = replace(PICTURE, primaries="bt709", transfer="bt709")
+    with pytest.raises(UsageError, match=r"sh030 has primaries bt2020, sh020 bt709: one film has"):
+        plan(in_colours(PICTURE, sdr, pq))
+    with pytest.raises(UsageError, match=r"sh020 has transfer smpte2084, sh010 bt709"):
+        plan(in_colours(sdr, replace(pq, primaries="bt709")))
+
+
+def test_a_film_has_the_depth_of_its_deepest_shot() -> None:
+    deep = replace(PICTURE, depth=10, pix_fmt="yuv420p10le", range="full", matrix="bt601")
+    for film in (in_colours(PICTURE, deep), in_colours(deep, PICTURE)):
+        assert plan(film).picture.depth == 10
 
 
 def test_an_unknown_parameter_is_refused_with_its_shot() -> None:
