@@ -39,10 +39,9 @@ _LOST_SHARE = 0.8
 _LOST_AREA = 0.1
 """More than this share of the changed pixels, on more than this share of the frame, that flow
 does not bring closer: the drawings have nothing to do with one another."""
-
-
 _REDRAWN_SHARE = 0.85
-"""The same, for a patch that changed by itself: a blink, but not a head that turns."""
+"""The same, for a patch that changed by itself: a sign that lights up, not a head that turns.
+At .75 and .7 the sample loses .1 and .3 dB."""
 
 Mask = NDArray[np.bool_]
 
@@ -107,7 +106,7 @@ class Pair:
 
     @cached_property
     def _redrawn(self) -> Floats:
-        """1 on patches that were drawn anew (a blink, another hand), 0 elsewhere, soft between.
+        """1 on patches that were drawn anew (a sign that lights up), 0 elsewhere, soft between.
 
         Such a patch changed by itself, and flow explains next to nothing of it: it is held, since
         a mix of two drawings is neither.
