@@ -161,16 +161,28 @@ def _no_cluster(address: str, why: str) -> ClusterError:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep our own answer to SIGTERM: Ray's would end the process past every clean-up."""
+    """Hold the first Ctrl-C or SIGTERM back until Ray stands, so that all it started is known and
+    can be ended; and keep our own answer to SIGTERM, for Ray's ends the process past clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = signal.getsignal(signal.SIGTERM)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    came: list[int] = []
+
+    def hold(number: int, _: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    for number in kept:
+        signal.signal(number, hold)
     try:
         yield
     finally:
-        if kept is not None:
-            signal.signal(signal.SIGTERM, kept)
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _describe(address: str, *, local: bool) -> Cluster:

@@ -9,6 +9,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cluster.errors import DougaError
+
 
 class Settings(BaseSettings):
     """Settings read from `DOUGA_*` variables; command-line options win over them."""
@@ -67,6 +69,21 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """The process's settings, read once."""
     return Settings()
+
+
+def home_folder(name: str) -> Path:
+    """A folder under douga's home, made if need be. DougaError if it cannot be."""
+    home = settings().home
+    try:
+        (home / name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise DougaError(
+            f"douga's home cannot be written ({why})",
+            where=str(home),
+            remedy="set DOUGA_HOME to a folder that can be",
+        ) from error
+    return home / name
 
 
 def quiet_environment() -> dict[str, str]:

@@ -10,6 +10,8 @@ from uuid import UUID
 from prefect import get_client
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.events.worker import EventsWorker
+from prefect.logging.handlers import APILogWorker
 
 from flows.prepare import Prepared
 from flows.result import EpisodeResult
@@ -50,12 +52,13 @@ def publish_artifacts(prepared: Prepared, result: EpisodeResult) -> None:
         )
 
 
-def wait_for_states(flow_run_id: UUID | None) -> bool:
-    """Wait until the server has the final state of every task of a run; False if it has not."""
-    if flow_run_id is None:
-        return False
-    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
+def settle(flow_run_id: str) -> bool:
+    """Send what Prefect's client still holds, and wait until the server has the final state of
+    every task of a run; False if it has not in time."""
     until = time.monotonic() + STATES_TIMEOUT_S
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=STATES_TIMEOUT_S)
+    wanted = FlowRunFilter(id=FlowRunFilterId(any_=[UUID(flow_run_id)]))
     with get_client(sync_client=True) as client:
         while time.monotonic() < until:
             runs = client.read_task_runs(flow_run_filter=wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -200,13 +201,15 @@ app.add_typer(tools)
 
 def main() -> None:
     """Entry point: one clear line and the right exit code for every error."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
     try:
         code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
     except Exception as error:  # the door: nothing may leave as a traceback
         sys.exit(_explain(error))
-    except KeyboardInterrupt:
+    if code == Exit.INTERRUPTED:  # typer makes this of Ctrl-C
         print("douga: stopped; what was finished is kept, run the same again", file=sys.stderr)
-        sys.exit(Exit.INTERRUPTED)
     sys.exit(code or Exit.GOOD)
 
 

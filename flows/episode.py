@@ -7,25 +7,38 @@ retries; what is true is in the store.
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.utilities.urls import url_for
 
-from cluster.errors import DougaError, InputError, UsageError
+from cluster.errors import DougaError
 from cluster.settings import settings
-from flows.artifacts import publish_artifacts, wait_for_states
+from flows.artifacts import publish_artifacts, settle
 from flows.farm import Farm, open_farm
-from flows.film import finish_film, upload_inputs
+from flows.film import check_output, finish_film, upload_inputs
+from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
 from flows.request import RenderRequest
 from flows.result import EpisodeResult, shots_failed
-from flows.shot import ShotResult, ShotWork, make_work, render_shot_now, shots_at_once
+from flows.server import PrefectApi
+from flows.shot import (
+    ShotResult,
+    ShotWork,
+    can_retry,
+    make_work,
+    render_shot_now,
+    shots_at_once,
+    shots_to_render,
+)
 
 
 class ActiveRun:
@@ -38,6 +51,7 @@ class ActiveRun:
         self.farm = farm
         self.reporter = reporter
         self.began = began
+        self.flow_run = ""
         self.result: EpisodeResult | None = None
 
 
@@ -48,25 +62,17 @@ ACTIVE: ContextVar[ActiveRun | None] = ContextVar("active_run", default=None)
 def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
     active = ACTIVE.get() or _prepare(RenderRequest.model_validate(request))
-    prepared, reporter = active.prepared, active.reporter
-    plan = prepared.plan
-    upload_inputs(prepared)
-    opened = open_farm(prepared.request, plan, reporter)
-    with nullcontext(active.farm) if active.farm else opened as farm:
-        work = make_work(prepared, farm, reporter)
-        futures = [
-            render_shot.with_options(
-                task_run_name=shot.shot.id,
-                tags=["shot", plan.episode, *(f"stage:{run.name}" for run in shot.runs)],
-                retries=settings().shot_retries,
-            ).submit(shot.shot.id, work)
-            for shot in work.shots
-        ]
-        results = [
-            _outcome(shot.shot.id, future) for shot, future in zip(work.shots, futures, strict=True)
-        ]
+    active.flow_run = flow_run.get_id() or ""
+    prepared = active.prepared
+    results: list[ShotResult] = []
+    render_s = 0.0
+    if active.farm is not None:
+        results, render_s = _render_shots(prepared, active.farm, active.reporter)
+    elif shots_to_render(prepared):
+        with open_farm(prepared.request, prepared.plan, active.reporter) as farm:
+            results, render_s = _render_shots(prepared, farm, active.reporter)
     active.result = result = finish_film(
-        prepared, results, reporter, began=active.began, render_s=work.seconds()
+        prepared, results, active.reporter, began=active.began, render_s=render_s
     )
     publish_artifacts(prepared, result)
     if result.failed:
@@ -76,10 +82,29 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     return result.to_json()
 
 
+def _render_shots(
+    prepared: Prepared, farm: Farm, reporter: Reporter
+) -> tuple[list[ShotResult], float]:
+    """What came of every shot, and the seconds it took: a task each, named as the shot."""
+    work = make_work(prepared, farm, reporter)
+    try:
+        futures = [
+            render_shot.with_options(
+                task_run_name=shot.shot.id,
+                tags=["shot", work.plan.episode, *(f"stage:{run.name}" for run in shot.runs)],
+                retries=settings().shot_retries,
+            ).submit(shot.shot.id, work)
+            for shot in work.shots
+        ]
+        pairs = zip(work.shots, futures, strict=True)
+        return [_outcome(work, shot, future) for shot, future in pairs], work.seconds()
+    except BaseException:
+        farm.close()  # or the task runner would wait for every shot before it lets go
+        raise
+
+
 def _can_retry(_task: Any, _run: Any, state: State[Any]) -> bool:
-    """A second attempt helps against a lost machine, not against a wrong picture or recipe."""
-    error = state.result(raise_on_failure=False)
-    return not isinstance(error, InputError | UsageError)
+    return can_retry(state.result(raise_on_failure=False))
 
 
 @task(
@@ -94,37 +119,47 @@ def render_shot(shot_id: str, work: ShotWork) -> ShotResult:
     return render_shot_now(work, work.shot(shot_id))
 
 
-def run_flow(active: ActiveRun, *, api: str) -> EpisodeResult:
+def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     """Run the flow in this process for a prepared run. Raises what stopped it."""
     request = active.prepared.request
     token = ACTIVE.set(active)
     try:
         many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
         here = render_episode.with_options(task_runner=many)
-        state: Any = here(request.model_dump(mode="json"), return_state=True)
+        with temporary_settings({PREFECT_API_URL: api.url}):
+            try:
+                state: Any = here(request.model_dump(mode="json"), return_state=True)
+            finally:
+                if active.flow_run:
+                    settle(active.flow_run)
     finally:
         ACTIVE.reset(token)
     if active.result is not None:
-        wait_for_states(state.state_details.flow_run_id)
-        return active.result
+        link = url_for("flow-run", active.flow_run) if api.lasting else None
+        return replace(active.result, prefect=link)
     error = state.result(raise_on_failure=False)
     if isinstance(error, BaseException):
         raise error
-    raise DougaError(f"the flow ended {state.name}: {state.message}", remedy=f"see {api}")
+    raise DougaError(f"the flow ended {state.name}: {state.message}", remedy=f"see {api.url}")
 
 
 def _prepare(request: RenderRequest) -> ActiveRun:
+    """A run that a deployment started: nothing is prepared yet, no farm is open."""
     began = time.monotonic()
     reporter = Plain()
-    return ActiveRun(prepare(request, reporter), None, reporter, began)
+    prepared = prepare(request, reporter)
+    check_output(prepared)
+    prepared.store.probe()
+    upload_inputs(prepared)
+    return ActiveRun(prepared, None, reporter, began)
 
 
-def _outcome(shot: str, future: Any) -> ShotResult:
+def _outcome(work: ShotWork, shot: ShotPlan, future: Any) -> ShotResult:
     """A shot's result, or the error that it ended with after its retries."""
     future.wait()
     outcome = future.state.result(raise_on_failure=False)
     if isinstance(outcome, ShotResult):
         return outcome
-    if isinstance(outcome, DougaError):
-        return ShotResult(shot=shot, error=outcome)
-    return ShotResult(shot=shot, error=DougaError(f"{future.state.name}: {outcome}", where=shot))
+    if not isinstance(outcome, DougaError):
+        outcome = DougaError(f"{future.state.name}: {outcome}", where=shot.shot.id)
+    return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot), error=outcome)

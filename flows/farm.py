@@ -41,6 +41,12 @@ class Farm:
         """Drop the waiting chunks of a shot's run."""
         self._pool(run).cancel(group=f"{shot}/{run.name}")
 
+    def close(self) -> None:
+        """End all workers; whoever waits for a chunk gets a ClusterError. Safe to call twice."""
+        for pool in (self._cpu, self._gpu):
+            if pool is not None:
+                pool.close()
+
     def _pool(self, run: RunPlan) -> Pool:
         pool = self._gpu if run.card.gpu_share and self._gpu else self._cpu or self._gpu
         assert pool is not None

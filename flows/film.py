@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from cluster.errors import EncodeError, UsageError
 from cluster.keys import Key, digest_file, make_key
 from flows.check import check_film
 from flows.plan import RenderPlan, ShotPlan
@@ -19,7 +21,7 @@ from flows.sheet import store_sheet
 from flows.shot import ShotResult
 from flows.status import record_run
 from tasks.assemble import FilmInfo, assemble_film
-from tasks.item import asset_name, segment_name, source_name
+from tasks.item import asset_name, chunk_name, segment_name, source_name
 
 FILM_FORMAT = 1
 """Raised when the same segments would be joined into another file."""
@@ -41,6 +43,35 @@ def upload_inputs(prepared: Prepared) -> None:
         for path, digest in entry.assets.items():
             if not store.has([asset_name(digest)]):
                 store.put_file(asset_name(digest), Path(prepared.request.episode.resolve(path)))
+
+
+def check_output(prepared: Prepared) -> None:
+    """See, before the work begins, that the film can lie where it is to go.
+
+    UsageError where its name is a source's or a folder's; EncodeError where nothing can be written.
+    Makes nothing, not even the folders that are missing.
+    """
+    film = Path(prepared.request.output)
+    episode = prepared.request.episode
+    sources = [Path(episode.resolve(source.path)) for source in episode.sources]
+    if film.exists() and any(path.exists() and path.samefile(film) for path in sources):
+        raise UsageError(
+            "the film would replace its own source", where=str(film), remedy="name another with -o"
+        )
+    if film.is_dir():
+        raise UsageError("is a folder", where=str(film), remedy="name a file with -o")
+    there = next(folder for folder in film.parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise _unwritable(film, error) from error
+
+
+def _unwritable(film: Path, error: OSError) -> EncodeError:
+    why = (error.strerror or str(error)).lower()
+    return EncodeError(
+        f"cannot be written ({why})", where=str(film), remedy="name another place with -o"
+    )
 
 
 def finish_film(
@@ -96,8 +127,7 @@ def finish_film(
 
 def _assemble(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Reporter) -> FilmInfo:
     """Fetch the segments beside the film (one file system, so that nothing is copied twice)."""
-    film.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent) as folder:
+    with _folder_beside(film) as folder:
         paths: list[Path] = []
         for shot in plan.shots:
             if shot.segment is not None:
@@ -114,6 +144,18 @@ def _assemble(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Report
             metadata={"comment": f"rendered by douga, run {plan.run}"},
             progress=lambda done, total: reporter.fraction(done / total),
         )
+
+
+@contextmanager
+def _folder_beside(film: Path) -> Iterator[str]:
+    """A folder of our own where the film goes, for the length of a `with`."""
+    try:
+        film.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent)
+    except OSError as error:
+        raise _unwritable(film, error) from error
+    with folder as name:
+        yield name
 
 
 def _film_record(prepared: Prepared, plan: RenderPlan) -> Key:
@@ -194,6 +236,8 @@ def _result(
 def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLine:
     chunks = sum(1 for _ in shot.items())
     made = [r for r in result.receipts if r.stage != "encode" and not r.reused] if result else []
+    stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
+    there = chunks if plan.is_done(shot) else stored
     failed = result is not None and result.error is not None
     if failed:
         state = "failed"
@@ -209,7 +253,7 @@ def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLi
         frames=len(shot.track),
         chunks=chunks,
         computed=len(made),
-        reused=chunks - len(made) if not failed else 0,
+        reused=there - len(made),
         state=state,
         seconds=round(sum(r.load_s + r.compute_s + r.store_s for r in result.receipts), 3)
         if result

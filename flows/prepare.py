@@ -12,13 +12,13 @@ from pathlib import Path
 
 from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
-from cluster.settings import settings
+from cluster.settings import home_folder, settings
 from cluster.store import Store, open_store
 from flows.plan import RenderPlan, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import ShotInput
-from flows.shots import Shot, shots_from_cuts, shots_from_list
+from flows.shots import Shot, parse_frames, shots_from_cuts, shots_from_list
 from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
 from flows.timeline import shots_from_timeline
@@ -95,6 +95,7 @@ def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
             pix_fmt=delivery.pix_fmt,
         ),
     )
+    _check_frames(request, plan)
     return Prepared(
         request=request,
         store=store,
@@ -161,7 +162,7 @@ def _shots(
 
 def _check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
     names = {shot.id for shot in shots}
-    for asked in (*request.shots, *request.episode.shots):
+    for asked in (*request.shots, *parse_frames(request.frames), *request.episode.shots):
         if asked not in names:
             raise UsageError(
                 f"no shot {asked!r}",
@@ -170,15 +171,26 @@ def _check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
             )
 
 
+def _check_frames(request: RenderRequest, plan: RenderPlan) -> None:
+    """The frames asked for, counted in each shot as it comes out, must exist."""
+    frames = {shot.shot.id: len(shot.track) for shot in plan.shots}
+    for name, asked in parse_frames(request.frames).items():
+        if max(asked) >= frames[name]:
+            raise UsageError(
+                f"{name} comes out with {frames[name]} frames, so there is no frame {max(asked)}",
+                where="--frames",
+                remedy="frames of a shot are counted from 0",
+            )
+
+
 def look(index: SourceIndex, reporter: Reporter) -> Analysis:
     """The cuts and repeated drawings of a source, from the cache or by decoding it once."""
     key = make_key({"source": index.digest, "build": decoder_build(), "analysis": ANALYSIS_VERSION})
-    cached = settings().home / "cache" / "analysis" / f"{key}.json"
+    cached = home_folder("cache/analysis") / f"{key}.json"
     if cached.exists():
         return Analysis.from_json(cached.read_text())
     reporter.phase(f"finding cuts in {Path(index.path).name}")
     analysis = analyse(local_index(index), progress=reporter.fraction)
-    cached.parent.mkdir(parents=True, exist_ok=True)
     partial_file = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
     partial_file.write_text(analysis.to_json())
     partial_file.replace(cached)

@@ -11,6 +11,11 @@ LINE_EVERY_S = 5.0
 """How often a plain line is written where there is no terminal."""
 
 
+def one_line(text: str) -> str:
+    """Text without line breaks: file names may hold them."""
+    return " ".join(text.split())
+
+
 class Reporter(Protocol):
     """Told what happens; called from several threads."""
 
@@ -65,11 +70,11 @@ class Plain:
 
     def phase(self, text: str) -> None:
         """One line."""
-        print(f"douga: {text}", file=sys.stderr, flush=True)
+        print(f"douga: {one_line(text)}", file=sys.stderr, flush=True)
 
     def note(self, text: str) -> None:
         """One line."""
-        print(f"douga: note: {text}", file=sys.stderr, flush=True)
+        print(f"douga: note: {one_line(text)}", file=sys.stderr, flush=True)
 
     def fraction(self, done: float) -> None:
         """Nothing: phases are short."""
@@ -99,7 +104,7 @@ class Bar:
         from rich.progress import TimeRemainingColumn as Eta
 
         self._progress = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
@@ -124,11 +129,12 @@ class Bar:
 
     def phase(self, text: str) -> None:
         """A new description, the bar empty."""
-        self._progress.reset(self._task, description=text, total=None)
+        self._progress.reset(self._task, description=one_line(text), total=None)
 
     def note(self, text: str) -> None:
         """A line above the bar."""
-        self._progress.console.print(f"note: {text}", style="yellow", markup=False)
+        note = f"note: {one_line(text)}"
+        self._progress.console.print(note, style="yellow", markup=False, highlight=False)
 
     def fraction(self, done: float) -> None:
         """The bar at this share."""

@@ -2,69 +2,99 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
+from cluster.connect import check_address
 from cluster.errors import DougaError
 from cluster.settings import settings
 from flows.farm import Farm, open_farm
-from flows.film import finish_film, upload_inputs
+from flows.film import check_output, finish_film, upload_inputs
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
-from flows.server import prefect_api
-from flows.shot import ShotResult, ShotWork, make_work, render_shot_now, shots_at_once
+from flows.server import PrefectApi, prefect_api
+from flows.shot import (
+    ShotResult,
+    ShotWork,
+    can_retry,
+    make_work,
+    render_shot_now,
+    shots_at_once,
+    shots_to_render,
+)
+
+RETRY_DELAY_S = 1.0
 
 
 def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
     """Render an episode. Shots that fail do not stop the others; the result names them.
 
     What the store has is not made again; where nothing is missing, neither Ray nor Prefect is
-    started. Errors: DougaError, with everything finished so far kept.
+    started, nor where store, output or Ray address cannot be used. Errors: DougaError, with
+    everything finished so far kept.
     """
     began = time.monotonic()
     prepared = prepare(request, reporter)
-    if not anything_to_render(prepared):
+    check_output(prepared)
+    if not shots_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
-    with ThreadPoolExecutor(max_workers=1) as aside, ExitStack() as stack:
-        # Prefect's server takes as long to start as Ray: side by side.
-        wants_prefect = settings().prefect != "off"
-        starting = (
-            aside.submit(stack.enter_context, prefect_api(settings())) if wants_prefect else None
-        )
+    if request.ray:
+        check_address(request.ray)
+    prepared.store.probe()
+    upload_inputs(prepared)
+    if settings().prefect == "off":
         with open_farm(request, prepared.plan, reporter) as farm:
-            if starting is None:
-                return _render_plainly(prepared, farm, reporter, began=began)
-            api = starting.result()
-            # Prefect reads its settings when imported: not before its server's address is known.
-            from flows.episode import ActiveRun, run_flow
+            return _render_plainly(prepared, farm, reporter, began=began)
+    # Prefect's server takes as long to start as Ray: side by side.
+    with _prefect_beside() as starting, open_farm(request, prepared.plan, reporter) as farm:
+        api = starting.result()
+        # Prefect reads its settings when imported: not before its server's address is known.
+        from flows.episode import ActiveRun, run_flow
 
-            return run_flow(ActiveRun(prepared, farm, reporter, began), api=api)
+        return run_flow(ActiveRun(prepared, farm, reporter, began), api=api)
 
 
-def anything_to_render(prepared: Prepared) -> bool:
-    """Whether a chunk or segment of the shots asked for is missing from the store."""
-    plan = prepared.plan
-    asked = set(prepared.request.shots) or {shot.shot.id for shot in plan.shots}
-    return any(not plan.is_done(shot) for shot in plan.shots if shot.shot.id in asked)
+@contextmanager
+def _prefect_beside() -> Iterator[Future[PrefectApi]]:
+    """Prefect's API, on its way in another thread; given up if the block ends before it is up."""
+    given_up = threading.Event()
+    api = prefect_api(given_up=given_up)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        starting = aside.submit(api.__enter__)
+        try:
+            yield starting
+        finally:
+            given_up.set()
+            if starting.exception() is None:
+                api.__exit__(None, None, None)
 
 
 def _render_plainly(
     prepared: Prepared, farm: Farm, reporter: Reporter, *, began: float
 ) -> EpisodeResult:
     """The shots on the farm without Prefect, several at once."""
-    upload_inputs(prepared)
     work = make_work(prepared, farm, reporter)
     with ThreadPoolExecutor(max_workers=shots_at_once(prepared.request)) as threads:
-        results = list(threads.map(lambda shot: _try_shot(work, shot), work.shots))
+        try:
+            results = list(threads.map(lambda shot: _try_shot(work, shot), work.shots))
+        except BaseException:
+            farm.close()  # or the threads would render on to the end
+            raise
     return finish_film(prepared, results, reporter, began=began, render_s=work.seconds())
 
 
 def _try_shot(work: ShotWork, shot: ShotPlan) -> ShotResult:
-    try:
-        return render_shot_now(work, shot)
-    except DougaError as error:
-        return ShotResult(shot=shot.shot.id, error=error)
+    for left in range(settings().shot_retries, -1, -1):
+        try:
+            return render_shot_now(work, shot)
+        except DougaError as error:
+            if not left or not can_retry(error):
+                return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot), error=error)
+            time.sleep(RETRY_DELAY_S)
+    raise AssertionError("a shot is tried once at least")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, InputError, UsageError
 from cluster.ledger import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store import Store
@@ -29,7 +30,7 @@ SEGMENT_UNIT = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotResult:
-    """What came of a shot: its receipts, or the error it failed with."""
+    """What came of a shot: the receipts of what was made, and the error if it failed."""
 
     shot: str
     receipts: tuple[Receipt, ...] = ()
@@ -58,7 +59,17 @@ class ShotWork:
         self.reporter = reporter
         self.shots = tuple(shots)
         self.only = dict(only)
+        self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
         self._began = time.monotonic()
+
+    def receipts(self, shot: ShotPlan) -> tuple[Receipt, ...]:
+        """What was made of a shot so far, in all attempts."""
+        return tuple(self._receipts[shot.shot.id])
+
+    def keep(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
+        """Count what an attempt made, and write it to the ledger."""
+        self._receipts[shot.shot.id].extend(receipts)
+        append_receipts(self.store, self.plan.run, list(receipts))
 
     def seconds(self) -> float:
         """Since the work was handed over."""
@@ -75,22 +86,43 @@ class ShotWork:
 
 def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     """The shots that a request leaves to render, and the reporter told how much that is."""
-    request, plan = prepared.request, prepared.plan
-    only = parse_frames(request.frames) if request.frames else {}
-    asked = set(request.shots) | set(only) or {shot.shot.id for shot in plan.shots}
+    plan = prepared.plan
     work = ShotWork(
         plan=plan,
         store=prepared.store,
         farm=farm,
         reporter=reporter,
-        shots=[s for s in plan.shots if s.shot.id in asked and not plan.is_done(s)],
-        only=only,
+        shots=shots_to_render(prepared),
+        only=parse_frames(prepared.request.frames),
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     frames = sum(len(item.out) for shot in work.shots for item in work.todo(shot))
-    encoded = sum(shot.segment.frames for shot in work.shots if shot.segment)
+    whole = (shot for shot in work.shots if shot.shot.id not in work.only)
+    encoded = sum(shot.segment.frames for shot in whole if shot.segment)
     reporter.total(frames + SEGMENT_UNIT * encoded)
     return work
+
+
+def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
+    """The shots asked for of which a chunk or the segment is missing, in film order.
+
+    Of a shot of which only some frames are asked for, no segment is made.
+    """
+    request, plan = prepared.request, prepared.plan
+    only = parse_frames(request.frames)
+    asked = {*request.shots, *only} or {shot.shot.id for shot in plan.shots}
+    return [
+        shot
+        for shot in plan.shots
+        if shot.shot.id in asked
+        and not plan.is_done(shot)
+        and (shot.shot.id not in only or pick_items(plan, shot, only))
+    ]
+
+
+def can_retry(error: BaseException | None) -> bool:
+    """A second attempt helps against a lost machine, not against a wrong picture or recipe."""
+    return not isinstance(error, InputError | UsageError)
 
 
 def shots_at_once(request: RenderRequest) -> int:
@@ -122,26 +154,22 @@ def pick_items(
 
 def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
-    receipts: list[Receipt] = []
+    made: list[Receipt] = []
     todo = {item.key for item in work.todo(shot)}
+    partly = shot.shot.id in work.only
     try:
         for run in shot.runs:
-            futures = [work.farm.make_chunk(item, run) for item in run.items if item.key in todo]
-            try:
-                _gather(futures, receipts, work.reporter, unit=1.0)
-            except DougaError:
-                work.farm.cancel(shot.shot.id, run)
-                wait(futures)
-                raise
-        partly = shot.shot.id in work.only
+            chunks = [work.farm.make_chunk(item, run) for item in run.items if item.key in todo]
+            drop_rest = partial(work.farm.cancel, shot.shot.id, run)
+            _gather(chunks, made, work.reporter, unit=1.0, drop_rest=drop_rest)
         if shot.segment and not partly and not work.plan.is_done(shot):
             segment = work.farm.make_segment(shot.segment)
-            _gather([segment], receipts, work.reporter, unit=SEGMENT_UNIT)
+            _gather([segment], made, work.reporter, unit=SEGMENT_UNIT)
     finally:
-        append_receipts(work.store, work.plan.run, receipts)
+        work.keep(shot, made)
     if shot.segment and not partly:
         write_manifest(work.store, work.plan, shot)
-    return ShotResult(shot=shot.shot.id, receipts=tuple(receipts))
+    return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot))
 
 
 def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
@@ -174,13 +202,26 @@ def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
 
 
 def _gather(
-    futures: Iterable[Future[Any]], receipts: list[Receipt], reporter: Reporter, *, unit: float
+    futures: Sequence[Future[Any]],
+    receipts: list[Receipt],
+    reporter: Reporter,
+    *,
+    unit: float,
+    drop_rest: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait for all, reporting each; raise the first error once one fails."""
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-        for future in done:
+    """Wait for all, reporting each; raise the first error, once what is in flight has ended."""
+    first: DougaError | None = None
+    for future in as_completed(futures):
+        try:
             receipt = future.result()
-            receipts.append(receipt)
-            reporter.advance((receipt.end - receipt.start) * unit)
+        except CancelledError:
+            continue
+        except DougaError as error:
+            if first is None:
+                first = error
+                drop_rest()
+            continue
+        receipts.append(receipt)
+        reporter.advance((receipt.end - receipt.start) * unit)
+    if first is not None:
+        raise first

@@ -75,6 +75,8 @@ def parse_frames(text: str) -> dict[str, frozenset[int]]:
         frames: set[int] = set()
         for piece in ranges.split(","):
             low, _, high = piece.partition("-")
+            if int(high or low) < int(low):
+                raise UsageError(f"{piece} runs backwards", where=f"--frames {part}")
             frames.update(range(int(low), int(high or low) + 1))
         picked[shot] = picked.get(shot, frozenset()) | frozenset(frames)
     return picked

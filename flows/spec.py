@@ -167,7 +167,9 @@ class EpisodeSpec(Document):
         """A path of the document as an absolute one; URLs stay as they are."""
         if "://" in path:
             return path
-        return str((Path(self.folder) / Path(path).expanduser()).absolute())
+        if path.startswith("~/"):
+            return str(Path(path).expanduser())
+        return str((Path(self.folder) / path).absolute())
 
     def recipe_for(self, shot: str) -> tuple[StageSpec, ...]:
         """The recipe of one shot, its overrides applied."""

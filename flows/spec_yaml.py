@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from cluster.errors import UsageError
+from cluster.errors import InputError, UsageError
 from flows.spec import EpisodeSpec, StageSpec
 
 MAX_BYTES = 1 << 20
@@ -22,7 +22,8 @@ Place = tuple[str | int, ...]
 
 
 def read_episode(path: Path) -> EpisodeSpec:
-    """An episode from YAML. UsageError `file:line: what` for anything wrong in it."""
+    """An episode from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
+    cannot be read."""
     data, lines = _load(path)
     if not isinstance(data, dict):
         raise UsageError(
@@ -56,7 +57,10 @@ def _load(path: Path) -> tuple[Any, dict[Place, int]]:
             raise UsageError(f"larger than {MAX_BYTES >> 10} KiB", where=str(path))
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+        why = (error.strerror or str(error)).lower()
+        raise InputError(
+            f"cannot be read ({why})", where=str(path), remedy="check the path"
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
             "not UTF-8 text", where=str(path), remedy="is this a film? give it without --recipe"
