@@ -315,7 +315,7 @@ def _plane(frame: av.VideoFrame, place: int) -> NDArray[Any]:
 
 def _write_beeps(film: Numbered, path: Path) -> None:
     track = np.zeros(round(film.end * HERTZ))
-    tone = 0.8 * np.cos(2 * np.pi * 1000 * np.arange(HERTZ // 20) / HERTZ)
+    tone = 0.8 * np.cos(2 * np.pi * 1000 * np.arange(HERTZ // 40) / HERTZ)
     for frame in film.beeps:
         at = round(film.times[frame] * HERTZ)
         track[at : at + len(tone)] = tone[: len(track) - at]

@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import opentimelineio as otio
 import pytest
 
 from cluster.ledger import read_ledger
@@ -21,6 +22,7 @@ from flows.result import EpisodeResult
 from tasks.item import chunk_name
 
 CHUNK = 8
+APART_S = 0.001 + 1 / 48_000
 FIRST = {"interpolate": {"factor": 2, "engine": "average", "keep": True}}
 LAST = {"interpolate": {"rate": 60, "engine": "average"}}
 
@@ -150,6 +152,44 @@ def test_a_moved_cut_makes_again_only_the_shots_beside_it(bench: Bench) -> None:
     assert {shot for shot, _ in bench.stages_of(moved.run)} == {"sh030", "sh040"}
     after = bench.objects()
     assert {name: after[name] for name in before} == before
+
+
+def test_an_edit_that_moves_and_trims_shots_keeps_them_and_their_sound(bench: Bench) -> None:
+    source = bench.lab.source("23.976.mkv")
+    bench(recipe=[FIRST])
+    before = bench.objects()
+    first, _, last = source.cuts
+    picked = [range(last, 48), range(first), range(first + 1, last - 6)]
+    write_edit(bench.folder / "edit.otio", source, picked)
+    edited = bench(recipe=[FIRST], cut=str(bench.folder / "edit.otio"))
+    shown = [frame for part in picked for frame in part]
+    assert (edited.frames_in, edited.frames_out) == (len(shown), 2 * len(shown))
+    # Moved shots are not made again; of the trimmed one only the chunk that its new end is in.
+    assert [shot.computed for shot in edited.shots] == [0, 0, 1]
+    after = bench.objects()
+    assert {name: after[name] for name in before} == before
+    seen = bench.lab.look(bench.film)
+    assert [frame.number for frame in seen[::2]] == shown
+    marked = [2 * place for place, frame in enumerate(shown) if frame in source.beeps]
+    assert len(marked) == 2
+    assert bench.lab.beeps(bench.film) == pytest.approx(
+        [float(seen[place].time) for place in marked], abs=APART_S
+    )
+
+
+def write_edit(path: Path, source: Any, picked: list[range]) -> None:
+    """A timeline of ranges of the source's frames."""
+    rate = float(source.rate)
+    track = otio.schema.Track(kind=otio.schema.TrackKind.Video)
+    for part in picked:
+        shown = otio.opentime.TimeRange(
+            otio.opentime.RationalTime(part.start, rate),
+            otio.opentime.RationalTime(len(part), rate),
+        )
+        media = otio.schema.ExternalReference(target_url=str(source.path))
+        track.append(otio.schema.Clip(name="", media_reference=media, source_range=shown))
+    timeline = otio.schema.Timeline(tracks=[track])
+    otio.adapters.write_to_file(timeline, str(path), "otio_json")
 
 
 def test_one_painted_over_frame_makes_again_only_the_chunks_that_read_it(
