@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,26 +49,84 @@ class Ended:
         return document
 
 
-Douga = Callable[..., Ended]
+@dataclass(frozen=True)
+class Douga:
+    """The real command, in a process of its own; keywords go into its environment."""
+
+    home: Path
+
+    def __call__(self, *words: str | Path, timeout_s: float = 240, **more: Any) -> Ended:
+        """Run it to its end."""
+        process = self.start(*words, **more)
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            raise AssertionError(f"still running after {timeout_s} s\n{out}{err}") from None
+        return Ended(process.returncode, out, err)
+
+    def start(
+        self, *words: str | Path, cwd: Path | None = None, **more: str
+    ) -> subprocess.Popen[str]:
+        """Start it, as the leader of a process group."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *map(str, words)],
+            cwd=cwd or self.home,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **more},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
 
 
 @pytest.fixture(scope="session")
 def douga(own_home: Path) -> Douga:
-    """Runs the real command in a process of its own."""
+    """The real command."""
+    return Douga(own_home)
 
-    def run(*words: str | Path, cwd: Path | None = None, timeout_s: float = 240, **more: str) -> Ended:
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *map(str, words)],
-            cwd=cwd or own_home,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **more},
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
 
-    return run
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """What the command made of `tiny_film`: the film, where its store is, what it said."""
+
+    film: Path
+    store: str
+    ended: Ended
+
+
+@pytest.fixture(scope="session")
+def tiny_render(
+    tiny_film: Path, douga: Douga, tmp_path_factory: pytest.TempPathFactory
+) -> Rendered:
+    """`tiny_film` rendered by the command, once; film and store are never written to."""
+    folder = tmp_path_factory.mktemp("rendered")
+    film, store = folder / "film.mkv", (folder / "store").as_uri()
+    ended = douga("render", tiny_film, "-o", film, "--store", store, "--json")
+    assert ended.code == 0, ended.err
+    return Rendered(film=film, store=store, ended=ended)
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Any]:
+    """moto's S3 in this process."""
+    from tests.servers.moto_server import moto_server
+
+    with moto_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Any]:
+    """OpenStack Swift's S3 in processes of its own."""
+    from tests.servers.swift import SWIFT_PYTHON, swift_server
+
+    if not SWIFT_PYTHON.exists():
+        pytest.skip("no Swift here: run `make .venv-swift/.installed`")
+    with swift_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
