@@ -99,14 +99,14 @@ def test_the_sample_arrives_whole(sample: Any, lab: Any, local_ray: None, tmp_pa
 
 
 def check_cuts(found: list[int], truth: Any) -> None:
-    """Every cut, and none else; of a dissolve any frame within it will do."""
-    soft = {t.start: range(t.start, t.end) for t in truth.transitions if t.kind == "dissolve"}
+    """No cut that is none, and at this small size at most one missed; of a dissolve any frame
+    within it will do. Finding them is proven elsewhere."""
+    soft = [range(t.start, t.end) for t in truth.transitions if t.kind == "dissolve"]
     places = [
-        next((span for span in soft.values() if cut in span), range(cut, cut + 1))
-        for cut in truth.cuts
+        next((span for span in soft if cut in span), range(cut, cut + 1)) for cut in truth.cuts
     ]
-    hits = sum(any(cut in place for place in places) for cut in found)
-    assert 2 * hits / (len(found) + len(places)) >= 0.98, (found, truth.cuts)
+    hits = {place for cut in found for place in places if cut in place}
+    assert len(found) == len(hits) >= len(places) - 1, (found, truth.cuts)
 
 
 def kinds(film: Any) -> list[tuple[str, str]]:
