@@ -18,7 +18,7 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
-from flows.server import PrefectApi, prefect_api
+from flows.server import PrefectApi, configured_api, prefect_api
 from flows.shot import (
     ShotResult,
     ShotWork,
@@ -44,8 +44,7 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
     check_output(prepared)
     if not shots_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
-    if request.ray:
-        check_address(request.ray)
+    _check_servers(request)
     prepared.store.probe()
     upload_inputs(prepared)
     if settings().prefect == "off":
@@ -58,6 +57,14 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
         from flows.episode import ActiveRun, run_flow
 
         return run_flow(ActiveRun(prepared, farm, reporter, began), api=api)
+
+
+def _check_servers(request: RenderRequest) -> None:
+    """ClusterError if a server that was named does not answer, before anything is started."""
+    if request.ray:
+        check_address(request.ray)
+    if settings().prefect != "off":
+        configured_api()
 
 
 @contextmanager

@@ -60,12 +60,7 @@ def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectA
     """
     for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
-    if url := os.environ.get("PREFECT_API_URL"):
-        if not answers(url):
-            raise ClusterError(
-                f"no Prefect server answers at {url}",
-                remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
-            )
+    if url := configured_api():
         yield PrefectApi(url, lasting=True)
         return
     folder = home_folder("prefect")
@@ -78,6 +73,17 @@ def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectA
             yield PrefectApi(url, lasting=False)
         finally:
             os.environ.pop("PREFECT_API_URL", None)
+
+
+def configured_api() -> str:
+    """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    if url and not answers(url):
+        raise ClusterError(
+            f"no Prefect server answers at {url}",
+            remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
+        )
+    return url
 
 
 class _Embedded:

@@ -54,6 +54,11 @@ def _name(value: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 
 
+def expand_home(path: str) -> Path:
+    """A path as a person writes it: `~/` is the home folder, any other tilde is just a letter."""
+    return Path(path).expanduser() if path.startswith("~/") else Path(path)
+
+
 class Document(BaseModel):
     """Base of all: strict about names, frozen once read."""
 
@@ -167,9 +172,7 @@ class EpisodeSpec(Document):
         """A path of the document as an absolute one; URLs stay as they are."""
         if "://" in path:
             return path
-        if path.startswith("~/"):
-            return str(Path(path).expanduser())
-        return str((Path(self.folder) / path).absolute())
+        return str((Path(self.folder) / expand_home(path)).absolute())
 
     def recipe_for(self, shot: str) -> tuple[StageSpec, ...]:
         """The recipe of one shot, its overrides applied."""

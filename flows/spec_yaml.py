@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cluster.errors import InputError, UsageError
 from flows.spec import EpisodeSpec, StageSpec
+from tasks.registry import make_stage
 
 MAX_BYTES = 1 << 20
 """No episode is described in more than 1 MiB of YAML."""
@@ -35,7 +37,11 @@ def read_episode(path: Path) -> EpisodeSpec:
     if "folder" in data:
         raise UsageError("unknown key 'folder'", where=f"{path}:{lines.get(('folder',), 1)}")
     data = {"name": path.stem, **data, "folder": str(path.parent.absolute())}
-    return _validate(TypeAdapter(EpisodeSpec), data, path, lines)
+    episode = _validate(TypeAdapter(EpisodeSpec), data, path, lines)
+    _check_stages(episode.recipe, ("recipe",), path, lines)
+    for shot in episode.shots:
+        _check_stages(episode.recipe_for(shot), ("shots", shot), path, lines)
+    return episode
 
 
 def read_recipe(path: Path) -> tuple[StageSpec, ...]:
@@ -48,7 +54,21 @@ def read_recipe(path: Path) -> tuple[StageSpec, ...]:
         raise UsageError(
             "expected a list of stages", where=f"{path}:1", remedy="for example: - upscale"
         )
-    return _validate(TypeAdapter(tuple[StageSpec, ...]), data, path, lines)
+    recipe = _validate(TypeAdapter(tuple[StageSpec, ...]), data, path, lines)
+    _check_stages(recipe, (), path, lines)
+    return recipe
+
+
+def _check_stages(
+    recipe: Sequence[StageSpec], place: Place, path: Path, lines: dict[Place, int]
+) -> None:
+    """Every stage must exist and take its parameters; the error names the line of the step."""
+    for number, step in enumerate(recipe):
+        try:
+            make_stage(step.stage, step.params)
+        except UsageError as error:
+            line = lines.get((*place, number), lines.get(place, 1))
+            raise error.at(f"{path}:{line}") from error
 
 
 def _load(path: Path) -> tuple[Any, dict[Place, int]]:
@@ -72,10 +92,11 @@ def _load(path: Path) -> tuple[Any, dict[Place, int]]:
             _note_lines(root, (), lines, [0], path)
         return yaml.safe_load(text), lines
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
+        since = f", in what begins in line {begun.line + 1}" if begun else ""
         raise UsageError(
-            f"not valid YAML: {getattr(error, 'problem', None) or error}", where=where
+            f"not valid YAML: {getattr(error, 'problem', None) or error}{since}", where=where
         ) from error
     except RecursionError as error:
         raise UsageError("nested too deeply", where=str(path)) from error
