@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, Exit, InputError, UsageError
-from flows.cli_tools import AsJson, StoreUrl, print_json, tools
+from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -80,7 +80,7 @@ def render(
     from flows.show import show_result
 
     request = _request(locals())
-    with make_reporter() as reporter:
+    with stray_output_to_stderr(), make_reporter() as reporter:
         result = render_now(request, reporter)
     print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
@@ -226,7 +226,7 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, typer.Abort):
         line, code = "stopped; what was finished is kept, run the same again", Exit.INTERRUPTED
     elif isinstance(error, TyperException):
-        line, code = f"{error.format_message()}; see douga --help", Exit.USAGE
+        line, code = f"{error.format_message().rstrip('.')}; see douga --help", Exit.USAGE
     elif isinstance(error, BrokenPipeError):
         return Exit.FAILED
     else:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -89,6 +93,22 @@ def bench(
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
     print_json(document) if as_json else show_bench(document)
+
+
+@contextmanager
+def stray_output_to_stderr() -> Iterator[None]:
+    """For the length of a `with`, what libraries and their children print to stdout goes to
+    stderr: Ray tells of lost workers there, and stdout is for one document."""
+    sys.stdout.flush()
+    kept, before = os.dup(1), sys.stdout
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout = before
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -7,21 +7,23 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import EncodeError, UsageError
 from cluster.keys import Key, digest_file, make_key
 from flows.check import check_film
-from flows.plan import RenderPlan, ShotPlan
+from flows.outcome import sum_up
+from flows.plan import RenderPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
-from flows.result import EpisodeResult, ShotLine, reason_for
+from flows.result import EpisodeResult
 from flows.review import waiting_shots
 from flows.sheet import store_sheet
 from flows.shot import ShotResult
 from flows.status import record_run
 from tasks.assemble import FilmInfo, assemble_film
-from tasks.item import asset_name, chunk_name, segment_name, source_name
+from tasks.item import asset_name, segment_name, source_name
 
 FILM_FORMAT = 1
 """Raised when the same segments would be joined into another file."""
@@ -85,10 +87,8 @@ def finish_film(
     """Assemble and verify the film if every shot is there, and record what the run came to."""
     store = prepared.store
     plan = prepared.plan.given(store.has(prepared.plan.names()))
-    notes: list[str] = []
-    findings: tuple[str, ...] = ()
+    made = Made()
     film: Path | None = None
-    verified = False
     complete = all(plan.is_done(shot) for shot in plan.shots)
     gate = prepared.request.episode.review.gate
     waiting = waiting_shots(store, plan) if complete and gate else []
@@ -97,53 +97,81 @@ def finish_film(
         record = _film_record(prepared, plan)
         known = _known_film(prepared, film, record)
         if known is None:
-            reporter.phase("assembling")
-            info = _assemble(prepared, plan, film, reporter)
-            notes.extend(info.notes)
-            findings = tuple(str(f) for f in check_film(prepared, plan, film, reporter))
-            if not findings:
-                _record_film(prepared, film, record, notes)
+            made = _make_film(prepared, plan, film, reporter)
+            if made.findings:
+                film = None
+            else:
+                _record_film(prepared, film, record, made.notes)
         else:
-            notes.extend(known)
-        verified = not findings
+            made = Made(notes=known)
     sheet = store_sheet(prepared.store, plan)
-    result = _result(
+    result = sum_up(
         prepared,
         plan,
         results,
         film=film,
-        verified=verified,
-        notes=tuple(notes),
-        findings=findings,
+        verified=film is not None,
+        notes=made.notes,
+        findings=made.findings,
         sheet=sheet,
         waiting=tuple(f"{shot}: {why}" for shot, why in waiting),
         wall_s=time.monotonic() - began,
         render_s=render_s,
     )
-    if results or findings:
+    if results or made.fresh:
         record_run(prepared, result, result.state)
     return result
 
 
-def _assemble(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Reporter) -> FilmInfo:
-    """Fetch the segments beside the film (one file system, so that nothing is copied twice)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of making a film: what to know of it, what is wrong with it, whether it is new."""
+
+    notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+def _make_film(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Reporter) -> Made:
+    """Assemble beside the film's place, verify, and only then give it its name.
+
+    One that is found wanting is kept as `NAME.wanting.SUFFIX` and replaces nothing.
+    """
     with _folder_beside(film) as folder:
-        paths: list[Path] = []
-        for shot in plan.shots:
-            if shot.segment is not None:
-                paths.append(Path(folder) / f"{shot.shot.id}.mkv")
-                prepared.store.get_file(segment_name(shot.segment.key), paths[-1])
-        return assemble_film(
-            film,
-            segments=paths,
-            times=plan.times,
-            end=plan.end,
-            picture=plan.picture,
-            container=prepared.request.container,
-            passthrough=prepared.passthrough,
-            metadata={"comment": f"rendered by douga, run {plan.run}"},
-            progress=lambda done, total: reporter.fraction(done / total),
-        )
+        fresh = Path(folder) / film.name
+        info = _assemble(prepared, plan, fresh, reporter)
+        findings = tuple(str(found) for found in check_film(prepared, plan, fresh, reporter))
+        if not findings:
+            fresh.replace(film)
+            return Made(notes=info.notes, fresh=True)
+        wanting = film.with_name(f"{film.stem}.wanting{film.suffix}")
+        fresh.replace(wanting)
+        kept = f"what was found wanting lies at {wanting}"
+        return Made(notes=(*info.notes, kept), findings=findings, fresh=True)
+
+
+def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Reporter) -> FilmInfo:
+    """Fetch the segments beside the film (one file system) and join them."""
+    reporter.phase("assembling")
+    paths: list[Path] = []
+    for shot in plan.shots:
+        if shot.segment is not None:
+            paths.append(fresh.with_name(f".{shot.shot.id}.mkv"))
+            prepared.store.get_file(segment_name(shot.segment.key), paths[-1])
+    info = assemble_film(
+        fresh,
+        segments=paths,
+        times=plan.times,
+        end=plan.end,
+        picture=plan.picture,
+        container=prepared.request.container,
+        passthrough=prepared.passthrough,
+        metadata={"comment": f"rendered by douga, run {plan.run}"},
+        progress=lambda done, total: reporter.fraction(done / total),
+    )
+    for path in paths:
+        path.unlink()
+    return info
 
 
 @contextmanager
@@ -173,7 +201,7 @@ def _film_record(prepared: Prepared, plan: RenderPlan) -> Key:
     )
 
 
-def _known_film(prepared: Prepared, film: Path, record: Key) -> list[str] | None:
+def _known_film(prepared: Prepared, film: Path, record: Key) -> tuple[str, ...] | None:
     """The notes of the film if the file under its name is the one that was made and verified."""
     name = f"films/{prepared.name}/{record}.json"
     if not film.is_file() or not prepared.store.has([name]):
@@ -181,7 +209,7 @@ def _known_film(prepared: Prepared, film: Path, record: Key) -> list[str] | None
     known = json.loads(prepared.store.get(name))
     if film.stat().st_size != known["size_bytes"] or digest_file(film) != known["digest"]:
         return None
-    return list(known["notes"])
+    return tuple(known["notes"])
 
 
 def _record_film(prepared: Prepared, film: Path, record: Key, notes: Sequence[str]) -> None:
@@ -194,69 +222,3 @@ def _record_film(prepared: Prepared, film: Path, record: Key, notes: Sequence[st
     }
     name = f"films/{prepared.name}/{record}.json"
     prepared.store.put(name, json.dumps(document, indent=1).encode())
-
-
-def _result(
-    prepared: Prepared,
-    plan: RenderPlan,
-    results: Sequence[ShotResult],
-    *,
-    film: Path | None,
-    verified: bool,
-    notes: tuple[str, ...],
-    findings: tuple[str, ...],
-    sheet: str | None,
-    waiting: tuple[str, ...],
-    wall_s: float,
-    render_s: float,
-) -> EpisodeResult:
-    by_shot = {result.shot: result for result in results}
-    lines = tuple(_line(plan, shot, by_shot.get(shot.shot.id)) for shot in plan.shots)
-    return EpisodeResult(
-        film=str(film) if film else None,
-        episode=prepared.name,
-        run=plan.run,
-        store=prepared.request.store,
-        shots=lines,
-        frames_in=sum(shot.shot.end - shot.shot.start for shot in plan.shots),
-        frames_out=sum(len(shot.track) for shot in plan.shots),
-        chunks_computed=sum(line.computed for line in lines),
-        chunks_reused=sum(line.reused for line in lines),
-        wall_s=round(wall_s, 3),
-        render_s=round(render_s, 3),
-        compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
-        verified=verified,
-        sheet=sheet,
-        waiting=waiting,
-        notes=notes,
-        findings=findings,
-    )
-
-
-def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLine:
-    chunks = sum(1 for _ in shot.items())
-    made = [r for r in result.receipts if r.stage != "encode" and not r.reused] if result else []
-    stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
-    there = chunks if plan.is_done(shot) else stored
-    failed = result is not None and result.error is not None
-    if failed:
-        state = "failed"
-    elif plan.is_done(shot):
-        state = "rendered" if result else "stored"
-    else:
-        state = reason_for(plan, shot, seen_before=False)
-    return ShotLine(
-        id=shot.shot.id,
-        source=shot.shot.source,
-        start=shot.shot.start,
-        end=shot.shot.end,
-        frames=len(shot.track),
-        chunks=chunks,
-        computed=len(made),
-        reused=there - len(made),
-        state=state,
-        seconds=round(sum(r.load_s + r.compute_s + r.store_s for r in result.receipts), 3)
-        if result
-        else 0.0,
-        error=str(result.error) if result and result.error else "",
-    )

@@ -73,6 +73,7 @@ def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
     """
     episode = request.episode
     _check_recipes(request)
+    _check_cast(request)
     store = open_store(request.store)
     indices = tuple(_probe(request, position, reporter) for position in range(len(episode.sources)))
     shots = _shots(request, indices, reporter)
@@ -134,6 +135,15 @@ def _check_recipes(request: RenderRequest) -> None:
                     f"parameters for {stage!r}, which is not in its recipe",
                     where=f"{episode.name}/{name}",
                 )
+
+
+def _check_cast(request: RenderRequest) -> None:
+    """The cast's reference art must be there."""
+    episode = request.episode
+    for name, member in episode.cast.items():
+        for path in member.references:
+            if "://" not in path and not Path(episode.resolve(path)).is_file():
+                raise InputError("no such picture", where=f"cast {name}: {path}")
 
 
 def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceIndex:

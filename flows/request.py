@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.errors import UsageError
 from cluster.settings import settings
 from flows.shots import parse_frames
-from flows.spec import Container, EpisodeSpec, SourceSpec, StageSpec
+from flows.spec import Container, Encoder, EpisodeSpec, SourceSpec, StageSpec
 from flows.spec_yaml import read_episode, read_recipe
 
 CONTAINERS: dict[str, Container] = {".mkv": "mkv", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+
+
+HOLDS: dict[Container, tuple[Encoder, ...]] = {
+    "mkv": get_args(Encoder),
+    "mp4": ("libx264", "libx265", "libsvtav1"),
+    "mov": ("libx264", "libx265", "prores"),
+    "webm": ("libsvtav1",),
+}
+"""Which encoders' films a container holds by its own standard."""
 
 
 class RenderRequest(BaseModel):
@@ -75,7 +84,7 @@ def make_request(
     if frames:
         parse_frames(frames)
     chosen = settings()
-    return RenderRequest(
+    request = RenderRequest(
         episode=episode,
         output=_output(episode, output),
         store=_store(store or episode.store or chosen.store_url, episode),
@@ -87,6 +96,14 @@ def make_request(
         frames=frames,
         command=command,
     )
+    holds = HOLDS[request.container]
+    if episode.delivery.encoder not in holds:
+        raise UsageError(
+            f"{request.container} does not hold what {episode.delivery.encoder} makes",
+            where=Path(request.output).name,
+            remedy=f"use {' or '.join(holds)}, or another container",
+        )
+    return request
 
 
 def parse_stage(text: str) -> StageSpec:

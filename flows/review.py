@@ -19,6 +19,7 @@ from cluster.store import Store
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 
+UNDECIDED = "waits for approval"
 Verdict = Literal["approved", "retake"]
 
 
@@ -38,15 +39,19 @@ class Decision:
 def decide(
     prepared: Prepared, shots: Sequence[str], verdict: Verdict, *, by: str = "", note: str = ""
 ) -> list[Decision]:
-    """Record a verdict on shots (all of them if none is named). UsageError for an unknown shot,
-    RefusedError for one that is not rendered yet: nobody can have seen it."""
+    """Record a verdict on shots; without names, on all that nobody has decided on.
+
+    UsageError for an unknown shot, RefusedError for one that is not rendered yet: nobody can have
+    seen it.
+    """
     plan = prepared.plan
     known = {shot.shot.id: shot for shot in plan.shots if shot.segment is not None}
     for name in shots:
         if name not in known:
             raise UsageError(f"no shot {name!r}", where=prepared.name, remedy="see douga status")
     made: list[Decision] = []
-    for name in shots or known:
+    open_shots = [shot for shot, why in waiting_shots(prepared.store, plan) if why == UNDECIDED]
+    for name in shots or open_shots:
         shot = known[name]
         if not plan.is_done(shot):
             raise RefusedError(
@@ -78,7 +83,7 @@ def waiting_shots(store: Store, plan: RenderPlan) -> list[tuple[str, str]]:
             continue
         decision = latest.get((shot.shot.id, shot.segment.key))
         if decision is None:
-            waiting.append((shot.shot.id, "waits for approval"))
+            waiting.append((shot.shot.id, UNDECIDED))
         elif decision.verdict == "retake":
             waiting.append((shot.shot.id, f"retake: {decision.note or 'no words'}"))
     return waiting

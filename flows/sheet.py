@@ -35,7 +35,9 @@ def store_sheet(store: Store, plan: RenderPlan) -> str | None:
 
 def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
     """(H, W, 3) 8-bit R'G'B' of a shot's middle frame, or None where it is not stored."""
-    middle = len(shot.track) // 2
+    drawn = shot.runs[0].items[0].track.times if shot.runs[0].items else ()
+    # A frame of the source, not one in between: it shows what was drawn.
+    middle = shot.track.frame_at(drawn[len(drawn) // 2]) if drawn else 0
     for item in shot.runs[-1].items:
         if item.out.start <= middle < item.out.end:
             try:

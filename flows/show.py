@@ -108,6 +108,10 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         console.print(f"note: {note}", markup=False)
     for finding in result.findings:
         console.print(f"wanting: {finding}", style="red", markup=False)
+    missing = [shot.id for shot in result.shots if shot.state not in ("rendered", "stored")]
+    if missing and not result.failed:
+        few = ", ".join(missing[:6]) + (" …" if len(missing) > 6 else "")
+        console.print(f"no film yet: {len(missing)} shot(s) to go ({few})", markup=False)
     if result.film is None:
         return
     console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)

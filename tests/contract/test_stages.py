@@ -1,6 +1,7 @@
 """Every stage keeps the contract of tasks/stage.py.
 
-A new stage joins by its line in the registry and an example or two in `EXAMPLES`.
+A new stage joins by its line in the registry, with its default parameters; one that cannot do
+without any, or is worth several sets of them, names examples in `EXAMPLES`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ EXAMPLES: dict[str, list[Example]] = {
 CASES = [
     pytest.param(name, example, id=f"{name}-{number}")
     for name in STAGES
-    for number, example in enumerate(EXAMPLES.get(name, []))
+    for number, example in enumerate(EXAMPLES.get(name, [Example()]))
 ]
 each_stage = pytest.mark.parametrize(("name", "example"), CASES)
 
@@ -139,8 +140,8 @@ def whole() -> Iterator[Callable[[str, Example, Track], Frames]]:
         stage.close()
 
 
-def test_every_stage_has_an_example() -> None:
-    assert set(STAGES) == set(EXAMPLES)
+def test_examples_are_of_stages_that_there_are() -> None:
+    assert set(EXAMPLES) <= set(STAGES)
 
 
 @each_track
@@ -255,7 +256,7 @@ def test_keys_can_be_made(name: str, example: Example) -> None:
     assert stage.name == name
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if EXAMPLES.get(name)])
+@pytest.mark.parametrize("name", STAGES)
 def test_planning_is_light(name: str) -> None:
     program = """
 import json, sys
@@ -275,7 +276,12 @@ stage.key_context(after.span, track)
 print([heavy for heavy in ("torch", "ray", "prefect") if heavy in sys.modules])
 """
     answer = subprocess.run(
-        [sys.executable, "-c", program, json.dumps([name, EXAMPLES[name][0].params])],
+        [
+            sys.executable,
+            "-c",
+            program,
+            json.dumps([name, EXAMPLES.get(name, [Example()])[0].params]),
+        ],
         capture_output=True,
         text=True,
         check=False,

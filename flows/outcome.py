@@ -1,0 +1,79 @@
+"""What a run came to, shot by shot, from its receipts and what the store has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.plan import RenderPlan, ShotPlan
+from flows.prepare import Prepared
+from flows.result import EpisodeResult, ShotLine, reason_for
+from flows.shot import ShotResult
+from tasks.item import chunk_name
+
+
+def sum_up(
+    prepared: Prepared,
+    plan: RenderPlan,
+    results: Sequence[ShotResult],
+    *,
+    film: Path | None,
+    verified: bool,
+    notes: tuple[str, ...],
+    findings: tuple[str, ...],
+    sheet: str | None,
+    waiting: tuple[str, ...],
+    wall_s: float,
+    render_s: float,
+) -> EpisodeResult:
+    """The result of a run; `film` is the one that stands under its name, None if there is none."""
+    by_shot = {result.shot: result for result in results}
+    lines = tuple(_line(plan, shot, by_shot.get(shot.shot.id)) for shot in plan.shots)
+    return EpisodeResult(
+        film=str(film) if film else None,
+        episode=prepared.name,
+        run=plan.run,
+        store=prepared.request.store,
+        shots=lines,
+        frames_in=sum(shot.shot.end - shot.shot.start for shot in plan.shots),
+        frames_out=sum(len(shot.track) for shot in plan.shots if plan.is_done(shot)),
+        chunks_computed=sum(line.computed for line in lines),
+        chunks_reused=sum(line.reused for line in lines),
+        wall_s=round(wall_s, 3),
+        render_s=round(render_s, 3),
+        compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
+        verified=verified,
+        sheet=sheet,
+        waiting=waiting,
+        notes=notes,
+        findings=findings,
+    )
+
+
+def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLine:
+    chunks = sum(1 for _ in shot.items())
+    made = [r for r in result.receipts if r.stage != "encode" and not r.reused] if result else []
+    stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
+    there = chunks if plan.is_done(shot) else stored
+    failed = result is not None and result.error is not None
+    if failed:
+        state = "failed"
+    elif plan.is_done(shot):
+        state = "rendered" if result else "stored"
+    else:
+        state = reason_for(plan, shot, seen_before=False)
+    return ShotLine(
+        id=shot.shot.id,
+        source=shot.shot.source,
+        start=shot.shot.start,
+        end=shot.shot.end,
+        frames=len(shot.track),
+        chunks=chunks,
+        computed=len(made),
+        reused=there - len(made),
+        state=state,
+        seconds=round(sum(r.load_s + r.compute_s + r.store_s for r in result.receipts), 3)
+        if result
+        else 0.0,
+        error=str(result.error) if result and result.error else "",
+    )
