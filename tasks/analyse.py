@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.errors import InputError
 from tasks.colour import layout_of, rgb_from_planes
 from tasks.cuts import CutWatch, find_cuts
 from tasks.decode import DecodedFrame, FrameReader, SourceIndex
 from tasks.frames import to_uint8
-from tasks.hold import HoldWatch, find_drawings
+from tasks.hold import HoldWatch, find_drawings, motion_limit
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Raised when the same source gives another result, so that remembered ones are not used."""
 THUMB = (256, 144)
 
@@ -34,23 +35,36 @@ class Analysis:
     motion: tuple[float, ...]
 
     def to_json(self) -> str:
-        """As JSON text."""
-        return json.dumps({"cuts": self.cuts, "motion": self.motion})
+        """As JSON text that `from_json` reads back equal."""
+        return json.dumps({"cuts": self.cuts, "motion": self.motion}, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> Analysis:
-        """From what `to_json` wrote."""
-        data = json.loads(text)
-        return Analysis(cuts=tuple(data["cuts"]), motion=tuple(data["motion"]))
+        """From what `to_json` wrote. InputError if it is something else."""
+        try:
+            data = json.loads(text)
+            return Analysis(
+                cuts=tuple(int(cut) for cut in data["cuts"]),
+                motion=tuple(float(moved) for moved in data["motion"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"not an analysis: {error}", remedy="analyse anew") from error
 
 
-def analyse(index: SourceIndex, *, progress: Callable[[float], None] | None = None) -> Analysis:
-    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded."""
+def analyse(
+    index: SourceIndex, *, progress: Callable[[float], None] | None = None, threads: int = 2
+) -> Analysis:
+    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded.
+
+    `progress` is told the part that is done, 0 to 1. The result does not depend on `threads`.
+    """
     cuts, holds = CutWatch(), HoldWatch()
-    with FrameReader(index, threads=2) as reader:
+    depth = index.coded_picture.depth
+    with FrameReader(index, threads=threads) as reader:
         for frame in reader.iter_frames():
             cuts.see(_thumb(frame, index))
-            holds.see(frame.luma)
+            chroma = frame.planes[::2] if frame.is_rgb else frame.planes[1:]
+            holds.see(frame.luma, *chroma, depth=depth)
             if progress and frame.index % 24 == 0:
                 progress(frame.index / len(index))
     return Analysis(cuts=find_cuts(cuts.features()), motion=holds.motion())
@@ -58,7 +72,8 @@ def analyse(index: SourceIndex, *, progress: Callable[[float], None] | None = No
 
 def drawings_for(analysis: Analysis, start: int, end: int) -> tuple[int, ...]:
     """For each frame of the shot `[start, end)`, shot-relative: the first frame of its drawing."""
-    return find_drawings(analysis.motion[start:end])
+    limit = motion_limit(analysis.motion)
+    return find_drawings(analysis.motion[start:end], limit=limit)
 
 
 def _thumb(frame: DecodedFrame, index: SourceIndex) -> NDArray[np.uint8]:

@@ -101,22 +101,31 @@ def _new_in(before: Look, after: Look) -> float:
 
 def _guesses(before: Look, after: Look) -> Iterator[NDArray[np.float32]]:
     """What `after` may look like if it is the same shot, the likeliest and cheapest first."""
-    target = after.astype(np.float32)
-    still = before.astype(np.float32)
+    target: NDArray[np.float32] = after.astype(np.float32)
+    still: NDArray[np.float32] = before.astype(np.float32)
     yield still
-    x, y, window = _mesh()
-    flow = _flow().calc(after[..., 0], before[..., 0], None)
-    flowed = cv2.remap(
-        still, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    flowed = _flowed(still, before, after)
     yield flowed
     yield from _relit(still, target)
     yield from _relit(flowed, target)
-    shift, _ = cv2.phaseCorrelate(still[..., 0], target[..., 0], window)
-    matrix = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-    shifted = cv2.warpAffine(still, matrix, (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    shifted = _shifted(still, target)
     yield shifted
     yield from _relit(shifted, target)
+
+
+def _flowed(still: NDArray[np.float32], before: Look, after: Look) -> NDArray[np.float32]:
+    x, y, _ = _mesh()
+    flow = _flow().calc(after[..., 0], before[..., 0], None)
+    places = (x + flow[..., 0], y + flow[..., 1])
+    flowed = cv2.remap(still, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(flowed, np.float32)
+
+
+def _shifted(still: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float32]:
+    (x, y), _ = cv2.phaseCorrelate(still[..., 0], target[..., 0], _mesh()[2])
+    matrix = np.array([[1, 0, x], [0, 1, y]], np.float32)
+    shifted = cv2.warpAffine(still, matrix, (_WIDTH, _HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(shifted, np.float32)
 
 
 def _relit(
@@ -157,7 +166,8 @@ def _gone(
 
 
 def _means(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    return cv2.resize(values, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+    means = cv2.resize(values, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32)
 
 
 @cache
@@ -170,4 +180,5 @@ def _flow() -> Any:
 @cache
 def _mesh() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     x, y = np.meshgrid(np.arange(_WIDTH, dtype=np.float32), np.arange(_HEIGHT, dtype=np.float32))
-    return x, y, cv2.createHanningWindow((_WIDTH, _HEIGHT), cv2.CV_32F)
+    window = cv2.createHanningWindow((_WIDTH, _HEIGHT), cv2.CV_32F)
+    return x, y, np.asarray(window, np.float32)
