@@ -19,6 +19,7 @@ _SPOTS = 0.001
 """A region is flat if no more than this share of it (and a few pixels) has another colour."""
 _CLEAR = 1.5
 """Pixels to keep away from a line when looking at the paint beside it."""
+_SQUARE = np.ones((3, 3), np.uint8)
 _COVERED = 0.5
 _INK_SHADE = 0.8
 """Ink is darker than this share of the paint beside it."""
@@ -61,15 +62,13 @@ def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     """The paint of a reference: its `picture` (H, W, 3) lies exactly on `drawing`."""
     inner = _inner(drawing.marked)
     colour = main_colours(drawing, picture)
-    off = np.abs(picture - colour[drawing.filled - 1]).max(-1) > _SAME
+    main = colour[drawing.filled - 1]
+    other = _spots(inner & (np.abs(picture - main).max(-1) > _SAME))
     seen = drawing.sums(inner.astype(np.float32))
-    other = drawing.sums((inner & off).astype(np.float32))
-    flat = other <= np.maximum(_SPOTS * seen, _LEAST_PIXELS)
+    flat = drawing.sums(other.astype(np.float32)) <= np.maximum(_SPOTS * seen, _LEAST_PIXELS)
     is_flat = flat[drawing.filled - 1]
-    known = (drawing.marked > 0) & (is_flat | inner)
-    paint = np.where(is_flat[..., None], colour[drawing.filled - 1], picture)
-    if known.any():
-        paint = paint.reshape(-1, 3)[nearest_index(known)]
+    painted = np.where((is_flat | ~other)[..., None], main, picture)
+    paint = np.where(is_flat[..., None], main, _to_the_lines(drawing, painted, inner, main))
     ink, trace_ink = _inks(drawing, picture, paint)
     return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink)
 
@@ -90,6 +89,23 @@ def carry_paint(before: Painted, drawing: Drawing) -> Painted:
         same = before.drawing.filled[from_y, from_x] == match.source[filled[rows, columns] - 1]
         paint[rows[same], columns[same]] = before.paint[from_y[same], from_x[same]]
     return Painted(drawing, paint, colour, flat, before.ink[source], before.trace_ink)
+
+
+def _to_the_lines(
+    drawing: Drawing, painted: Floats, inner: NDArray[np.bool_], main: Floats
+) -> Floats:
+    """Paint known inside the regions, spread to and under their lines, never across one."""
+    if not inner.any():
+        return main
+    index = nearest_index(inner)
+    same = drawing.filled.ravel()[index] == drawing.filled
+    return np.where(same[..., None], painted.reshape(-1, 3)[index], main)
+
+
+def _spots(other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What of another colour is wider than 2 pixels: less is paint that missed its line."""
+    spots = np.asarray(cv2.morphologyEx(other.astype(np.uint8), cv2.MORPH_OPEN, _SQUARE))
+    return other & (np.asarray(cv2.dilate(spots, _SQUARE)) > 0)
 
 
 def _inner(marked: Labels) -> NDArray[np.bool_]:
