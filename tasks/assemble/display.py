@@ -1,6 +1,6 @@
-"""The shape of a pixel and the HDR side data in a Matroska film's track header.
+"""The shape of a pixel, HDR side data and frame rate in a Matroska film's track header.
 
-PyAV can set neither for the Matroska writer: what it writes them from (the stream's own aspect
+PyAV can set none of them for the Matroska writer: what it writes them from (the stream's own aspect
 ratio, side data of the stream) has no setter, and it then calls the shape unknown. So the title of
 the pictures' track is padded before writing, and when the film is whole its track entry is written
 anew with the missing elements, in exactly as many bytes. Nothing else in the file moves. Element
@@ -20,8 +20,9 @@ from cluster.errors import EncodeError
 from tasks.colour import parse_hdr
 from tasks.picture import Picture
 
-ROOM = 200
-"""Bytes kept for the elements: 14 for the shape, 130 for HDR, 20 for sizes that grow."""
+ROOM = 210
+"""Bytes kept for the elements: 14 for the shape, 130 for HDR, 9 for the rate, 20 for sizes that
+grow."""
 HEAD_BYTES = 1 << 20
 """The track header lies in the first bytes of a film, before any attachment."""
 
@@ -30,6 +31,7 @@ _VIDEO, _WIDTH, _HEIGHT, _DISPLAY_WIDTH, _DISPLAY_HEIGHT = 0xE0, 0xB0, 0xBA, 0x5
 _DISPLAY_UNIT = 0x54B2
 _COLOUR, _MAX_CLL, _MAX_FALL, _MASTERING = 0x55B0, 0x55BC, 0x55BD, 0x55D0
 _CRC, _VOID = 0xBF, 0xEC
+_DEFAULT_DURATION = 0x23E383
 _RED_X, _WHITE_X, _MOST = 0x55D1, 0x55D7, 0x55D9
 _PIXEL_TYPE_VIDEO = b"\x01"
 
@@ -39,10 +41,14 @@ def padded_title(title: str) -> str:
     return title + " " * ROOM
 
 
-def write_display(film: Path, picture: Picture, *, title: str) -> None:
+def write_display(
+    film: Path, picture: Picture, *, title: str, rate: Fraction | None = None
+) -> None:
     """Write a picture's shape and HDR side data into a finished film whose track has room.
 
-    `title` is the title without its padding. Errors: EncodeError if the header is not as expected.
+    `title` is the title without its padding. A constant `rate` is written as the frames' default
+    duration, in whole nanoseconds; without it readers guess from timestamps in milliseconds.
+    Errors: EncodeError if the header is not as expected.
     """
     with film.open("r+b") as file:
         head = bytearray(file.read(HEAD_BYTES))
@@ -54,6 +60,8 @@ def write_display(film: Path, picture: Picture, *, title: str) -> None:
         )
         room = entry.end - entry.body
         made = _rebuilt(bytes(head[entry.body : entry.end]), picture, title)
+        if rate is not None:
+            made += _number(_DEFAULT_DURATION, round(10**9 / rate))
         spare = room - len(made)
         if spare < 2:
             raise EncodeError("no room for the picture's shape in the track header")
@@ -123,7 +131,7 @@ def _rebuilt(entry: bytes, picture: Picture, title: str) -> bytes:
             made += _element(_NAME, title.encode()) if title else b""
         elif part.number == _VIDEO:
             made += _element(_VIDEO, _rebuilt_video(payload, picture))
-        elif part.number != _VOID:
+        elif part.number not in (_VOID, _DEFAULT_DURATION):
             made += entry[part.start : part.end]
     return made
 

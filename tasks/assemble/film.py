@@ -98,7 +98,7 @@ def assemble_film(
                 video.metadata["title"] = padded_title(title)
             mux(film, [_video_packets(video, shots, grid, progress), *ways])
         if matroska:
-            write_display(partial, picture, title=title)
+            write_display(partial, picture, title=title, rate=grid.rate)
         _publish(partial, out)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise EncodeError(

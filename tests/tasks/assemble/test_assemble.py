@@ -71,6 +71,16 @@ def test_every_frame_is_shown_at_its_exact_time(clips, tmp_path, rate, container
         assert info.rate is None if rate == "vfr" else shown == Fraction(rate) == info.rate
 
 
+def test_matroska_says_how_long_a_frame_stays(clips, tmp_path):
+    times, end = clips.times(TOTAL, Fraction(48000, 1001))
+    info = join(tmp_path / "film.mkv", clips.segments(COUNTS), times, end)
+    head = info.path.read_bytes()[: 1 << 20]
+    assert b"\x23\xe3\x83\x84" + (20_854_167).to_bytes(4, "big") in head
+    uneven, end = uneven_times(TOTAL)
+    varying = join(tmp_path / "varying.mkv", clips.segments(COUNTS), uneven, end)
+    assert b"\x23\xe3\x83\x84" not in varying.path.read_bytes()[: 1 << 16]
+
+
 @pytest.mark.parametrize(
     ("codec", "container"),
     [("hevc", "mkv"), ("hevc", "mp4"), ("av1", "mkv"), ("av1", "mp4"), ("av1", "webm"),
