@@ -37,7 +37,8 @@ def render(lab: Any, local_ray: None) -> Callable[..., Any]:
         film = folder / "film.mkv"
         result = lab.render(folder, {**document, "recipe": recipe}, output=str(film), **options)
         assert (result.findings, result.frames_out) == ((), FRAMES)
-        assert result.chunks_reused == 0
+        if "reporter" not in options:  # a killed worker may have stored what it did not report
+            assert result.chunks_reused == 0
         return [frame.digest for frame in lab.look(film)]
 
     return now
