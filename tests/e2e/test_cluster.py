@@ -1,0 +1,125 @@
+"""Rendering on a Ray cluster that is there already: three nodes on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from cluster.settings import quiet_environment
+
+ROOT = Path(__file__).parents[2]
+NODE = {
+    "num_cpus": 1,
+    "num_gpus": 0,
+    "object_store_memory": 80 << 20,
+    "memory": 4 << 30,
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head and two more nodes of one CPU each; nothing of it is left afterwards."""
+    from ray.cluster_utils import Cluster
+
+    kept = dict(os.environ)
+    folder = tempfile.mkdtemp(prefix="douga-cluster-")  # short: sockets lie in it
+    os.environ.update({**quiet_environment(), "PYTHONPATH": str(ROOT), "RAY_TMPDIR": folder})
+    cluster = Cluster()
+    try:
+        cluster.add_node(**NODE, include_dashboard=False)
+        for _ in range(2):
+            cluster.add_node(**NODE)
+        cluster.wait_for_nodes()
+        yield cluster
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+        os.environ.clear()
+        os.environ.update(kept)
+
+
+def actors(node: Any) -> list[int]:
+    """Process ids of the stage actors that a node runs."""
+    (raylet,) = node.all_processes["raylet"]
+    listing = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    lines = [line.split(maxsplit=2) for line in listing.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, parent, args in lines
+        if int(parent) == raylet.process.pid and args.startswith("ray::_Host")
+    ]
+
+
+def wait_for_phase(process: subprocess.Popen[str], phase: str) -> str:
+    """What a command said until it said this."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if phase in line:
+            return said
+    raise AssertionError(f"it ended before {phase!r}\n{said}")
+
+
+def packets(film: Path) -> list[tuple[int, int | None, int | None, bytes]]:
+    """Every packet of a film: of which stream, when, what. Two films may differ in whose they are:
+    the run's name is in the comment."""
+    with av.open(str(film)) as file:
+        return [(p.stream_index, p.pts, p.dts, bytes(p)) for p in file.demux() if p.size]
+
+
+def words(cluster: Any, film: Path, store: Path) -> tuple[str | Path, ...]:
+    return ("-o", film, "--store", store, "--ray", cluster.address, "--chunk", "1", "--json")
+
+
+def test_more_workers_than_fit_are_refused(
+    cluster: Any, douga: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    film, store = tmp_path / "film.mkv", tmp_path / "store"
+    ended = douga("render", tiny_film, "--workers", "9", *words(cluster, film, store))
+    assert ended.code == 1
+    last = ended.err.splitlines()[-1]
+    assert last.startswith("douga: 9 worker(s) of 1 CPU")
+    assert "do not fit, 3 would; the cluster has 3 node(s): 3 CPU" in last
+    assert last.endswith("give --workers 3 at the most")
+    assert not film.exists()
+
+
+def test_a_node_lost_in_the_middle_changes_nothing(
+    cluster: Any, douga: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
+) -> None:
+    """The workers are spread over the three nodes when one of them dies, and at any number of
+    workers and frames in a chunk the film is the one that this machine makes by itself."""
+    film, store = tmp_path / "film.mkv", tmp_path / "store"
+    process = douga.start("render", tiny_film, *words(cluster, film, store))
+    said = wait_for_phase(process, "rendering")
+    nodes = cluster.list_all_nodes()
+    assert [len(actors(node)) for node in nodes] == [1, 1, 1]
+    cluster.remove_node(nodes[-1], allow_graceful=False)
+    stored = len(list(store.glob("frames/*/*")))
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, said + err
+    assert stored < 48, "the node was to die before all was done"
+    assert packets(film) == packets(tiny_render.film)
+
+    alone = douga(
+        "render", tiny_film, "--workers", "1", *words(cluster, tmp_path / "1.mkv", tmp_path / "1")
+    )
+    assert alone.code == 0, alone.err
+    assert alone.document["chunks_computed"] == 48
+    assert packets(tmp_path / "1.mkv") == packets(film)
+
+
+def test_a_cluster_outlives_its_renders(cluster: Any) -> None:
+    """Nothing of a render stays on the nodes that it joined."""
+    assert [actors(node) for node in cluster.list_all_nodes()] == [[], []]
