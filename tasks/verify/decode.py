@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -17,6 +19,10 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from tasks.assemble.source import main_video, seconds
+from tasks.colour import rgb_from_planes
+from tasks.decode.planes import planar_format, planes_of
+from tasks.frames import to_uint8
+from tasks.picture import Picture
 from tasks.verify.expectation import FilmExpectation
 from tasks.verify.findings import Finding
 
@@ -114,10 +120,10 @@ def _look(
     if wanted is None:
         return
     matrix = _SWSCALE_MATRIX.get(expected.picture.matrix_tag)
-    full = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
-    size = (min(THUMB[0], -(-frame.width // 4)), min(THUMB[1], -(-frame.height // 4)))
-    got, due = (cv2.resize(side, size, interpolation=cv2.INTER_AREA) for side in (full, wanted))
-    apart = float(np.mean(np.abs(got.astype(np.float32) - due.astype(np.float32)))) / 255
+    quick: Any = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
+    apart = _apart(quick, wanted)
+    if apart > limit:
+        apart = min(apart, _apart(_converted(frame, expected.picture), wanted))
     if apart > limit:
         yield Finding(
             what="picture",
@@ -125,6 +131,26 @@ def _look(
             expected=f"a difference of {limit:.3f} at the most",
             got=f"{apart:.3f}",
         )
+
+
+def _converted(frame: VideoFrame, picture: Picture) -> NDArray[np.uint8]:
+    """The frame in 8-bit R'G'B' by our own conversion: ten times swscale's time (28 against 3 ms
+    at 1080p), but exact where swscale's chroma is not: in noise it is 0.05 off on average."""
+    there = replace(
+        picture,
+        width=frame.width,
+        height=frame.height,
+        pix_fmt=planar_format(frame.format.name),
+    )
+    return to_uint8(rgb_from_planes(planes_of(frame), there))
+
+
+def _apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of two pictures made small, of full scale."""
+    height, width = one.shape[:2]
+    size = (min(THUMB[0], -(-width // 4)), min(THUMB[1], -(-height // 4)))
+    small = [cv2.resize(side, size, interpolation=cv2.INTER_AREA) for side in (one, other)]
+    return float(np.mean(np.abs(small[0].astype(np.float32) - small[1].astype(np.float32)))) / 255
 
 
 def _sounds(file: InputContainer) -> Iterator[Finding]:

@@ -54,7 +54,8 @@ def test_identity_gives_the_samples_back(
 ) -> None:
     source, film = tmp_path / "source.mkv", tmp_path / "film.mkv"
     write_source(source, kind)
-    render_identity(lab, tmp_path, source, film)
+    result = render_identity(lab, tmp_path, source, film)
+    assert (result.findings, result.verified, result.frames_out) == ((), True, FRAMES)
     check_samples(lab, source, film)
     assert tags_of(film) == tags_of(source) == (*TAGS[kind.colour], RANGES[kind.range])
     was, now = (index_source(str(path)).picture for path in (source, film))
