@@ -40,6 +40,9 @@ class PoolSpec:
     memory_bytes: int = 0
     start_timeout_s: float = 120.0
     call_timeout_s: float = 3600.0
+    warm: Any = None
+    """Payload of the handler's method `warm`, called in every actor as soon as it is there, while
+    the driver goes on; None: not called."""
 
     @property
     def need(self) -> Node:
@@ -116,6 +119,9 @@ class Pool:
                 remedy="is douga installed on every node, at the same version?",
             ) from error
         for number, actor in enumerate(self._actors):
+            if self.spec.warm is not None:
+                # Not waited for: what goes wrong goes wrong again, and is told, in a real call.
+                actor.call.remote("warm", self.spec.warm)
             for _ in range(IN_FLIGHT):
                 thread = threading.Thread(target=self._serve, args=(number, actor), daemon=True)
                 thread.start()

@@ -9,13 +9,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from cluster.connect import Cluster, Node, join_cluster
+from cluster.errors import ClusterError
+from cluster.keys import canonical
 from cluster.pool import Pool, PoolSpec
 from cluster.settings import settings
 from flows.plan import RenderPlan
+from flows.prepare import device_type
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import RunPlan
-from tasks.item import SegmentItem, WorkItem
+from tasks.item import SegmentItem, StageCall, WorkItem
 from tasks.stage import Device
 from tasks.work import WorkerConfig
 
@@ -58,32 +61,40 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
     """Ray and its workers for the length of a `with`. ClusterError if they cannot be had."""
     reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
-        specs = pool_specs(request, plan, cluster)
+        specs = pool_specs(request, plan, cluster, device=device_type())
         pools = {kind: stack.enter_context(Pool(spec, cluster)) for kind, spec in specs.items()}
         yield Farm(pools.get("cpu"), pools.get("gpu"))
 
 
-def pool_specs(request: RenderRequest, plan: RenderPlan, cluster: Cluster) -> dict[str, PoolSpec]:
+def pool_specs(
+    request: RenderRequest, plan: RenderPlan, cluster: Cluster, *, device: str
+) -> dict[str, PoolSpec]:
     """Which pools to open, from the cards of what is to be done and what the cluster has.
 
-    A worker asks for the CPUs and memory that the greediest of its runs needs; on a cluster with
-    GPUs, runs with a `gpu_share` get workers of their own holding that share of a GPU. Without
-    `--workers` there are as many as fit.
+    A worker asks for the CPUs and memory that the greediest of its runs needs; where the
+    plan's keys name CUDA as `device`, runs with a `gpu_share` get workers of their own holding
+    that share of a GPU. Without `--workers` there are as many as fit. ClusterError where a GPU is
+    planned for and there is none.
     """
     runs = [run for shot in plan.shots if plan.todo(shot) for run in shot.runs]
-    on_gpu = [run for run in runs if run.card.gpu_share] if cluster.gpus else []
+    on_gpu = [run for run in runs if run.card.gpu_share] if device == "cuda" else []
+    if on_gpu and not cluster.gpus:
+        raise ClusterError(
+            f"frames are planned for CUDA, the cluster has no GPU ({cluster})",
+            remedy="set DOUGA_DEVICE=cpu, or join a cluster that has one",
+        )
     rest = [run for run in runs if run not in on_gpu]
     specs: dict[str, PoolSpec] = {}
     if on_gpu:
         need = _need(on_gpu, request.chunk, share=max(run.card.gpu_share for run in on_gpu))
         fits = cluster.fits(need)
         workers = min(request.workers, fits) or fits or 1
-        specs["gpu"] = _spec(request, need, "cuda", workers)
+        specs["gpu"] = _spec(request, need, "cuda", workers, on_gpu)
         cluster = cluster.beside(need)
     if rest or not specs:
         need = _need(rest, request.chunk)
         workers = request.workers or max(1, cluster.fits(need))
-        specs["cpu"] = _spec(request, need, "cpu", workers)
+        specs["cpu"] = _spec(request, need, "cpu", workers, rest)
     return specs
 
 
@@ -95,7 +106,9 @@ def _need(runs: list[RunPlan], chunk: int, *, share: float = 0.0) -> Node:
     )
 
 
-def _spec(request: RenderRequest, need: Node, kind: str, workers: int) -> PoolSpec:
+def _spec(
+    request: RenderRequest, need: Node, kind: str, workers: int, runs: list[RunPlan]
+) -> PoolSpec:
     chosen = settings()
     threads = max(1, int(need.cpus) if request.ray else (os.cpu_count() or 1) // workers)
     return PoolSpec(
@@ -112,7 +125,14 @@ def _spec(request: RenderRequest, need: Node, kind: str, workers: int) -> PoolSp
         memory_bytes=int(need.memory_bytes),
         start_timeout_s=chosen.actor_start_timeout_s,
         call_timeout_s=chosen.chunk_timeout_s,
+        warm=_distinct_calls(runs),
     )
+
+
+def _distinct_calls(runs: list[RunPlan]) -> tuple[StageCall, ...]:
+    """The stages of all runs with their parameters, each once."""
+    calls = [call for run in runs for item in run.items[:1] for call in item.calls]
+    return tuple({canonical(call): call for call in calls}.values())
 
 
 def _memory_bytes(run: RunPlan, chunk: int) -> int:

@@ -21,12 +21,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from cluster.chunk import encode_chunk, read_frames
-from cluster.ledger import Receipt
-from cluster.store import Store, open_store
 
+from cluster.chunk import encode_chunk, read_frames
 from cluster.errors import DougaError, InputError, StageError
 from cluster.keys import canonical
+from cluster.ledger import Receipt
+from cluster.store import Store, open_store
 from tasks.encode import encode_segment
 from tasks.frames import Frames
 from tasks.item import (
@@ -70,6 +70,12 @@ class Worker:
     def pid(self, _: None) -> int:
         """The worker's process id."""
         return os.getpid()
+
+    def warm(self, calls: tuple[StageCall, ...]) -> None:
+        """Set stages up before the first chunk needs them: importing torch takes seconds."""
+        with self._computing:
+            for call in calls:
+                self._stage(call, ready=True)
 
     def make_chunk(self, item: WorkItem) -> Receipt:
         """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
