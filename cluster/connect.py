@@ -6,22 +6,19 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from cluster.errors import ClusterError, UsageError
+from cluster.bystander import bystander
+from cluster.errors import ClusterError
+from cluster.head import check_head, no_cluster
 from cluster.settings import child_environment, quiet_environment
 
 OBJECT_STORE_BYTES = 128 << 20
 """Only keys and receipts pass through Ray's object store; pixels go worker ↔ store."""
-
-
-CONNECT_TIMEOUT_S = 5.0
-"""How long an address may take to answer. Ray itself asks for a minute before it gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,47 +89,28 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     """
     os.environ.update(quiet_environment())
     if address:
-        check_address(address)
+        check_head(address)
     import ray
 
     if ray.is_initialized():
         yield _describe(ray.get_runtime_context().gcs_address, local=False)
         return
-    folder = "" if address else tempfile.mkdtemp(prefix="douga-ray-")
-    try:
+    with ExitStack() as stack:
+        folder = tempfile.mkdtemp(prefix="douga-ray-")
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         with _own_signals():
-            _start(address, folder=folder, workers=workers)
+            _start(address, folder=folder, workers=workers, stack=stack)
         yield _describe(address or "local", local=not address)
-    finally:
-        ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_address(address: str) -> None:
-    """See that a Ray address is one and that something listens there, without importing Ray.
-
-    UsageError if it is no `host:port`, ClusterError if nothing answers.
-    """
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UsageError(
-            f"expected host:port of a Ray head, got {address!r}",
-            where="--ray",
-            remedy="ray start --head prints it; or leave --ray away to render on this machine",
-        )
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        raise _no_cluster(address, (error.strerror or str(error)).lower()) from error
-
-
-def _start(address: str, *, folder: str, workers: int) -> None:
+def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None:
+    """Start or join Ray; `stack` ends what was started."""
     import ray
 
     try:
+        if address and address != "auto":
+            stack.enter_context(bystander(address, folder=folder))
+        stack.callback(ray.shutdown)
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
         else:
@@ -147,16 +125,12 @@ def _start(address: str, *, folder: str, workers: int) -> None:
                 _temp_dir=folder,
             )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise _no_cluster(address, _first_line(error)) from error
-
-
-def _no_cluster(address: str, why: str) -> ClusterError:
-    if address:
-        return ClusterError(
-            f"no Ray cluster answers at {address} ({why})",
-            remedy="check the address, or leave --ray away to render on this machine",
-        )
-    return ClusterError(f"Ray does not start on this machine ({why})", remedy="see douga doctor")
+        why = _first_line(error)
+        if address:
+            raise no_cluster(address, why) from error
+        raise ClusterError(
+            f"Ray does not start on this machine ({why})", remedy="see douga doctor"
+        ) from error
 
 
 @contextmanager
@@ -189,6 +163,7 @@ def _describe(address: str, *, local: bool) -> Cluster:
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    # A head or bystander without room for work is no node to speak of.
     nodes = tuple(
         Node(
             cpus=has.get("CPU", 0.0),
@@ -196,6 +171,7 @@ def _describe(address: str, *, local: bool) -> Cluster:
             memory_bytes=has.get("memory", 0.0),
         )
         for has in alive
+        if has.get("CPU") or has.get("GPU")
     )
     return Cluster(address=address, local=local, nodes=nodes)
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from cluster.connect import check_address
 from cluster.errors import DougaError
+from cluster.head import check_head
 from cluster.settings import settings
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
@@ -62,7 +62,7 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
 def _check_servers(request: RenderRequest) -> None:
     """ClusterError if a server that was named does not answer, before anything is started."""
     if request.ray:
-        check_address(request.ray)
+        check_head(request.ray)
     if settings().prefect != "off":
         configured_api()
 

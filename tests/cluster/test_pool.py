@@ -2,15 +2,14 @@
 
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cluster.connect import Cluster, Node, check_address, join_cluster
-from cluster.errors import ClusterError, InputError, StageError, UsageError
+from cluster.connect import Cluster, Node, join_cluster
+from cluster.errors import ClusterError, InputError, StageError
 from cluster.pool import LOSSES, Pool, PoolSpec, check_resources
 
 HANDLER = "handler:Handler"
@@ -103,14 +102,3 @@ def test_no_worker_spans_two_nodes() -> None:
     odd = Cluster(address="x", local=False, nodes=(Node(cpus=3), Node(cpus=3), Node(cpus=1)))
     assert [odd.fits(Node(cpus=n)) for n in (1, 2, 3, 4)] == [7, 2, 2, 0]
     assert odd.beside(Node(cpus=2)).fits(Node(cpus=1)) == 3
-
-
-def test_a_busy_address_is_told_from_a_wrong_one() -> None:
-    for wrong in ("banana", "127.0.0.1", "ray://head:10001", "head:", ":6379", "head:99999"):
-        with pytest.raises(UsageError, match="expected host:port"):
-            check_address(wrong)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        with pytest.raises(ClusterError, match="no Ray cluster answers at 127"):
-            check_address(f"127.0.0.1:{free.getsockname()[1]}")
-    check_address("auto")

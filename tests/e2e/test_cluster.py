@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,25 @@ def test_a_node_lost_in_the_middle_changes_nothing(
     assert alone.code == 0, alone.err
     assert alone.document["chunks_computed"] == 48
     assert packets(tmp_path / "1.mkv") == packets(film)
+
+
+def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
+    cluster: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
+) -> None:
+    """Among its own processes only, the command finds no node of the cluster here."""
+    apart = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if shutil.which("unshare") is None or subprocess.run([*apart, "true"]).returncode:
+        pytest.skip("needs a process namespace of its own (root on Linux)")
+    film = tmp_path / "film.mkv"
+    command = [*apart, sys.executable, "-m", "flows.cli", "render", tiny_film]
+    done = subprocess.run(
+        [*command, *words(cluster, film, tmp_path / "store"), "--workers", "1"],
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert packets(film) == packets(tiny_render.film)
 
 
 def test_a_cluster_outlives_its_renders(cluster: Any) -> None:

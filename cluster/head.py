@@ -1,0 +1,98 @@
+"""Ask a Ray head, before Ray is imported, whether it is one, of which version, and who may come.
+
+Ray itself takes 20 to 60 s to give up on an address or a token, and says neither which it was.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from importlib.metadata import version
+from pathlib import Path
+
+from cluster.errors import ClusterError, UsageError
+
+TIMEOUT_S = 5.0
+METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
+
+
+def check_head(address: str) -> None:
+    """See that a Ray head answers at `host:port` and would let this process in.
+
+    Sets RAY_AUTH_MODE as the head wants it (Ray takes a token where none is wanted for a fault).
+    UsageError if it is no such address; ClusterError, with the remedy, if nothing answers, it is
+    no Ray or another version of it, or the token is missing or wrong.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise UsageError(
+            f"expected host:port of a Ray head, got {address!r}",
+            where="--ray",
+            remedy="ray start --head prints it; or leave --ray away to render on this machine",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
+    except OSError as error:
+        raise no_cluster(address, (error.strerror or str(error)).lower()) from error
+    if os.environ.get("RAY_USE_TLS", "0") == "0":
+        _check_ray(address)
+
+
+def no_cluster(address: str, why: str) -> ClusterError:
+    """The error for an address where no Ray cluster can be joined."""
+    return ClusterError(
+        f"no Ray cluster answers at {address} ({why})",
+        remedy="check the address, or leave --ray away to render on this machine",
+    )
+
+
+def _check_ray(address: str) -> None:
+    import grpc
+
+    answer = _ask(address, token="")
+    wants_token = answer == grpc.StatusCode.UNAUTHENTICATED
+    if wants_token:
+        token = _token()
+        answer = _ask(address, token=token) if token else answer
+        if answer == grpc.StatusCode.UNAUTHENTICATED:
+            raise ClusterError(
+                f"the Ray cluster at {address} {'refused the token' if token else 'wants a token'}",
+                remedy="copy the head's ~/.ray/auth_token here, or name it in RAY_AUTH_TOKEN_PATH",
+            )
+    found = re.search(rb"\d+\.\d+\.\d+[\w.]*", answer) if isinstance(answer, bytes) else None
+    if found is None:
+        raise no_cluster(address, "what listens there is no Ray head")
+    if (theirs := found[0].decode()) != (ours := version("ray")):
+        raise ClusterError(
+            f"the cluster at {address} runs Ray {theirs}, this is {ours}",
+            remedy="install douga on every node with the same constraints.txt",
+        )
+    os.environ["RAY_AUTH_MODE"] = "token" if wants_token else "disabled"
+
+
+def _ask(address: str, *, token: str) -> object:
+    """The head's answer in bytes, or gRPC's status code."""
+    import grpc
+
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        call = channel.unary_unary(METHOD)
+        metadata = [("authorization", f"Bearer {token}")] if token else None
+        try:
+            return call(b"", timeout=TIMEOUT_S, metadata=metadata)
+        except grpc.RpcError as error:
+            return error.code()  # type: ignore[attr-defined]
+
+
+def _token() -> str:
+    """This user's Ray token, found as Ray finds it; empty if there is none."""
+    if token := os.environ.get("RAY_AUTH_TOKEN"):
+        return token.strip()
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    path = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
