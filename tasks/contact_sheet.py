@@ -9,19 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GAP, _LABEL = 8, 22
+"""Pixels between cells, and below a picture for its label."""
+_PAPER, _INK = 24, (230, 230, 230)
+_FONT, _LETTERS = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 
 def contact_sheet(
     pictures: Sequence[tuple[str, NDArray[np.uint8]]], *, columns: int = 4, width: int = 240
 ) -> bytes:
-    """PNG of labelled (H, W, 3) 8-bit R'G'B' pictures of any size, in rows of `columns`."""
+    """PNG of labelled (H, W, 3) 8-bit R'G'B' pictures of any size, in rows of `columns`.
+
+    Every picture fits a box of `width` by twice that and keeps its shape. ValueError if there are
+    none.
+    """
+    if not pictures:
+        raise ValueError("no pictures for a contact sheet")
     cells = [_cell(label, picture, width) for label, picture in pictures]
     height = max(cell.shape[0] for cell in cells)
     rows = -(-len(cells) // columns)
     across = min(columns, len(cells))
-    sheet = np.full(
-        (rows * (height + _GAP) + _GAP, across * (width + _GAP) + _GAP, 3), 24, np.uint8
-    )
+    size = (rows * (height + _GAP) + _GAP, across * (width + _GAP) + _GAP, 3)
+    sheet = np.full(size, _PAPER, np.uint8)
     for number, cell in enumerate(cells):
         top = _GAP + number // columns * (height + _GAP)
         left = _GAP + number % columns * (width + _GAP)
@@ -31,10 +39,15 @@ def contact_sheet(
 
 
 def _cell(label: str, picture: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
-    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    cell = np.full((height + _LABEL, width, 3), 24, np.uint8)
-    cell[:height] = small
-    place, paint = (2, height + _LABEL - 7), (230, 230, 230)
-    cv2.putText(cell, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, paint, 1, cv2.LINE_AA)
+    rows, columns = picture.shape[:2]
+    scale = min(width / columns, 2 * width / rows)
+    shape = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    grows = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    cell = np.full((shape[1] + _LABEL, width, 3), _PAPER, np.uint8)
+    left = (width - shape[0]) // 2
+    cell[: shape[1], left : left + shape[0]] = cv2.resize(picture, shape, interpolation=grows)
+    place = (2, shape[1] + _LABEL - 7)
+    wide = cv2.getTextSize(label, _FONT, _LETTERS, 1)[0][0]
+    letters = _LETTERS * min(1.0, (width - 6) / max(1, wide))
+    cv2.putText(cell, label, place, _FONT, letters, _INK, 1, cv2.LINE_AA)
     return cell

@@ -88,7 +88,9 @@ class Hold(Stage[HoldParams]):
     """Output frame i is the first frame of the drawing that frame i shows.
 
     Held drawings become bit-identical: the shimmer that compression leaves in them goes, and
-    stages after it compute each drawing once. Frames that move are not touched.
+    stages after it compute each drawing once. Frames that move are not touched, with one limit: a
+    pan of less than .2 pixels a frame over a soft ground, which changes 8-bit codes by one at the
+    most, is held for two or three frames at a time.
     """
 
     name = "hold"

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cluster.store import NotStored, Store
-
 from cluster.errors import InputError
+from cluster.store import NotStored, Store
 from tasks.decode import FrameReader, SourceIndex
 from tasks.decode.fetch import local_source
 from tasks.frames import Frames
