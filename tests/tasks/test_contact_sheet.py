@@ -39,6 +39,12 @@ def test_every_label_is_drawn_and_fits_its_cell() -> None:
     assert changed[:, 1].max() < bare.shape[1] // 2
 
 
+def test_a_long_label_is_readable_to_its_end() -> None:
+    long = "sh010  [1234567, 2345678)  01:23:45:06  take "
+    sheets = {contact_sheet([(long + take, plain(0, 0, 0))]) for take in "127"}
+    assert len(sheets) == 3
+
+
 @pytest.mark.parametrize("size", [(90, 160), (160, 90), (1, 1), (400, 30)])
 def test_pictures_of_any_shape_have_room(size: tuple[int, int]) -> None:
     sheet = read(contact_sheet([("a", plain(9, 9, 250, size=size)), ("b", plain(250, 9, 9))]))

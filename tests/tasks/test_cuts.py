@@ -155,6 +155,13 @@ def test_light_that_flickers_is_no_cut() -> None:
     assert cuts_of(dimmed(f, 0.7 + 0.3 * np.sin(i)) for i, f in enumerate(frames)) == ()
 
 
+@pytest.mark.parametrize("level", [0.3, 0.6])
+def test_a_light_going_out_over_flat_paint_is_no_cut(level: float) -> None:
+    cel = np.full((HEIGHT, WIDTH, 3), (70, 120, 200), np.uint8)
+    cel[60:], cel[30:110, 90:150] = (90, 60, 40), (230, 200, 170)
+    assert cuts_of([cel] * 12 + [dimmed(cel, level)] * 12) == ()
+
+
 def thumbnails(path: Path) -> Iterator[Picture]:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):

@@ -54,21 +54,28 @@ def test_a_blink_of_a_few_pixels_is_a_new_drawing() -> None:
     assert drawings(planes) == (0, 0, 0, 0, 4, 4, 6, 6, 6)
 
 
-@pytest.mark.parametrize("strength", [1.0, 3.0, 6.0])
+@pytest.mark.parametrize("strength", [1.0, 3.0, 8.0])
 def test_grain_does_not_break_a_hold(strength: float) -> None:
     planes = [face(x=300)] * 6 + [face(x=304)] * 6
     assert drawings(grained(planes, strength)) == (0,) * 6 + (6,) * 6
 
 
-def test_a_blink_shows_through_grain() -> None:
+@pytest.mark.parametrize("strength", [1.5, 8.0])
+def test_a_blink_shows_through_grain(strength: float) -> None:
     planes = [face()] * 6 + [face(open_eye=False)] * 6
-    assert drawings(grained(planes, 1.5)) == (0,) * 6 + (6,) * 6
+    assert drawings(grained(planes, strength)) == (0,) * 6 + (6,) * 6
 
 
-def test_ten_bits_are_measured_as_eight() -> None:
-    planes = [face()] * 3 + [face(open_eye=False)] * 3
-    deep = [np.asarray(plane.astype(np.uint16) * 4) for plane in grained(planes, 1.0)]
-    assert drawings(deep, depth=10) == (0, 0, 0, 3, 3, 3)
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_every_depth_is_measured_as_eight_bits(depth: int) -> None:
+    planes = [
+        np.asarray(plane.astype(np.uint16) << (depth - 8))
+        for plane in (face(), face(open_eye=False))
+    ]
+    noisy = planes[0].copy()
+    noisy[8:16, 8:16] += 5 << (depth - 8) >> 2  # 1.25 codes of 8 bits in one block: noise
+    shown = drawings([planes[0], noisy, planes[0], planes[1], planes[1]], depth=depth)
+    assert shown == (0, 0, 0, 3, 3)
 
 
 @pytest.mark.parametrize("step", [0.2, 0.5, 1.0])
