@@ -63,6 +63,7 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
     active = ACTIVE.get() or _prepare(RenderRequest.model_validate(request))
     active.flow_run = flow_run.get_id() or ""
+    active.reporter.phase(f"Prefect shows this run at {url_for('flow-run', active.flow_run)}")
     prepared = active.prepared
     results: list[ShotResult] = []
     render_s = 0.0

@@ -164,7 +164,9 @@ class _Embedded:
     def _start(self) -> str:
         port = _free_port()
         url = f"http://127.0.0.1:{port}/api"
-        environment = child_environment({**RECORDER, "PREFECT_HOME": str(self._folder)})
+        environment = child_environment(
+            {**RECORDER, "PREFECT_HOME": str(self._folder), "PREFECT_SERVER_UI_API_URL": url}
+        )
         environment.pop("PREFECT_API_URL", None)
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -110,6 +110,15 @@ def tiny_render(
 
 
 @pytest.fixture(scope="session")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Prefect server that no render started."""
+    from tests.servers.prefect import prefect_server
+
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def moto() -> Iterator[Any]:
     """moto's S3 in this process."""
     from tests.servers.moto_server import moto_server

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.servers.prefect import PrefectServer
+
 EPISODE = """\
 source: {path: frames, fps: 24}
 cut: [3, 6, 9]
@@ -36,7 +38,7 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(douga: Any, tmp_path_factory: pytest.TempPathFactory) -> Farm:
+def farm(douga: Any, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Farm:
     folder = tmp_path_factory.mktemp("farm")
     (folder / "frames").mkdir()
     (folder / "ep.yaml").write_text(EPISODE)
@@ -48,7 +50,7 @@ def farm(douga: Any, tmp_path_factory: pytest.TempPathFactory) -> Farm:
         flipped = bytes([data[middle] ^ 0x10])
         (folder / "frames" / name).write_bytes(data[:middle] + flipped + data[middle + 1 :])
     words = ("render", "ep.yaml", "-o", "ep.mkv", "--store", "store", "--chunk", "2", "--json")
-    broken = douga(*words, cwd=folder)
+    broken = douga(*words, cwd=folder, **prefect.environment())
     objects = stored(folder)
     assert not (folder / "ep.mkv").exists()
     for name, data in good.items():
@@ -92,6 +94,20 @@ def test_the_document_is_printed_all_the_same_with_every_state(farm: Farm) -> No
     for shot, name in DAMAGED.items():
         assert f"ep/{shot}" in errors[shot]
         assert name in errors[shot]
+
+
+def test_prefect_is_told_the_same(farm: Farm, prefect: PrefectServer) -> None:
+    flow, tasks = prefect.runs("ep")
+    assert flow["state_type"] == "FAILED"
+    assert "2 shot(s) failed (sh020, sh040), 2 done and kept" in flow["state"]["message"]
+    states = [task["state_type"] for task in tasks]
+    assert [task["name"] for task in tasks] == SHOTS
+    assert states == ["COMPLETED", "FAILED"] * 2
+    assert [task["run_count"] for task in tasks] == [1] * 4, "a wrong picture is not tried again"
+    logs = prefect.post("logs/filter", logs={"flow_run_id": {"any_": [flow["id"]]}})
+    assert any("frame_0004.png" in log["message"] for log in logs)
+    table = prefect.artifact("ep-shots")
+    assert [row["state"] for row in table] == ["rendered", "failed"] * 2
 
 
 def test_what_was_finished_is_stored_and_counted(farm: Farm) -> None:

@@ -1,0 +1,98 @@
+"""What Prefect is told of a render: on a server that is there, and on one started for the run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import sqlite3
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.servers.prefect import PrefectServer
+
+EPISODE = "source: {source}\ncut: [24]\nrecipe: [{{upscale: {{scale: 2}}}}]\n"
+
+
+@pytest.fixture(scope="module")
+def good(
+    prefect: PrefectServer, douga: Any, tiny_film: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Any:
+    """A render that the server is told of."""
+    folder = tmp_path_factory.mktemp("good")
+    (folder / "Ep 01.yaml").write_text(EPISODE.format(source=tiny_film))
+    words = ("render", "Ep 01.yaml", "-o", "ep01.mkv", "--store", "store", "--json")
+    ended = douga(*words, cwd=folder, **prefect.environment())
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def test_the_flow_run_has_a_task_per_shot_all_final(prefect: PrefectServer, good: Any) -> None:
+    flow, tasks = prefect.runs("Ep 01")
+    assert flow["state_type"] == "COMPLETED"
+    assert [task["name"] for task in tasks] == ["sh010", "sh020"]
+    assert [task["state_type"] for task in tasks] == ["COMPLETED"] * 2
+    for task in tasks:
+        assert set(task["tags"]) == {"shot", "Ep 01", "stage:upscale"}
+    assert good.document["prefect"].endswith(f"/runs/flow-run/{flow['id']}")
+
+
+def test_the_artifacts_say_what_was_made(prefect: PrefectServer, good: Any) -> None:
+    table = prefect.artifact("ep-01-shots")
+    assert [(row["shot"], row["frames"], row["state"]) for row in table] == [
+        ("sh010", 24, "rendered"),
+        ("sh020", 24, "rendered"),
+    ]
+    words = prefect.artifact("ep-01-film")
+    assert good.document["film"] in words
+    assert good.document["run"] in words
+    assert "48 frames in, 48 out, verified: yes" in words
+    head, _, data = prefect.artifact("ep-01-sheet").partition(",")
+    assert head == "data:image/png;base64"
+    sheet = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+    assert sheet is not None
+    assert min(sheet.shape[:2]) > 40
+
+
+def test_two_renders_at_once_share_a_server_that_ends_with_them(
+    douga: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    """Without PREFECT_API_URL; the database that stays behind holds both runs."""
+    home = tmp_path / "home"
+    more = {"DOUGA_HOME": str(home), "DOUGA_PREFECT": "embedded", "DOUGA_WORKERS": "1"}
+    processes = []
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(EPISODE.format(source=tiny_film))
+        words = ("render", f"{name}.yaml", "-o", f"{name}.mkv", "--store", name, "--json")
+        processes.append(douga.start(*words, cwd=tmp_path, **more))
+    folder = home / "prefect"
+    servers = set()
+    while any(process.poll() is None for process in processes):
+        with suppress(FileNotFoundError):
+            servers.add((folder / "server.json").read_text())
+        time.sleep(0.05)
+    said = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    for out, _ in said:
+        assert json.loads(out)["verified"]
+        assert json.loads(out)["prefect"] is None, "no page is left to look at"
+    assert len(servers - {""}) == 1
+    assert not (folder / "server.json").exists()
+    assert (
+        shutil.which("pgrep") is None
+        or not subprocess.run(
+            ["pgrep", "-f", f"flows.prefect_server {folder}"], capture_output=True
+        ).stdout
+    )
+    with sqlite3.connect(folder / "prefect.db") as database:
+        flows = dict(database.execute("select name, state_type from flow_run").fetchall())
+        tasks = database.execute("select name, state_type from task_run").fetchall()
+    assert flows == {"one": "COMPLETED", "two": "COMPLETED"}
+    assert sorted(tasks) == [("sh010", "COMPLETED")] * 2 + [("sh020", "COMPLETED")] * 2
