@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.errors import UsageError
 from cluster.settings import settings
 from flows.shots import parse_frames
-from flows.spec import Container, Encoder, EpisodeSpec, SourceSpec, StageSpec
+from flows.spec import Container, Encoder, EpisodeSpec, SourceSpec, StageSpec, expand_home
 from flows.spec_yaml import read_episode, read_recipe
 
 CONTAINERS: dict[str, Container] = {".mkv": "mkv", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
@@ -78,6 +78,12 @@ def make_request(
         for name, value in (("encoder", encoder or None), ("quality", quality))
         if value is not None
     }
+    if encoder and encoder not in get_args(Encoder):
+        raise UsageError(
+            f"unknown encoder {encoder!r}",
+            where="--encoder",
+            remedy=f"encoders are {', '.join(get_args(Encoder))}",
+        )
     if delivery:
         changes["delivery"] = episode.delivery.model_copy(update=delivery)
     episode = episode.model_copy(update=changes)
@@ -149,7 +155,7 @@ def _episode(source: str, *, fps: str) -> EpisodeSpec:
 def _output(episode: EpisodeSpec, asked: str) -> str:
     """Where the film goes: as asked, as the episode says, or `<name>.douga.mkv` beside it."""
     if asked:
-        path = Path(asked).expanduser().absolute()
+        path = expand_home(asked).absolute()
     elif episode.delivery.output:
         path = Path(episode.resolve(episode.delivery.output))
     else:

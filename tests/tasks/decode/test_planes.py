@@ -42,7 +42,9 @@ def noise(pix_fmt: str, *, width: int = 50, height: int = 38) -> av.VideoFrame:
 def test_samples_survive_every_packing(coded: str) -> None:
     target = LOSSLESS[coded]
     assert planar_format(coded) == target
-    frame = noise(target)
+    # 64 wide: libswscale's threads write past the end of a row that is no multiple of 16 bytes,
+    # now and then over the first pixels of the next thread's slice.
+    frame = noise(target, width=64)
     expected = planes_of(frame)
     got = planes_of(frame.reformat(format=coded))
     assert [plane.shape for plane in got] == [plane.shape for plane in expected]
