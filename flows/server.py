@@ -132,7 +132,7 @@ class _Embedded:
     def _runs(self) -> bool:
         if self._process is not None:
             return self._process.poll() is None
-        return self._noted() is not None
+        return self._noted() is not None or self._is_ending()
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -142,16 +142,19 @@ class _Embedded:
 
     def _is_held(self) -> bool:
         """Whether a render holds the server; not where the server itself took the lock to end."""
+        return not self._can_lock(fcntl.LOCK_EX) and not self._is_ending()
+
+    def _is_ending(self) -> bool:
+        """Whether a server took the lock to end, and has not ended yet."""
+        return not self._can_lock(fcntl.LOCK_SH)
+
+    def _can_lock(self, kind: int) -> bool:
         with (self._folder / "users").open("rb") as users:
             try:
-                fcntl.flock(users, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                fcntl.flock(users, kind | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            try:
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-            return False
+            return True
 
     def _noted(self) -> str | None:
         """The URL of a server that another render started, if it still answers."""

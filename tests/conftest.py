@@ -110,6 +110,21 @@ def tiny_render(
 
 
 @pytest.fixture(scope="session")
+def ray_cluster(own_home: Path) -> Iterator[Any]:
+    """Two Ray nodes that no render started: joining them is quicker than starting one's own."""
+    from tests.servers.ray_nodes import ray_nodes
+
+    with ray_nodes(2) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home for renders that start a Prefect server: its database is laid out once."""
+    return tmp_path_factory.mktemp("prefect_home")
+
+
+@pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Prefect server that no render started."""
     from tests.servers.prefect import prefect_server

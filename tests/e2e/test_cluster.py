@@ -1,50 +1,17 @@
-"""Rendering on a Ray cluster that is there already: three nodes on this machine."""
+"""Rendering on a Ray cluster that is there already: nodes on this machine."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
-from cluster.settings import quiet_environment
-
-ROOT = Path(__file__).parents[2]
-NODE = {
-    "num_cpus": 1,
-    "num_gpus": 0,
-    "object_store_memory": 80 << 20,
-    "memory": 4 << 30,
-}
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head and two more nodes of one CPU each; nothing of it is left afterwards."""
-    from ray.cluster_utils import Cluster
-
-    kept = dict(os.environ)
-    folder = tempfile.mkdtemp(prefix="douga-cluster-")  # short: sockets lie in it
-    os.environ.update({**quiet_environment(), "PYTHONPATH": str(ROOT), "RAY_TMPDIR": folder})
-    cluster = Cluster()
-    try:
-        cluster.add_node(**NODE, include_dashboard=False)
-        for _ in range(2):
-            cluster.add_node(**NODE)
-        cluster.wait_for_nodes()
-        yield cluster
-    finally:
-        cluster.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-        os.environ.clear()
-        os.environ.update(kept)
+from tests.servers.ray_nodes import RayNodes
 
 
 def actors(node: Any) -> list[int]:
@@ -79,34 +46,34 @@ def packets(film: Path) -> list[tuple[int, int | None, int | None, bytes]]:
         return [(p.stream_index, p.pts, p.dts, bytes(p)) for p in file.demux() if p.size]
 
 
-def words(cluster: Any, film: Path, store: Path) -> tuple[str | Path, ...]:
-    return ("-o", film, "--store", store, "--ray", cluster.address, "--chunk", "1", "--json")
+def words(nodes: RayNodes, film: Path, store: Path) -> tuple[str | Path, ...]:
+    return ("-o", film, "--store", store, "--ray", nodes.address, "--chunk", "1", "--json")
 
 
 def test_more_workers_than_fit_are_refused(
-    cluster: Any, douga: Any, tiny_film: Path, tmp_path: Path
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
 ) -> None:
     film, store = tmp_path / "film.mkv", tmp_path / "store"
-    ended = douga("render", tiny_film, "--workers", "9", *words(cluster, film, store))
+    ended = douga("render", tiny_film, "--workers", "9", *words(ray_cluster, film, store))
     assert ended.code == 1
     last = ended.err.splitlines()[-1]
     assert last.startswith("douga: 9 worker(s) of 1 CPU")
-    assert "do not fit, 3 would; the cluster has 3 node(s): 3 CPU" in last
-    assert last.endswith("give --workers 3 at the most")
+    assert "do not fit, 2 would; the cluster has 2 node(s): 2 CPU" in last
+    assert last.endswith("give --workers 2 at the most")
     assert not film.exists()
 
 
 def test_a_node_lost_in_the_middle_changes_nothing(
-    cluster: Any, douga: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
 ) -> None:
     """The workers are spread over the three nodes when one of them dies, and at any number of
     workers and frames in a chunk the film is the one that this machine makes by itself."""
     film, store = tmp_path / "film.mkv", tmp_path / "store"
-    process = douga.start("render", tiny_film, *words(cluster, film, store))
+    third = ray_cluster.add()
+    process = douga.start("render", tiny_film, *words(ray_cluster, film, store))
     said = wait_for_phase(process, "rendering")
-    nodes = cluster.list_all_nodes()
-    assert [len(actors(node)) for node in nodes] == [1, 1, 1]
-    cluster.remove_node(nodes[-1], allow_graceful=False)
+    assert [len(actors(node)) for node in ray_cluster.nodes()] == [1, 1, 1]
+    ray_cluster.kill(third)
     stored = len(list(store.glob("frames/*/*")))
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, said + err
@@ -114,7 +81,11 @@ def test_a_node_lost_in_the_middle_changes_nothing(
     assert packets(film) == packets(tiny_render.film)
 
     alone = douga(
-        "render", tiny_film, "--workers", "1", *words(cluster, tmp_path / "1.mkv", tmp_path / "1")
+        "render",
+        tiny_film,
+        "--workers",
+        "1",
+        *words(ray_cluster, tmp_path / "1.mkv", tmp_path / "1"),
     )
     assert alone.code == 0, alone.err
     assert alone.document["chunks_computed"] == 48
@@ -122,7 +93,7 @@ def test_a_node_lost_in_the_middle_changes_nothing(
 
 
 def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
-    cluster: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
+    ray_cluster: RayNodes, tiny_film: Path, tiny_render: Any, tmp_path: Path
 ) -> None:
     """Among its own processes only, the command finds no node of the cluster here."""
     apart = ["unshare", "--pid", "--fork", "--mount-proc"]
@@ -131,7 +102,7 @@ def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
     film = tmp_path / "film.mkv"
     command = [*apart, sys.executable, "-m", "flows.cli", "render", tiny_film]
     done = subprocess.run(
-        [*command, *words(cluster, film, tmp_path / "store"), "--workers", "1"],
+        [*command, *words(ray_cluster, film, tmp_path / "store"), "--workers", "1"],
         capture_output=True,
         text=True,
         timeout=200,
@@ -140,6 +111,6 @@ def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
     assert packets(film) == packets(tiny_render.film)
 
 
-def test_a_cluster_outlives_its_renders(cluster: Any) -> None:
+def test_a_cluster_outlives_its_renders(ray_cluster: RayNodes) -> None:
     """Nothing of a render stays on the nodes that it joined."""
-    assert [actors(node) for node in cluster.list_all_nodes()] == [[], []]
+    assert [actors(node) for node in ray_cluster.nodes()] == [[], []]

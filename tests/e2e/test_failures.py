@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.servers.prefect import PrefectServer
+from tests.servers.ray_nodes import RayNodes
 
 EPISODE = """\
 source: {path: frames, fps: 24}
@@ -38,7 +39,12 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(douga: Any, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Farm:
+def farm(
+    douga: Any,
+    prefect: PrefectServer,
+    ray_cluster: RayNodes,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Farm:
     folder = tmp_path_factory.mktemp("farm")
     (folder / "frames").mkdir()
     (folder / "ep.yaml").write_text(EPISODE)
@@ -50,12 +56,13 @@ def farm(douga: Any, prefect: PrefectServer, tmp_path_factory: pytest.TempPathFa
         flipped = bytes([data[middle] ^ 0x10])
         (folder / "frames" / name).write_bytes(data[:middle] + flipped + data[middle + 1 :])
     words = ("render", "ep.yaml", "-o", "ep.mkv", "--store", "store", "--chunk", "2", "--json")
-    broken = douga(*words, cwd=folder, **prefect.environment())
+    here = ray_cluster.environment()
+    broken = douga(*words, cwd=folder, **here, **prefect.environment())
     objects = stored(folder)
     assert not (folder / "ep.mkv").exists()
     for name, data in good.items():
         (folder / "frames" / name).write_bytes(data)
-    mended, again = (douga(*words, cwd=folder) for _ in range(2))
+    mended, again = (douga(*words, cwd=folder, **here) for _ in range(2))
     return Farm(folder, broken, objects, mended, again)
 
 

@@ -17,19 +17,24 @@ import numpy as np
 import pytest
 
 from tests.servers.prefect import PrefectServer
+from tests.servers.ray_nodes import RayNodes
 
 EPISODE = "source: {source}\ncut: [24]\nrecipe: [{{upscale: {{scale: 2}}}}]\n"
 
 
 @pytest.fixture(scope="module")
 def good(
-    prefect: PrefectServer, douga: Any, tiny_film: Path, tmp_path_factory: pytest.TempPathFactory
+    prefect: PrefectServer,
+    ray_cluster: RayNodes,
+    douga: Any,
+    tiny_film: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Any:
     """A render that the server is told of."""
     folder = tmp_path_factory.mktemp("good")
     (folder / "Ep 01.yaml").write_text(EPISODE.format(source=tiny_film))
     words = ("render", "Ep 01.yaml", "-o", "ep01.mkv", "--store", "store", "--json")
-    ended = douga(*words, cwd=folder, **prefect.environment())
+    ended = douga(*words, cwd=folder, **prefect.environment(), **ray_cluster.environment())
     assert ended.code == 0, ended.err
     return ended
 
@@ -62,17 +67,17 @@ def test_the_artifacts_say_what_was_made(prefect: PrefectServer, good: Any) -> N
 
 
 def test_two_renders_at_once_share_a_server_that_ends_with_them(
-    douga: Any, tiny_film: Path, tmp_path: Path
+    douga: Any, tiny_film: Path, ray_cluster: RayNodes, prefect_home: Path, tmp_path: Path
 ) -> None:
     """Without PREFECT_API_URL; the database that stays behind holds both runs."""
-    home = tmp_path / "home"
-    more = {"DOUGA_HOME": str(home), "DOUGA_PREFECT": "embedded", "DOUGA_WORKERS": "1"}
+    home = {"DOUGA_HOME": str(prefect_home), "DOUGA_PREFECT": "embedded"}
+    more = {**home, **ray_cluster.environment(), "DOUGA_WORKERS": "1"}
     processes = []
     for name in ("one", "two"):
         (tmp_path / f"{name}.yaml").write_text(EPISODE.format(source=tiny_film))
         words = ("render", f"{name}.yaml", "-o", f"{name}.mkv", "--store", name, "--json")
         processes.append(douga.start(*words, cwd=tmp_path, **more))
-    folder = home / "prefect"
+    folder = prefect_home / "prefect"
     servers = set()
     while any(process.poll() is None for process in processes):
         with suppress(FileNotFoundError):
@@ -92,7 +97,12 @@ def test_two_renders_at_once_share_a_server_that_ends_with_them(
         ).stdout
     )
     with sqlite3.connect(folder / "prefect.db") as database:
-        flows = dict(database.execute("select name, state_type from flow_run").fetchall())
-        tasks = database.execute("select name, state_type from task_run").fetchall()
-    assert flows == {"one": "COMPLETED", "two": "COMPLETED"}
-    assert sorted(tasks) == [("sh010", "COMPLETED")] * 2 + [("sh020", "COMPLETED")] * 2
+        found = database.execute(
+            "select flow_run.name, flow_run.state_type, task_run.name, task_run.state_type "
+            "from flow_run join task_run on task_run.flow_run_id = flow_run.id "
+            "where flow_run.name in ('one', 'two') order by 1, 3"
+        ).fetchall()
+    final = "COMPLETED"
+    assert found == [
+        (run, final, shot, final) for run in ("one", "two") for shot in ("sh010", "sh020")
+    ]

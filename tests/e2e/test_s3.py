@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,26 +26,37 @@ class InBucket:
     keys_after: set[str]
 
 
-@pytest.fixture(scope="module", params=["moto", "swift"])
-def in_bucket(
-    request: pytest.FixtureRequest,
+@pytest.fixture(scope="module")
+def in_buckets(
+    moto: S3Server,
+    swift: S3Server,
     douga: Any,
     tiny_film: Path,
     tmp_path_factory: pytest.TempPathFactory,
-) -> InBucket:
-    server: S3Server = request.getfixturevalue(request.param)
-    bucket = server.bucket("films")
-    server.client().upload_file(str(tiny_film), bucket, "in/tiny.mkv")
-    folder = tmp_path_factory.mktemp(request.param)
-    words = ("render", "s3://films/in/tiny.mkv", "--store", "s3://films/out/tiny", "--json")
-    more = {**server.environment(), "DOUGA_HOME": str(folder / "home")}
+) -> dict[str, InBucket]:
+    """On both servers at once."""
 
-    def render() -> tuple[Any, set[str]]:
-        ended = douga(*words, "-o", "tiny.mkv", cwd=folder, **more)
-        assert ended.code == 0, ended.err
-        return ended, keys(server)
+    def render_twice(server: S3Server, folder: Path) -> InBucket:
+        server.client().upload_file(str(tiny_film), server.bucket("films"), "in/tiny.mkv")
+        words = ("render", "s3://films/in/tiny.mkv", "--store", "s3://films/out/tiny", "--json")
+        more = {**server.environment(), "DOUGA_HOME": str(folder / "home"), "DOUGA_WORKERS": "1"}
+        seen: list[Any] = []
+        for _ in range(2):
+            ended = douga(*words, "-o", "tiny.mkv", cwd=folder, **more)
+            assert ended.code == 0, ended.err
+            seen += [ended, keys(server)]
+        return InBucket(server, folder / "tiny.mkv", *seen)
 
-    return InBucket(server, folder / "tiny.mkv", *render(), *render())
+    with ThreadPoolExecutor() as pool:
+        servers = {"moto": moto, "swift": swift}
+        folders = [tmp_path_factory.mktemp(name) for name in servers]
+        return dict(zip(servers, pool.map(render_twice, servers.values(), folders), strict=True))
+
+
+@pytest.fixture(params=["moto", "swift"])
+def in_bucket(request: pytest.FixtureRequest, in_buckets: dict[str, InBucket]) -> InBucket:
+    """On each."""
+    return in_buckets[request.param]
 
 
 def keys(server: S3Server) -> set[str]:

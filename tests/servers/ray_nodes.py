@@ -1,0 +1,71 @@
+"""A Ray cluster of several nodes on this machine, that no render started."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.settings import quiet_environment
+
+ROOT = Path(__file__).parents[2]
+NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "memory": 4 << 30}
+
+
+@dataclass(frozen=True)
+class RayNodes:
+    """Nodes of one CPU each; the first is the head."""
+
+    cluster: Any
+    folder: str
+
+    @property
+    def address(self) -> str:
+        """What `--ray` takes."""
+        return str(self.cluster.address)
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which douga renders here."""
+        return {"DOUGA_RAY": self.address}
+
+    def nodes(self) -> list[Any]:
+        """Those that are alive."""
+        return list(self.cluster.list_all_nodes())
+
+    def add(self, **more: Any) -> Any:
+        """Another node."""
+        kept = dict(os.environ)
+        own = {"PYTHONPATH": str(ROOT), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
+        os.environ.update({**quiet_environment(), **own})
+        try:
+            return self.cluster.add_node(**NODE, **more)
+        finally:
+            os.environ.clear()
+            os.environ.update(kept)
+
+    def kill(self, node: Any) -> None:
+        """End a node as a power cut would."""
+        self.cluster.remove_node(node, allow_graceful=False)
+
+
+@contextmanager
+def ray_nodes(count: int) -> Iterator[RayNodes]:
+    """So many nodes for the length of the block; nothing of them is left afterwards."""
+    from ray.cluster_utils import Cluster
+
+    folder = tempfile.mkdtemp(prefix="douga-nodes-", dir="/tmp")  # short: sockets lie in it
+    cluster = Cluster()
+    nodes = RayNodes(cluster, folder)
+    try:
+        nodes.add(include_dashboard=False)
+        for _ in range(count - 1):
+            nodes.add()
+        yield nodes
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
