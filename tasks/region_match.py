@@ -30,8 +30,8 @@ class Match:
 
 def match_regions(before: Drawing, after: Drawing) -> Match:
     """The region of `before` that each region of `after` continues; several may continue one."""
-    back = _line_flow(after, before)
-    there = _line_flow(before, after)
+    back = line_flow(after, before)
+    there = line_flow(before, after)
     along = _overlap(after, before, back)
     reverse = _overlap(before, after, there).T
     still = _overlap(after, before, np.zeros_like(back))
@@ -47,7 +47,7 @@ def match_regions(before: Drawing, after: Drawing) -> Match:
     return Match(source.astype(np.int32), back)
 
 
-def _line_flow(start: Drawing, end: Drawing) -> Flow:
+def line_flow(start: Drawing, end: Drawing) -> Flow:
     """Flow between drawings of bare lines, by way of a field that falls off around them."""
     return flow_by_size(_pull(start), _pull(end))
 

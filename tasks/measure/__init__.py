@@ -1,0 +1,1 @@
+"""How good pictures are: measures, references, and evaluations on any material."""
