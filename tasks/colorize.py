@@ -14,13 +14,13 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from cluster.errors import InputError, StageError, UsageError
+from tasks.colorizing.paint import Painted, carry_paint, paint_reference
+from tasks.colorizing.regions import take_apart
+from tasks.colorizing.tint import Tinted, carry_tint, tint_reference
 from tasks.flow import Floats
 from tasks.frames import Frames, from_float, to_float
-from tasks.paint import Painted, carry_paint, paint_reference
 from tasks.picture import Picture
-from tasks.regions import take_apart
 from tasks.stage import Card, Device, Params, Stage, Window
-from tasks.tint import Tinted, carry_tint, tint_reference
 from tasks.track import Span, Track
 
 _PAPER_SHARE = 0.6

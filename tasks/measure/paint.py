@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from cluster.errors import InputError
+from tasks.colorizing.match import line_flow
+from tasks.colorizing.paint import carry_paint, main_colours, paint_reference
+from tasks.colorizing.regions import Drawing, take_apart
 from tasks.flow import Floats, warp
-from tasks.paint import carry_paint, main_colours, paint_reference
-from tasks.region_match import line_flow
-from tasks.regions import Drawing, take_apart
 
 TOLERANCE = 0.05
 """Largest difference per channel, of 1, between a colour and the true one."""

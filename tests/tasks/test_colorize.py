@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from cluster.errors import InputError, StageError, UsageError
+from tasks.colorizing.paint import carry_paint, main_colours, paint_reference
+from tasks.colorizing.regions import take_apart
+from tasks.colorizing.tint import LUMA, luma_of
 from tasks.frames import from_uint8, to_float, to_uint8
-from tasks.paint import carry_paint, main_colours, paint_reference
 from tasks.picture import Picture
-from tasks.regions import take_apart
 from tasks.registry import make_stage
 from tasks.sample.film import (
     region_colours,
@@ -22,7 +23,6 @@ from tasks.sample.film import (
 )
 from tasks.sample.synthesise import synthesise
 from tasks.stage import Device, Window
-from tasks.tint import LUMA, luma_of
 from tasks.track import Span, Track
 
 SHARED = Path(__file__).parents[3] / "shared/data"

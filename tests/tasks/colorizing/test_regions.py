@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tasks.colorizing.regions import take_apart
 from tasks.frames import from_uint8, to_float
-from tasks.regions import take_apart
 
 
 def page(width=120, height=80):

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.colorizing.match import match_regions
+from tasks.colorizing.regions import Drawing, Labels, nearest_index
 from tasks.flow import Floats
-from tasks.region_match import match_regions
-from tasks.regions import Drawing, Labels, nearest_index
 
 _TRACES = 4
 _SAME = 0.06

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.colorizing.regions import Drawing, Shape
 from tasks.flow import Floats, Flow, flow_by_size
-from tasks.regions import Drawing, Shape
 
 _REACH = 4.0
 """Pixels over which a line's pull fades: gives flow something to follow inside empty regions."""
