@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 SHELF = Path(__file__).parent
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+Kind = Literal["faithful", "restore"]
 
 
 class ModelCard(BaseModel):
     """What a network says of itself, so that no caller ever tests its name.
 
-    `shape` is what `net.build` needs. `halo` is how many input pixels around a pixel it sees.
+    `kind` says whether it keeps every fault of the picture ("faithful") or takes compression, blur
+    and dirt away ("restore"). `shape` is what `net.build` needs. `halo` is how many input pixels around a pixel it sees.
     `sha256` is the weights' digest, which goes into keys. `memory_bytes_per_megapixel` is the
     measured peak for a frame of one input megapixel.
     """
@@ -36,6 +38,7 @@ class ModelCard(BaseModel):
     name: str
     verb: str
     scale: int = Field(ge=1)
+    kind: Kind = "faithful"
     shape: dict[str, int]
     halo: int = Field(ge=0)
     parameters: int = Field(gt=0)
