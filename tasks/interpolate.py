@@ -5,9 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from math import ceil, floor
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, model_validator
@@ -16,37 +15,29 @@ from pydantic_core import PydanticCustomError
 from tasks.frames import Frames
 from tasks.inbetween import Pair
 from tasks.stage import Card, Params, Stage, Window
+from tasks.timing import Place, Timing, TimingChart
 from tasks.track import Span, Track
 
-_NTSC = Fraction(1000, 1001)
-_ROUNDED_NTSC = {
-    text: Fraction(nominal) * _NTSC
-    for nominal, texts in {
-        24: ("23.976", "23.98"),
-        30: ("29.97",),
-        48: ("47.952", "47.95"),
-        60: ("59.94",),
-        120: ("119.88",),
-    }.items()
-    for text in texts
-}
+_NTSC = tuple(Fraction(nominal * 1000, 1001) for nominal in (24, 30, 48, 60, 120))
+_NTSC_ROUNDED = Fraction(1, 200)
+"""People write 23.976, 23.98 or 59.94006: a decimal so near to an NTSC rate means that rate."""
 _STAMP = Fraction(1, 1000)
 """Coarsest usual time stamp (Matroska's millisecond): nearer than this is on the frame."""
 _ROUNDING = _STAMP / 2
 """A stamp rounded up so far past the output's grid does not make a cut come a frame late."""
-_LONGEST_MOVE = Fraction(1, 6)
-"""Seconds. In a film of varying rate a frame that stays longer is a hold, not a slow motion."""
 
 
 def exact_ratio(value: Any) -> Any:
     """A positive Fraction from 2, 2.5, "5/2", "60000/1001"; 23.976 and kin mean n/1001."""
     text = str(value).strip()
     try:
-        ratio = _ROUNDED_NTSC.get(text) or Fraction(text)
+        ratio = Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise PydanticCustomError("ratio", "expected a number such as 2, 5/2 or 23.976") from None
     if not 0 < ratio <= 1000:
         raise PydanticCustomError("ratio", "expected a number above 0, at most 1000")
+    if "." in text and ratio.denominator > 1:
+        return next((rate for rate in _NTSC if abs(rate - ratio) < _NTSC_ROUNDED), ratio)
     return ratio
 
 
@@ -56,11 +47,14 @@ Ratio = Annotated[Fraction, BeforeValidator(exact_ratio)]
 class InterpolateParams(Params):
     """Exactly one of `factor` (times as many frames) and `rate` (frames a second, exact).
 
-    `engine`: "dis" draws in-betweens along optical flow, "average" mixes neighbours.
+    `timing`: "smooth" spreads motion evenly from drawing to drawing, "keep" leaves animation on
+    twos and threes as it is (see docs/interpolate.md). `engine`: "dis" draws in-betweens along
+    optical flow, "average" mixes neighbours.
     """
 
     factor: Ratio | None = None
     rate: Ratio | None = None
+    timing: Timing = "smooth"
     engine: Literal["dis", "average"] = "dis"
 
     @model_validator(mode="after")
@@ -70,29 +64,24 @@ class InterpolateParams(Params):
         return self
 
 
-class Place(NamedTuple):
-    """An output frame is `fraction` of the way from input `frame` to the next; 0: on it."""
-
-    frame: int
-    fraction: Fraction
-
-
 class Interpolate(Stage[InterpolateParams]):
     """Frames at a new rate: held drawings stay held, cuts stay cuts, times stay exact.
 
     Output frames lie on one grid through the whole film. With `factor` frame j sits at source
     index j / factor of the episode, with `rate` at j / rate seconds; a shot owns the j from its
     first frame (or time, less half a millisecond) up to the next shot's, so none is lost or
-    doubled at a cut. A frame exactly on an input frame, between two held ones, or after the
-    shot's last one is a copy, bit for bit. Lowering the rate may leave a short shot empty.
+    doubled at a cut. `timing` moves no frame: it says what is seen then (tasks/timing.py). Where
+    a drawing appears, while it is held, and after the shot's last one, that is a copy of the
+    frame on screen, bit for bit. Lowering the rate may leave a short shot empty.
 
     A constant rate stays constant: the shot then ends on the output's grid, less than one output
     frame after its input. In a varying rate the first frame of a shot keeps its time.
     """
 
     name = "interpolate"
-    version = 1
+    version = 2
     Params = InterpolateParams
+    _last: _Grid | None = None
 
     def card(self) -> Card:
         """OpenCV on one core; 400 MB for a megapixel of float planes, flows and weights."""
@@ -107,7 +96,7 @@ class Interpolate(Stage[InterpolateParams]):
 
     def track_after(self, track: Track) -> Track:
         """The track on the new grid; copies keep their drawing, an in-between is a new one."""
-        grid = _Grid(self.params, track)
+        grid = self._grid(track)
         places = [grid.place(index) for index in range(len(grid))]
         rate = track.rate
         if self.params.factor is not None:
@@ -122,10 +111,10 @@ class Interpolate(Stage[InterpolateParams]):
         )
 
     def needs(self, out: Span, track: Track) -> tuple[int, ...]:
-        """The frames on either side of each output frame; one where it is a copy."""
+        """The frame that each copy is of; the two drawings that each in-between is between."""
         wanted: set[int] = set()
-        for frame, fraction in self._places(out, track):
-            wanted.update((frame, frame + 1) if fraction else (frame,))
+        for before, after, _ in self._places(out, track):
+            wanted.update((before, after))
         return tuple(sorted(wanted))
 
     def key_context(self, out: Span, track: Track) -> object:
@@ -136,28 +125,35 @@ class Interpolate(Stage[InterpolateParams]):
         """The frames of `out`: copies and in-betweens, same size and colour as the input."""
         picture = window.track.picture
         made = np.empty((len(out), picture.height, picture.width, 3), np.uint16)
-        pair: tuple[int, Pair] | None = None
-        for at, (frame, fraction) in enumerate(self._places(out, window.track)):
+        between: tuple[int, int] | None = None
+        for at, (before, after, fraction) in enumerate(self._places(out, window.track)):
             if not fraction:
-                made[at] = window.frame(frame)
+                made[at] = window.frame(before)
                 continue
-            if pair is None or pair[0] != frame:
-                both = window.frame(frame), window.frame(frame + 1)
-                pair = frame, Pair(*both, depth=picture.depth)
-            draw = pair[1].between if self.params.engine == "dis" else pair[1].average
+            if between != (before, after):
+                between = before, after
+                pair = Pair(window.frame(before), window.frame(after), depth=picture.depth)
+            draw = pair.between if self.params.engine == "dis" else pair.average
             made[at] = draw(float(fraction))
         return made
 
     def _places(self, out: Span, track: Track) -> list[Place]:
-        grid = _Grid(self.params, track)
+        grid = self._grid(track)
         return [grid.place(index) for index in out.indices()]
+
+    def _grid(self, track: Track) -> _Grid:
+        """The shot's grid: made once for all its chunks, which share the track."""
+        grid = self._last
+        if grid is None or grid.track is not track:
+            grid = self._last = _Grid(self.params, track)
+        return grid
 
 
 class _Grid:
     """The output frames that a shot owns. Index 0 is its first one."""
 
     def __init__(self, params: InterpolateParams, track: Track) -> None:
-        self._track = track
+        self.track = track
         self._factor, self._rate = params.factor, params.rate
         if self._factor is not None:
             bounds = (track.first * self._factor, (track.first + len(track)) * self._factor)
@@ -167,8 +163,7 @@ class _Grid:
             bounds = ((start - _ROUNDING) * self._rate, (track.end - _ROUNDING) * self._rate)
         self.first = ceil(bounds[0])
         self._count = ceil(bounds[1]) - self.first
-        stays = [b - a for a, b in pairwise((*track.times, track.end))]
-        self._tick = min(stays, default=Fraction(0))
+        self._chart = TimingChart(track, timing=params.timing)
 
     def __len__(self) -> int:
         return self._count
@@ -179,51 +174,37 @@ class _Grid:
         if self._rate is not None:
             return (self.first + self._count) / self._rate
         assert self._factor is not None
-        if self._track.rate is None or not self._track.times:
-            return self._track.end
-        past = (self.first + self._count) / self._factor - self._track.first
-        return self._track.times[0] + past / self._track.rate
+        if self.track.rate is None or not self.track.times:
+            return self.track.end
+        past = (self.first + self._count) / self._factor - self.track.first
+        return self.track.times[0] + past / self.track.rate
 
     def time(self, index: int) -> Fraction:
         """When output frame `index` appears."""
         if self._rate is not None:
             return (self.first + index) / self._rate
-        frame, fraction = self._position(index)
-        return self._appears(frame) + fraction * self._stay(frame)
+        assert self._factor is not None
+        times = self.track.times
+        if index == 0 and self.track.rate is None:
+            return times[0]
+        position = (self.first + index) / self._factor - self.track.first
+        frame = floor(position)
+        until = times[frame + 1] if frame + 1 < len(times) else self.track.end
+        return times[frame] + (position - frame) * (until - times[frame])
 
     def place(self, index: int) -> Place:
-        """Where output frame `index` sits, held drawings and the shot's last frame copied."""
-        track = self._track
-        frame, fraction = self._position(index)
-        if frame + 1 >= len(track) or track.is_held(frame, frame + 1):
-            return Place(frame, Fraction(0))
-        if track.rate is None:
-            stay = self._stay(frame)
-            if self._rate is not None and min(fraction, 1 - fraction) * stay <= _STAMP:
-                return Place(frame + round(fraction), Fraction(0))
-            if stay > _LONGEST_MOVE:
-                fraction = max(Fraction(0), 1 - (1 - fraction) * stay / self._tick)
-        return Place(frame, fraction)
+        """Where output frame `index` lies between the drawings."""
+        time = self.time(index)
+        if self._rate is not None and self.track.rate is None:
+            time = self._on_stamp(time)
+        return self._chart.place_at(time)
 
-    def _position(self, index: int) -> Place:
-        track = self._track
-        if self._factor is not None:
-            if index == 0 and track.rate is None:
-                return Place(0, Fraction(0))
-            position = (self.first + index) / self._factor - track.first
-            return Place(floor(position), position - floor(position))
-        assert self._rate is not None
-        time = (self.first + index) / self._rate
-        frame = max(0, bisect_right(track.times, time) - 1)
-        past = max(Fraction(0), time - self._appears(frame))
-        return Place(frame, past / self._stay(frame))
-
-    def _appears(self, frame: int) -> Fraction:
-        return self._track.times[frame]
-
-    def _stay(self, frame: int) -> Fraction:
-        times = self._track.times
-        return (times[frame + 1] if frame + 1 < len(times) else self._track.end) - times[frame]
+    def _on_stamp(self, time: Fraction) -> Fraction:
+        """The stamp of a frame of varying rate that `time` is as near to as stamps are coarse."""
+        times = self.track.times
+        after = bisect_right(times, time)
+        near = min(times[max(0, after - 1) : after + 1], key=lambda stamp: abs(stamp - time))
+        return near if abs(near - time) <= _STAMP else time
 
 
 def _drawings(places: list[Place], track: Track) -> tuple[int, ...]:
@@ -231,6 +212,6 @@ def _drawings(places: list[Place], track: Track) -> tuple[int, ...]:
         return ()
     first_shown: dict[int, int] = {}
     return tuple(
-        index if fraction else first_shown.setdefault(track.drawing[frame], index)
-        for index, (frame, fraction) in enumerate(places)
+        index if place.fraction else first_shown.setdefault(track.drawing[place.before], index)
+        for index, place in enumerate(places)
     )

@@ -119,11 +119,60 @@ def test_whole_positions_are_copies_and_the_last_frame_stays():
 
 
 def test_known_drawings_are_copied_however_noisy():
-    noisy = [ball(30).astype(int) + d for d in (0, 5)]
-    film = film_of(*(np.clip(p, 0, 255).astype(np.uint8) for p in noisy), ball(36))
-    made = run(film, shot(3, drawing=(0, 0, 2)), factor=2)
-    assert np.array_equal(made[:2], film[[0, 0]])
-    assert not np.array_equal(made[3], film[1])
+    noisy = [np.clip(ball(30).astype(int) + d, 0, 255).astype(np.uint8) for d in range(12)]
+    film = film_of(*noisy, ball(36))
+    made = run(film, shot(13, drawing=(*[0] * 12, 12)), factor=2)
+    assert np.array_equal(made[0:23:2], film[:12])
+    assert np.array_equal(made[1:22:2], film[:11])
+    assert not np.array_equal(made[23], film[11])
+
+
+def test_a_held_drawing_is_the_same_bits_throughout():
+    film = film_of(*[ball(30)] * 6, *[ball(34)] * 2, *[ball(38)] * 2)
+    track = shot(10, drawing=(0, 0, 0, 0, 0, 0, 6, 6, 8, 8))
+    for timing, held in (("smooth", 21), ("keep", 30)):
+        made = run(film, track, factor=5, timing=timing)
+        assert all(np.array_equal(frame, film[0]) for frame in made[:held])
+        assert not np.array_equal(made[held], film[0])
+        assert all(np.array_equal(frame, film[-1]) for frame in made[40:])
+
+
+def test_twos_become_even_motion_or_stay_twos():
+    film = film_of(*(ball(30 + 6 * (i // 2)) for i in range(6)))
+    track = shot(6, drawing=(0, 0, 2, 2, 4, 4))
+    made = run(film, track, factor=2)
+    assert np.array_equal(made[[0, 4, 8]], film[[0, 2, 4]])
+    for number in range(8):
+        truth = ball(30 + 1.5 * number)
+        assert psnr(to_uint8(made[number]), truth) > 30
+        assert psnr(to_uint8(made[number]), ball(30 + 1.5 * number + 1.5)) < 28
+    kept = run(film, track, factor=2, timing="keep")
+    assert np.array_equal(kept, film.repeat(2, axis=0))
+
+
+def test_keep_at_the_sources_own_rate_changes_nothing():
+    film = film_of(*(ball(30 + 6 * (i // 2)) for i in range(6)), ball(50), ball(53), ball(56))
+    track = shot(9, drawing=(0, 0, 2, 2, 4, 4, 6, 7, 8))
+    assert np.array_equal(run(film, track, rate=24, timing="keep"), film)
+
+
+def test_a_pan_under_a_held_or_kept_drawing_is_smooth():
+    """Whatever the character does, under a moving camera every frame is another picture."""
+
+    def panned(i, *, drawn):
+        ground = cv2.resize(np.random.default_rng(1).integers(60, 200, (12, 60, 3), np.uint8),
+                            (300, 64), interpolation=cv2.INTER_CUBIC)  # fmt: skip
+        picture = ground[:, round(2 * i) : round(2 * i) + 96].copy()
+        cv2.circle(picture, (30 + 3 * drawn, 32), 10, (225, 90, 60), -1, cv2.LINE_AA)
+        return picture
+
+    film = film_of(*(panned(i, drawn=i // 2) for i in range(6)))
+    track = shot(6, drawing=tuple(range(6)))
+    smooth, keep = (run(film, track, factor=2, timing=timing) for timing in ("smooth", "keep"))
+    assert np.array_equal(smooth, keep)
+    for i in range(5):
+        truth = panned(i + 0.5, drawn=i // 2)
+        assert psnr(to_uint8(smooth[2 * i + 1])[:, 60:90], truth[:, 60:90]) > 30
 
 
 def test_held_frames_are_found_without_a_drawing_map():
@@ -137,7 +186,9 @@ def test_held_frames_are_found_without_a_drawing_map():
 def test_output_says_which_drawings_repeat():
     track = shot(6, drawing=(0, 0, 2, 2, 0, 0))
     after = make_stage("interpolate", {"factor": 2}).track_after(track)
-    assert after.drawing == (0, 0, 0, 3, 4, 4, 4, 7, 0, 0, 0, 0)
+    assert after.drawing == (0, 1, 2, 3, 4, 5, 6, 7, 0, 0, 0, 0)
+    kept = make_stage("interpolate", {"factor": 2, "timing": "keep"}).track_after(track)
+    assert kept.drawing == (0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0)
 
 
 def test_a_lower_rate_may_leave_a_shot_empty():
