@@ -13,25 +13,13 @@ from cluster.errors import InputError
 from tasks.analyse import analyse, drawings_for
 from tasks.decode import FrameReader, SourceIndex, index_source
 from tasks.frames import to_uint8
+from tasks.measure.evaluation import Case
 from tasks.measure.scores import Frame
 
 T = TypeVar("T")
 
 FOLDER_FPS = Fraction(24)
 """Any rate would do for a folder: only the order of its frames counts here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Triplet:
-    """Three consecutive drawings of one shot; `middle` is the truth between `a` and `b`.
-
-    `name` is the source and the frame number of `middle`.
-    """
-
-    name: str
-    a: Frame
-    middle: Frame
-    b: Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +58,11 @@ def open_footage(path: str) -> Footage:
     return Footage(index=index, drawings=tuple(drawings))
 
 
-def read_triplets(footage: Footage, *, most: int) -> Iterator[Triplet]:
-    """At most `most` triplets of a source, evenly spaced over it. InputError if it has none."""
+def read_triplets(footage: Footage, *, most: int) -> Iterator[Case]:
+    """At most `most` triplets of a source, evenly spaced: from the outer two drawings the middle.
+
+    InputError if it has none.
+    """
     found = footage.triplet_frames()
     if not found:
         raise InputError(
@@ -82,7 +73,32 @@ def read_triplets(footage: Footage, *, most: int) -> Iterator[Triplet]:
     with FrameReader(footage.index) as reader:
         for frames in evenly(found, most=most):
             a, middle, b = to_uint8(reader.read(frames))
-            yield Triplet(f"{footage.name} {frames[1]}", a, middle, b)
+            yield triplet(a, middle, b, source=footage.name, name=f"frame {frames[1]}")
+
+
+def triplet(a: Frame, middle: Frame, b: Frame, *, source: str, name: str) -> Case:
+    """A case of which methods are given `a` and `b`, to both sides of the truth, `middle`."""
+    return Case(source=source, name=name, inputs=(a, b), truth=middle, beside=(a, b))
+
+
+def read_stills(footage: Footage, *, most: int) -> Iterator[Case]:
+    """At most `most` pictures of a source, evenly spaced, in twos that follow one another.
+
+    The second of two is the next frame of the same shot, held or not, so that what a method does
+    to it from one frame to the next can be seen. Inputs are empty.
+    """
+    shots = [(shot[0], shot[-1] + 1) for shot in footage.drawings]
+    found = [(f, min(f + 1, end - 1)) for start, end in shots for f in range(start, end, 2)]
+    with FrameReader(footage.index) as reader:
+        for frames in evenly(found, most=max(1, most // 2)):
+            for frame in sorted(set(frames)):
+                yield Case(
+                    source=footage.name,
+                    name=f"frame {frame}",
+                    inputs=(),
+                    truth=to_uint8(reader.read([frame]))[0],
+                    follows=frame > frames[0],
+                )
 
 
 def evenly(items: Sequence[T], *, most: int) -> list[T]:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 
+import cv2
 import numpy as np
 
-from tasks.measure.footage import Triplet, open_footage, read_triplets
+from tasks.interpolate import InterpolateParams
+from tasks.measure.evaluation import Case, Evaluation, Kind, Way, evaluate
+from tasks.measure.footage import open_footage, read_triplets
 from tasks.measure.inbetweens import Method, engine, engine_names, references
-from tasks.measure.scores import Frame, mean_db, psnr, ssim
+from tasks.measure.scores import Frame, psnr
+from tasks.measure.table import table_of
 
 ORACLE_OF = ("average", "dis warp", "hold nearest")
 BLOCK = 16
@@ -25,85 +28,52 @@ MOST = 30
 """Triplets of one source at the most, so that long films do not drown the others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One method on one triplet: dB, SSIM, seconds (NaN for the oracles)."""
+def measure_triplets(
+    triplets: Iterable[Case],
+    methods: Mapping[str, Method] | None = None,
+    *,
+    threads: int = 1,
+    progress: Callable[[], None] | None = None,
+) -> Evaluation:
+    """Draw the middle of every triplet by the references, every engine of ours, and `methods`.
 
-    psnr: float
-    ssim: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A method's means over the triplets; `ms` is milliseconds per in-between."""
-
-    method: str
-    psnr: float
-    ssim: float
-    ms: float
-    triplets: int
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Triplet by triplet (by name, in order), what each method reached."""
-
-    names: tuple[str, ...]
-    shown: Mapping[str, tuple[Shown, ...]]
-
-    def rows(self, source: str = "") -> list[Row]:
-        """Means per method over all triplets, or over those of one source."""
-        taken = [k for k, name in enumerate(self.names) if not source or _source(name) == source]
-        out = []
-        for method, every in self.shown.items():
-            some = [every[k] for k in taken]
-            out.append(
-                Row(
-                    method=method,
-                    psnr=mean_db(one.psnr for one in some),
-                    ssim=float(np.mean([one.ssim for one in some])),
-                    ms=1000 * float(np.mean([one.seconds for one in some])),
-                    triplets=len(some),
-                )
-            )
-        return out
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The sources' names, in order."""
-        return tuple(dict.fromkeys(_source(name) for name in self.names))
-
-
-def measure_triplets(triplets: Iterable[Triplet], methods: Mapping[str, Method]) -> Measured:
-    """Let every method draw the middle of every triplet at t = .5 and hold it against the truth.
-
-    Where all of `ORACLE_OF` are among the methods two bounds are added: the best of them chosen
-    per triplet, and per block of 16x16 pixels, by the truth.
+    All at t = .5, against the drawing that was there. With two bounds: the best of average, DIS
+    warp and hold chosen per triplet, and per 16x16 pixels, by the truth.
     """
-    names: list[str] = []
-    shown: dict[str, list[Shown]] = {}
-    for triplet in triplets:
-        names.append(triplet.name)
-        made: dict[str, Frame] = {}
-        for name, method in methods.items():
-            began = time.perf_counter()
-            made[name] = method(triplet.a, triplet.b, 0.5)
-            took = time.perf_counter() - began
-            shown.setdefault(name, []).append(_score(made[name], triplet.middle, took))
-        if all(name in made for name in ORACLE_OF):
-            guesses = [made[name] for name in ORACLE_OF]
-            best = max(guesses, key=lambda guess: psnr(guess, triplet.middle))
-            oracles = {
-                "oracle per triplet": best,
-                f"oracle per {BLOCK}x{BLOCK}": oracle(guesses, triplet.middle),
-            }
-            for name, picture in oracles.items():
-                shown.setdefault(name, []).append(_score(picture, triplet.middle, float("nan")))
-    return Measured(tuple(names), {name: tuple(every) for name, every in shown.items()})
+    ways = [*all_ways(threads=threads)]
+    ways += [between(name, method, "ours") for name, method in (methods or {}).items()]
+    return evaluate(triplets, ways, bounds=oracles, progress=progress)
 
 
-def oracle(guesses: Iterable[Frame], truth: Frame) -> Frame:
+def all_ways(*, threads: int = 1) -> tuple[Way, ...]:
+    """The references, then every engine of the stage as `ours NAME`."""
+    chosen = InterpolateParams.model_fields["engine"].default
+    ours = [
+        between(f"ours {name}", engine(name, threads=threads), "ours", default=name == chosen)
+        for name in engine_names()
+    ]
+    return (*(between(name, way, "reference") for name, way in references().items()), *ours)
+
+
+def between(name: str, method: Method, kind: Kind, *, default: bool = False) -> Way:
+    """A method of in-betweens as a way to make the middle of a triplet."""
+
+    def make(a: Frame, b: Frame) -> Frame:
+        return method(a, b, 0.5)
+
+    return Way(name=name, kind=kind, make=make, default=default)
+
+
+def oracles(made: Mapping[str, Frame], truth: Frame) -> dict[str, Frame]:
+    """The best of `ORACLE_OF` for the whole picture, and block by block."""
+    guesses = [made[name] for name in ORACLE_OF]
+    return {
+        "oracle per triplet": max(guesses, key=lambda guess: psnr(guess, truth)),
+        f"oracle per {BLOCK}x{BLOCK}": best_blocks(guesses, truth),
+    }
+
+
+def best_blocks(guesses: Iterable[Frame], truth: Frame) -> Frame:
     """In every 16x16 pixels the guess with the least squared error (of equals the first)."""
     stack = np.stack(list(guesses))
     errors = np.square(stack.astype(np.int32) - truth).sum(-1)
@@ -111,33 +81,10 @@ def oracle(guesses: Iterable[Frame], truth: Frame) -> Frame:
     made = np.empty_like(truth)
     for y in range(0, height, BLOCK):
         for x in range(0, width, BLOCK):
-            block = slice(y, y + BLOCK), slice(x, x + BLOCK)
-            best = int(errors[:, *block].sum((1, 2)).argmin())
-            made[block] = stack[best][block]
+            rows, columns = slice(y, y + BLOCK), slice(x, x + BLOCK)
+            best = int(errors[:, rows, columns].sum((1, 2)).argmin())
+            made[rows, columns] = stack[best, rows, columns]
     return made
-
-
-def all_methods(*, threads: int = 1) -> dict[str, Method]:
-    """The references and every engine of the stage, ours last, as `ours NAME`."""
-    ours = {f"ours {name}": engine(name, threads=threads) for name in engine_names()}
-    return {**references(), **ours}
-
-
-def table(rows: Iterable[Row]) -> str:
-    """Rows as text of 60 columns."""
-    lines = [f"{'method':22}{'PSNR dB':>9}{'SSIM':>9}{'ms':>9}{'n':>6}"]
-    for row in rows:
-        ms = "" if np.isnan(row.ms) else f"{row.ms:.0f}"
-        lines.append(f"{row.method:22}{row.psnr:9.2f}{row.ssim:9.4f}{ms:>9}{row.triplets:6}")
-    return "\n".join(lines)
-
-
-def _score(made: Frame, truth: Frame, seconds: float) -> Shown:
-    return Shown(psnr(made, truth), ssim(made, truth), seconds)
-
-
-def _source(name: str) -> str:
-    return name.rpartition(" ")[0]
 
 
 def main() -> None:
@@ -149,18 +96,19 @@ def main() -> None:
     parser.add_argument("--each", action="store_true", help="a table per source too")
     parser.add_argument("--json", action="store_true", help="one document instead of the table")
     args = parser.parse_args()
-    triplets: list[Triplet] = []
+    cv2.setNumThreads(args.threads)
+    triplets: list[Case] = []
     for path in args.paths:
         triplets += read_triplets(open_footage(path), most=args.most)
         print(f"{path}: {len(triplets)} triplets so far", file=sys.stderr)
-    measured = measure_triplets(triplets, all_methods(threads=args.threads))
-    rows = {"all": measured.rows(), **{name: measured.rows(name) for name in measured.sources}}
+    measured = measure_triplets(triplets, threads=args.threads)
+    tables = {name: measured.rows(name) for name in dict.fromkeys(measured.sources)}
+    tables = {"all": measured.rows(), **(tables if args.each or args.json else {})}
     if args.json:
-        print(json.dumps({name: [asdict(row) for row in some] for name, some in rows.items()}))
+        print(json.dumps({name: [asdict(row) for row in rows] for name, rows in tables.items()}))
         return
-    for name, some in rows.items():
-        if name == "all" or args.each:
-            print(f"\n{name}\n{table(some)}")
+    for name, rows in tables.items():
+        print(f"\n{name}\n{table_of(rows)}")
 
 
 if __name__ == "__main__":
