@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -53,6 +54,21 @@ class Relation(Enum):
     MOVES = "moves"
     RELIT = "relit"
     JUMPS = "jumps"
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Classical guesses of the motion at a moment between two frames, at the working size.
+
+    Each (H, W, 2) float32, pixels: what is at p there comes from p - at * flow[p] in a and goes
+    to p + (1 - at) * flow[p] in b. `merged` weighs both frames' flows by how far each is to be
+    trusted, `from_a` and `from_b` carry the flow of one frame alone: they differ where something
+    is covered or uncovered.
+    """
+
+    merged: Flow
+    from_a: Flow
+    from_b: Flow
 
 
 class Pair:
@@ -168,16 +184,31 @@ class Pair:
         trust = np.exp(-0.5 * (slip / tolerance) ** 2 - 0.1 * apart) + np.float32(1e-4)
         return np.where(self._still, _STILL_WEIGHT, trust).astype(np.float32)
 
-    def _morph(self, at: float) -> Floats:
+    def guess(self, at: float) -> Guess:
+        """Where things are at `at`, 0 (a) to 1 (b), by the flow of both frames and of each."""
+        (from_a, weight_a), (from_b, weight_b) = self._carried(at)
+        return Guess(
+            self._merged(at), self._filled(from_a, weight_a), self._filled(-from_b, weight_b)
+        )
+
+    def _merged(self, at: float) -> Flow:
         t = np.float32(at)
+        (from_a, weight_a), (from_b, weight_b) = self._carried(at)
+        return self._filled((1 - t) * from_a - t * from_b, (1 - t) * weight_a + t * weight_b)
+
+    def _carried(self, at: float) -> tuple[tuple[Flow, Floats], tuple[Flow, Floats]]:
         (there, back), (trust_a, trust_b) = self._flows, self._trust
-        from_a, weight_a = splat(there, trust_a, by=at)
-        from_b, weight_b = splat(back, trust_b, by=1 - at)
-        total = cv2.GaussianBlur((1 - t) * from_a - t * from_b, (0, 0), 0.8)
-        weight = cv2.GaussianBlur((1 - t) * weight_a + t * weight_b, (0, 0), 0.8)
-        flow = fill(np.asarray(total), np.asarray(weight))
+        return splat(there, trust_a, by=at), splat(back, trust_b, by=1 - at)
+
+    def _filled(self, total: Flow, weight: Floats) -> Flow:
+        total = np.asarray(cv2.GaussianBlur(total, (0, 0), 0.8))
+        flow = fill(total, np.asarray(cv2.GaussianBlur(weight, (0, 0), 0.8)))
         # What moves may pass over what stays; the pull that fills gaps must not bend it.
         flow[self._still & (np.abs(flow).max(-1) < 0.75)] = 0
+        return flow
+
+    def _morph(self, at: float) -> Floats:
+        flow = self._merged(at)
         share = self._share_of_b(flow, at)
         if self._shrink > 1:
             height, width = self._a.shape[:2]

@@ -1,0 +1,1 @@
+"""The in-between of two drawings, from classical guesses of the motion."""

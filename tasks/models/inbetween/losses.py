@@ -1,0 +1,57 @@
+"""What a good in-between is: right colours, right structure, right motion."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+_EPSILON = 0.004
+"""One 8-bit code: below it errors count squared."""
+_CENSUS_REACH = 3
+_CENSUS_SOFT = 0.01
+
+
+def charbonnier(error: Tensor) -> Tensor:
+    """Per value, linear beyond one 8-bit code (Charbonnier et al., ICIP 1994)."""
+    return (error * error + _EPSILON * _EPSILON).sqrt() - _EPSILON
+
+
+def census(made: Tensor, truth: Tensor) -> Tensor:
+    """Mean soft Hamming distance of the signs of brightness around each pixel (Meister et al.,
+    AAAI 2018): sees lines, not light."""
+
+    def signs(picture: Tensor) -> Tensor:
+        grey = picture.mean(1, keepdim=True)
+        edge = 2 * _CENSUS_REACH + 1
+        around = F.unfold(F.pad(grey, (_CENSUS_REACH,) * 4, mode="replicate"), edge)
+        around = around.view(len(grey), edge * edge, *grey.shape[2:])[:, ::3]
+        apart = around - grey
+        return apart / (apart * apart + _CENSUS_SOFT**2).sqrt()
+
+    distance = (signs(made) - signs(truth)).square()
+    return (distance / (0.1 + distance)).mean()
+
+
+def laplacian(made: Tensor, truth: Tensor, *, levels: int = 4) -> Tensor:
+    """Mean absolute difference of Laplacian pyramids (Bojanowski et al., 2018), coarse ones
+    weighing as much as fine ones."""
+    total = made.new_zeros(())
+    error = made - truth
+    for level in range(levels):
+        smaller = F.avg_pool2d(error, 2)
+        back = F.interpolate(smaller, scale_factor=2.0, mode="bilinear", align_corners=False)
+        total = total + (2**level) * (error - back).abs().mean()
+        error = smaller
+    return total + (2**levels) * error.abs().mean()
+
+
+def flow_error(found: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
+    """Mean distance in pixels, at most 8 each, of flows (N, 2, H, W) where `seen` (N, H, W)."""
+    away = ((found - truth).square().sum(1) + 0.01).sqrt()
+    return (away.clamp(max=8) * seen).sum() / seen.sum().clamp(min=1)
+
+
+def loss(made: Tensor, truth: Tensor) -> Tensor:
+    """Of pictures (N, 3, H, W) signal: colour, structure and lines."""
+    colour = charbonnier(made - truth).mean()
+    return colour + 0.3 * laplacian(made, truth) / 5 + 0.02 * census(made, truth)
