@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, Exit, InputError, UsageError
+from flows.cli_bench import bench
 from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def retake(
 
 
 app.add_typer(tools)
+app.add_typer(bench, name="bench")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands beside the render: sample, doctor, models, bench."""
+"""Commands beside the render: sample, doctor, models."""
 
 from __future__ import annotations
 
@@ -76,23 +76,6 @@ def models(as_json: AsJson = False) -> None:
 
     document = {"models": [card.model_dump() for card in list_cards()]}
     print_json(document) if as_json else show_models(document)
-
-
-@tools.command()
-def bench(
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")] = "320x180",
-    seconds: Annotated[float, typer.Option(min=2)] = 8.0,
-    repeats: Annotated[int, typer.Option(min=1, help="interleaved rounds; medians count")] = 3,
-    as_json: AsJson = False,
-) -> None:
-    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
-    from flows.bench import run_bench
-    from flows.progress import make_reporter
-    from flows.show import show_bench
-
-    with make_reporter() as reporter:
-        document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
-    print_json(document) if as_json else show_bench(document)
 
 
 @contextmanager

@@ -1,0 +1,57 @@
+"""`douga bench`: how fast a render is (`speed`, also without a word), how good its pictures are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cluster.errors import UsageError
+from flows.cli_tools import AsJson, print_json
+
+bench = typer.Typer(
+    help="Measure how fast a render is (speed, also without a word), or its pictures.",
+    invoke_without_command=True,
+)
+Size = Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")]
+Seconds = Annotated[float, typer.Option(min=2)]
+Repeats = Annotated[int, typer.Option(min=1, help="interleaved rounds; medians count")]
+
+
+@bench.callback()
+def _options(
+    context: typer.Context,
+    size: Size = "320x180",
+    seconds: Seconds = 8.0,
+    repeats: Repeats = 3,
+    as_json: AsJson = False,
+) -> None:
+    word = context.invoked_subcommand
+    if word is None:
+        speed(size=size, seconds=seconds, repeats=repeats, as_json=as_json)
+        return
+    for name in context.params:
+        given = context.get_parameter_source(name)
+        if given is not None and given.name != "DEFAULT":
+            raise UsageError(
+                f"options of {word} stand after it",
+                where="douga bench",
+                remedy=f"douga bench {word} [options]; see douga bench {word} --help",
+            )
+
+
+@bench.command()
+def speed(
+    size: Size = "320x180",
+    seconds: Seconds = 8.0,
+    repeats: Repeats = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
+    from flows.bench import run_bench
+    from flows.progress import make_reporter
+    from flows.show import show_bench
+
+    with make_reporter() as reporter:
+        document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
+    print_json(document) if as_json else show_bench(document)
