@@ -12,7 +12,7 @@ import pytest
 
 from cluster.errors import StageError, UsageError
 from tasks.frames import BLACK, ONE, WHITE, code_step, from_uint8, to_float, to_uint8
-from tasks.models.upscale2x.drawings import draw
+from tasks.models.upscaling.drawings import draw
 from tasks.picture import Picture
 from tasks.registry import make_stage
 from tasks.sample.film import render_frame
@@ -56,10 +56,10 @@ def psnr(a, b):
 def lanczos(frames):
     import torch
 
-    from tasks.models.upscale2x.resample import double
+    from tasks.models.upscaling.resample import enlarge
 
     signal = torch.from_numpy(to_float(frames)).permute(0, 3, 1, 2)
-    doubled = double(signal, kind="lanczos").permute(0, 2, 3, 1).numpy()
+    doubled = enlarge(signal, kind="lanczos", factor=2).permute(0, 2, 3, 1).numpy()
     return from_uint8(np.rint(doubled.clip(0, 1) * 255).astype(np.uint8))
 
 
