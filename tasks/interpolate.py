@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cached_property
 from math import ceil, floor
 from typing import Annotated, Any, Literal
 
@@ -97,17 +99,16 @@ class Interpolate(Stage[InterpolateParams]):
     def track_after(self, track: Track) -> Track:
         """The track on the new grid; copies keep their drawing, an in-between is a new one."""
         grid = self._grid(track)
-        places = [grid.place(index) for index in range(len(grid))]
         rate = track.rate
         if self.params.factor is not None:
             rate = rate and rate * self.params.factor
         return replace(
             track,
-            times=tuple(grid.time(index) for index in range(len(grid))),
+            times=grid.times,
             end=grid.end,
             rate=self.params.rate or rate,
             first=grid.first,
-            drawing=_drawings(places, track),
+            drawing=_drawings(grid.places, track),
         )
 
     def needs(self, out: Span, track: Track) -> tuple[int, ...]:
@@ -137,14 +138,13 @@ class Interpolate(Stage[InterpolateParams]):
             made[at] = draw(float(fraction))
         return made
 
-    def _places(self, out: Span, track: Track) -> list[Place]:
-        grid = self._grid(track)
-        return [grid.place(index) for index in out.indices()]
+    def _places(self, out: Span, track: Track) -> tuple[Place, ...]:
+        return self._grid(track).places[out.start : out.end]
 
     def _grid(self, track: Track) -> _Grid:
-        """The shot's grid: made once for all its chunks, which share the track."""
+        """The shot's grid, made once for all its chunks."""
         grid = self._last
-        if grid is None or grid.track is not track:
+        if grid is None or grid.track != track:
             grid = self._last = _Grid(self.params, track)
         return grid
 
@@ -165,9 +165,6 @@ class _Grid:
         self._count = ceil(bounds[1]) - self.first
         self._chart = TimingChart(track, timing=params.timing)
 
-    def __len__(self) -> int:
-        return self._count
-
     @property
     def end(self) -> Fraction:
         """When the last frame goes: where the next shot's first one appears."""
@@ -179,8 +176,20 @@ class _Grid:
         past = (self.first + self._count) / self._factor - self.track.first
         return self.track.times[0] + past / self.track.rate
 
-    def time(self, index: int) -> Fraction:
-        """When output frame `index` appears."""
+    @cached_property
+    def times(self) -> tuple[Fraction, ...]:
+        """When each output frame appears."""
+        return tuple(self._time(index) for index in range(self._count))
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """Where each output frame lies between the drawings."""
+        times = self.times
+        if self._rate is not None and self.track.rate is None:
+            times = tuple(self._on_stamp(time) for time in times)
+        return tuple(self._chart.place_at(time) for time in times)
+
+    def _time(self, index: int) -> Fraction:
         if self._rate is not None:
             return (self.first + index) / self._rate
         assert self._factor is not None
@@ -192,13 +201,6 @@ class _Grid:
         until = times[frame + 1] if frame + 1 < len(times) else self.track.end
         return times[frame] + (position - frame) * (until - times[frame])
 
-    def place(self, index: int) -> Place:
-        """Where output frame `index` lies between the drawings."""
-        time = self.time(index)
-        if self._rate is not None and self.track.rate is None:
-            time = self._on_stamp(time)
-        return self._chart.place_at(time)
-
     def _on_stamp(self, time: Fraction) -> Fraction:
         """The stamp of a frame of varying rate that `time` is as near to as stamps are coarse."""
         times = self.track.times
@@ -207,7 +209,7 @@ class _Grid:
         return near if abs(near - time) <= _STAMP else time
 
 
-def _drawings(places: list[Place], track: Track) -> tuple[int, ...]:
+def _drawings(places: Sequence[Place], track: Track) -> tuple[int, ...]:
     if not track.drawing:
         return ()
     first_shown: dict[int, int] = {}

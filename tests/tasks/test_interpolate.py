@@ -1,15 +1,11 @@
 """Interpolate: exact times, untouched holds and cuts, in-betweens better than a mix."""
 
-from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cluster.errors import UsageError
 from tasks.frames import from_uint8, to_uint8
@@ -71,43 +67,6 @@ def film_of(*pictures):
 
 def psnr(a, b):
     return -10 * np.log10(np.mean((a.astype(float) - b) ** 2) / 255**2 + 1e-12)
-
-
-lengths = st.lists(st.integers(1, 7), min_size=1, max_size=8)
-ratios = st.sampled_from([Fraction(2), Fraction(5, 2), Fraction(2, 5), Fraction(3), Fraction(4, 3)])
-
-
-@settings(max_examples=60, deadline=None)
-@given(lengths, ratios, st.booleans())
-def test_shots_share_one_grid_and_no_frame_is_lost_or_doubled(counts, ratio, by_rate):
-    params = {"rate": NTSC * ratio} if by_rate else {"factor": ratio}
-    stage = make_stage("interpolate", params)
-    firsts = np.cumsum([0, *counts])
-    after = [
-        stage.track_after(shot(count, first=int(first), rate=NTSC))
-        for count, first in zip(counts, firsts, strict=False)
-    ]
-    times = [time for track in after for time in track.times]
-    assert times == [i / (NTSC * ratio) for i in range(len(times))]
-    assert len(times) == -(-sum(counts) * ratio // 1)
-    assert [t.first for t in after] == [0, *np.cumsum([len(t) for t in after])[:-1]]
-    assert all(a.end == b.times[0] for a, b in pairwise(t for t in after if t.times))
-    assert 0 <= after[-1].end - sum(counts) / NTSC < 1 / (NTSC * ratio)
-    assert {t.rate for t in after} == {NTSC * ratio}
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 90), min_size=2, max_size=20), st.data())
-def test_varying_rate_keeps_every_shots_start_and_end(steps, data):
-    times = [Fraction(int(t), 1000) for t in np.cumsum([0, *steps])]
-    track = replace(varying(times[:-1], times[-1]), first=data.draw(st.integers(0, 50)))
-    doubled = make_stage("interpolate", {"factor": 2}).track_after(track)
-    assert doubled.times[::2] == track.times
-    assert (doubled.end, doubled.rate) == (track.end, None)
-    assert doubled.times[1] == (times[0] + times[1]) / 2
-    odd = make_stage("interpolate", {"factor": "5/2"}).track_after(track)
-    assert odd.times[0] == track.times[0]
-    assert list(odd.times) == sorted(set(odd.times))
 
 
 def test_whole_positions_are_copies_and_the_last_frame_stays():
@@ -213,20 +172,6 @@ def test_a_long_frame_in_a_varying_rate_is_a_hold():
     assert all(np.array_equal(frame, film[1]) for frame in made[2:49])
     assert not np.array_equal(made[49], film[1])
     assert np.array_equal(made[50], film[2])
-
-
-@pytest.mark.parametrize(
-    ("given_rate", "exact"),
-    [
-        (23.976, NTSC),
-        ("59.94", Fraction(60000, 1001)),
-        ("60000/1001", Fraction(60000, 1001)),
-        (60, Fraction(60)),
-        ("12.5", Fraction(25, 2)),
-    ],
-)
-def test_rates_are_exact(given_rate, exact):
-    assert make_stage("interpolate", {"rate": given_rate}).params.rate == exact
 
 
 @pytest.mark.parametrize(
