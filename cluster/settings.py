@@ -26,6 +26,12 @@ class Settings(BaseSettings):
     store: str = Field(
         default="", description="store URL, file:///path or s3://bucket/prefix; empty: home/store"
     )
+    models: Path = Field(
+        default_factory=lambda: (
+            Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "douga/models"
+        ),
+        description="folder for the networks that `douga models add` registers",
+    )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
     workers: int = Field(default=0, ge=0, description="stage actors; 0: one per device or core")
     chunk: int = Field(default=24, ge=1, le=240, description="frames per chunk")
@@ -54,10 +60,10 @@ class Settings(BaseSettings):
     s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
     s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
 
-    @field_validator("home")
+    @field_validator("home", "models")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
 
     @property
     def store_url(self) -> str:

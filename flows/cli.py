@@ -14,6 +14,7 @@ import typer
 
 from cluster.errors import DougaError, Exit, InputError, UsageError
 from flows.cli_bench import bench
+from flows.cli_models import models
 from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 
 if TYPE_CHECKING:
@@ -198,6 +199,7 @@ def retake(
 
 
 app.add_typer(tools)
+app.add_typer(models, name="models")
 app.add_typer(bench, name="bench")
 
 

@@ -1,4 +1,4 @@
-"""Commands beside the render: sample, doctor, models."""
+"""Commands beside the render: sample, doctor."""
 
 from __future__ import annotations
 
@@ -66,16 +66,6 @@ def doctor(
     print_json(document) if as_json else show_doctor(document)
     if not document["healthy"]:
         raise typer.Exit(Exit.FAILED)
-
-
-@tools.command()
-def models(as_json: AsJson = False) -> None:
-    """List the networks on the shelf."""
-    from flows.show import show_models
-    from tasks.models.shelf import list_cards
-
-    document = {"models": [card.model_dump() for card in list_cards()]}
-    print_json(document) if as_json else show_models(document)
 
 
 @contextmanager

@@ -141,7 +141,8 @@ def _relative_times(track: Track, span: Span) -> list[Fraction]:
 def _call(spec: StageSpec, entry: ShotInput) -> StageCall:
     stage = StageCall(name=spec.stage, params=spec.params).make()
     assets = tuple((path, entry.assets[path]) for path in stage.assets())
-    return StageCall(name=spec.stage, params=spec.params, assets=assets)
+    params = {**spec.params, **stage.looked_up()}
+    return StageCall(name=spec.stage, params=params, assets=assets)
 
 
 def _fuse(

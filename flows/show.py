@@ -194,12 +194,35 @@ def show_doctor(document: dict[str, Any]) -> None:
 
 
 def show_models(document: dict[str, Any]) -> None:
-    """The shelf: name, what it does, size and digest."""
-    table = _table("model", "verb", "scale", "parameters", "sha256")
+    """The networks: name, what each does, its size, where it is from, its licence."""
+    table = _table("model", "verb", "scale", "kind", "parameters", "size", "from", "licence")
     for card in document["models"]:
-        words = [str(card[name]) for name in ("name", "verb", "scale", "parameters")]
-        table.add_row(*words, card["sha256"][:12])
+        upscales = card["verb"] == "upscale"
+        table.add_row(
+            card["name"],
+            card["verb"],
+            f"{card['scale']}x" if upscales else "",
+            card["kind"] if upscales else "",
+            f"{card['parameters']:,}",
+            f"{card['size_bytes'] / 1e6:.1f} MB",
+            card["origin"].rpartition("/")[2],
+            card["licence"],
+        )
     _console().print(table)
+
+
+def show_model(document: dict[str, Any]) -> None:
+    """One network: every field of its card, then the licence's text."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in document.items():
+        if name != "licence_text" and value not in ("", {}):
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+            table.add_row(name.replace("_", " "), text)
+    console = _console()
+    console.print(table)
+    if document["licence_text"]:
+        console.print()
+        console.print(document["licence_text"], markup=False, highlight=False)
 
 
 def show_bench(document: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -115,6 +115,11 @@ class Stage(ABC, Generic[P]):
     def assets(self) -> tuple[str, ...]:
         """Paths, as written in the recipe, of the files it reads besides frames."""
         return ()
+
+    def looked_up(self) -> dict[str, Any]:
+        """Parameters that only the planning machine can know, by name, for workers' copies of the
+        stage. They are no part of the key."""
+        return {}
 
     # -- working: used in a worker ----------------------------------------------------------
 

@@ -1,25 +1,23 @@
-"""The `upscale` stage: each frame made 2x or 4x as large by a network from the model shelf."""
+"""The `upscale` stage: each frame made 2, 3 or 4 times as large by networks of the shelf."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
 from cluster.errors import StageError, UsageError
 from tasks.frames import Frames, from_float, to_float
-from tasks.models.shelf import Precision, load_model, read_card
-from tasks.models.tiles import Tiling, plan_tiles
+from tasks.models.enlarge import Enlarger, Signal, is_out_of_memory
+from tasks.models.opening import open_enlarger
+from tasks.models.passes import plan_passes
+from tasks.models.shelf import Kind, ModelCard, Precision
 from tasks.stage import Card, Device, Params, Stage, Window
-from tasks.torch_engine import start_torch
 from tasks.track import Span, Track
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
@@ -28,19 +26,29 @@ LEAST_TILE = 64
 
 
 class UpscaleParams(Params):
-    """`scale` 4 runs the 2x network twice; `bf16` is up to twice as fast where the CPU has it."""
+    """What to make of the frames, and with which network.
 
-    scale: Literal[2, 4] = 2
-    precision: Precision = "fp32"
-    model: str = "upscale2x"
+    `scale` is 2 unless said otherwise or a named `model` has another. `kind` asks for a network
+    that keeps the picture as it is ("faithful") or takes compression, blur and dirt away
+    ("restore"); `model` names one outright. `precision` is the model's own unless named: `bf16` is
+    up to twice as fast where the CPU has it. `engine` "tensorrt" runs ONNX models by TensorRT.
+    `cards` is filled in by the plan: what workers must know of models that users brought.
+    """
+
+    scale: Literal[1, 2, 3, 4] | None = None
+    kind: Kind = "faithful"
+    model: str = ""
+    precision: Precision | None = None
+    engine: Literal["own", "tensorrt"] = "own"
+    cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
 
 
 class Upscale(Stage[UpscaleParams]):
-    """Doubles the size of every frame, once or twice, one frame at a time.
+    """Enlarges every frame by one network or two in turn, one frame at a time.
 
-    The network sees the signal clipped to [0, 1]; what lies outside passes by the classical
-    doubling that the network corrects. Frame edges are replicated. The result is the same bit for
-    bit for any tile size, chunk and number of threads on one device type.
+    Networks see the signal clipped to [0, 1]; what lies outside passes by a classical enlargement.
+    Frame edges are as the network was made for: replicated for those of the shelf. The result is
+    the same bit for bit for any tile size, chunk and number of threads on one device type.
     """
 
     name = "upscale"
@@ -49,52 +57,68 @@ class Upscale(Stage[UpscaleParams]):
 
     def __init__(self, params: UpscaleParams) -> None:
         super().__init__(params)
-        self._model = read_card(params.model, verb=self.name)
-        self._net: nn.Module | None = None
-        self._device = Device()
+        self._cards = params.cards or plan_passes(
+            scale=params.scale, kind=params.kind, model=params.model
+        )
+        self.scale = int(np.prod([card.scale for card in self._cards]))
+        self._passes: tuple[Enlarger, ...] = ()
         self._tile = 0
-        if params.precision not in self._model.precisions:
-            raise UsageError(
-                f"model {params.model!r} has no {params.precision}",
-                where=f"stage {self.name}",
-                remedy=f"precision may be {', '.join(self._model.precisions)}",
-            )
-        if self._model.scale != 2:
-            raise UsageError(
-                f"model {params.model!r} scales by {self._model.scale}, expected 2",
-                where=f"stage {self.name}",
-                remedy="name a 2x model",
-            )
+        for card in self._cards:
+            if params.precision and params.precision not in card.precisions:
+                raise UsageError(
+                    f"model {card.name!r} has no {params.precision}",
+                    where=f"stage {self.name}",
+                    remedy=f"precision may be {', '.join(card.precisions)}",
+                )
 
     def card(self) -> Card:
-        """Needs of the model on the shelf; every pass but the first works on larger frames."""
-        passes = self.params.scale // 2
+        """Needs of the models; every pass but the first works on larger frames."""
+        memory, size = 0, 1
+        for card in self._cards:
+            memory = max(memory, card.memory_bytes_per_megapixel * size**2)
+            size *= card.scale
         return Card(
             num_cpus=1,
             gpu_share=0.5,
-            memory_bytes=self._model.memory_bytes_per_megapixel * 4 ** (passes - 1),
-            model=self._model.sha256,
-            engine=f"torch-{self.params.precision}",
+            memory_bytes=memory,
+            model="+".join(dict.fromkeys(card.sha256 for card in self._cards)),
+            engine="+".join(dict.fromkeys(self._engine(card) for card in self._cards)),
             keep=True,
             per_frame=True,
         )
 
     def track_after(self, track: Track) -> Track:
         """The same track, its picture `scale` times as wide and high."""
-        return replace(track, picture=track.picture.scaled(self.params.scale))
+        return replace(track, picture=track.picture.scaled(self.scale))
+
+    def assets(self) -> tuple[str, ...]:
+        """The weights that users brought; those of the shelf are installed with douga."""
+        return tuple(dict.fromkeys(card.asset for card in self._cards if card.asset))
+
+    def looked_up(self) -> dict[str, Any]:
+        """The cards of models that users brought: a worker elsewhere has no folder of them."""
+        if not self.assets():
+            return {}
+        return {"cards": tuple(card.model_dump(mode="json") for card in self._cards)}
 
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
-        """Start torch and load the network. Errors: StageError on bad weights, ClusterError."""
-        place = start_torch(device)
-        import torch
-
-        net = load_model(self._model)
-        self._net = net.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._device, self._tile = device, device.tile
+        """Open the networks. Errors: StageError on bad weights, ClusterError, InputError."""
+        opened: dict[str, Enlarger] = {}
+        for card in self._cards:
+            if card.sha256 not in opened:
+                opened[card.sha256] = open_enlarger(
+                    card,
+                    device=device,
+                    read_asset=read_asset,
+                    precision=self._precision(card),
+                    tensorrt=self.params.engine == "tensorrt",
+                )
+        self._passes = tuple(opened[card.sha256] for card in self._cards)
+        self._tile = device.tile
 
     def process(self, window: Window, out: Span) -> Frames:
         """(len(out), scale H, scale W, 3) uint16 codes, rounded to the source's depth + 2 bits."""
-        if self._net is None:
+        if not self._passes:
             raise StageError("not set up", where=self.name, remedy="call setup first")
         frames = window.frames_nhwc
         if frames.dtype != np.uint16 or frames.ndim != 4 or frames.shape[3] != 3:
@@ -104,39 +128,51 @@ class Upscale(Stage[UpscaleParams]):
                 remedy="check the stage before it",
             )
         _, height, width, _ = frames.shape
-        scale, depth = self.params.scale, window.track.picture.depth
+        scale, depth = self.scale, window.track.picture.depth
         made = np.empty((len(out), scale * height, scale * width, 3), np.uint16)
         for at, index in enumerate(out.indices()):
             made[at] = from_float(self._enlarge(to_float(window.frame(index))), depth=depth)
         return made
 
     def close(self) -> None:
-        """Forget the network."""
-        self._net = None
+        """Forget the networks."""
+        self._passes = ()
 
-    def _enlarge(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _precision(self, card: ModelCard) -> Precision:
+        return self.params.precision or card.precisions[0]
+
+    def _engine(self, card: ModelCard) -> str:
+        """What computes a pass, as keys name it: a frame is padded to the network's multiple."""
+        multiple = f"-m{card.multiple}" if card.multiple > 1 else ""
+        if card.format != "onnx":
+            return f"torch-{self._precision(card)}{multiple}"
+        runtime = "tensorrt" if self.params.engine == "tensorrt" else "onnx"
+        return f"{runtime}-{self._precision(card)}{multiple}"
+
+    def _enlarge(self, signal: Signal) -> Signal:
         """(H, W, 3) signal, `scale` times as large; smaller tiles while memory runs out."""
-        import torch
+        for enlarger in self._passes:
+            signal = self._one_pass(enlarger, signal)
+        return signal
 
+    def _one_pass(self, enlarger: Enlarger, signal: Signal) -> Signal:
         while True:
             try:
-                with torch.inference_mode():
-                    frame = torch.from_numpy(signal).permute(2, 0, 1)[None]
-                    for _ in range(self.params.scale // 2):
-                        frame = self._double(frame)
-                    return frame[0].permute(1, 2, 0).numpy()  # type: ignore[no-any-return]
+                return enlarger(signal, tile=self._tile)
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                self._tile = self._smaller_tile(signal.shape, error)
+                self._tile = self._smaller_tile(enlarger, signal, error)
 
-    def _smaller_tile(self, shape: tuple[int, ...], error: Exception) -> int:
-        height, width = (edge * self.params.scale // 2 for edge in shape[:2])  # the last pass's
-        used = self._tiling(height, width)
-        smaller = max(used.height, used.width) // 2
-        if smaller < LEAST_TILE:
+    def _smaller_tile(self, enlarger: Enlarger, signal: Signal, error: Exception) -> int:
+        height, width = signal.shape[:2]
+        tall, wide = enlarger.windows(height, width, tile=self._tile)
+        smaller = max(tall, wide) // 2
+        least = max(enlarger.windows(height, width, tile=smaller))
+        if smaller < LEAST_TILE or least >= max(tall, wide):
+            whole = "; its network needs the whole picture" if enlarger.card.halo is None else ""
             raise StageError(
-                f"out of memory on a {width}x{height} frame in {used.width}x{used.height} tiles",
+                f"out of memory on a {width}x{height} frame in {wide}x{tall} tiles{whole}",
                 where=self.name,
                 remedy="give the worker more memory or run fewer on the machine",
                 retryable=True,
@@ -145,43 +181,8 @@ class Upscale(Stage[UpscaleParams]):
             "upscale: out of memory on a %dx%d frame in %dx%d tiles; going on with tiles of %d",
             width,
             height,
-            used.width,
-            used.height,
+            wide,
+            tall,
             smaller,
         )
         return smaller
-
-    def _tiling(self, height: int, width: int) -> Tiling:
-        return plan_tiles(height, width, tile=self._tile, halo=self._model.halo)
-
-    def _double(self, frame: Tensor) -> Tensor:
-        """(1, 3, H, W) float32 on the CPU, channels last, to (1, 3, 2H, 2W), window by window."""
-        import torch
-        import torch.nn.functional as F
-
-        assert self._net is not None
-        height, width = frame.shape[2:]
-        tiling, halo = self._tiling(height, width), self._model.halo
-        sides = (halo, halo + tiling.pad_right, halo, halo + tiling.pad_bottom)
-        padded = F.pad(frame, sides, mode="replicate")
-        made = torch.empty(1, 2 * height, 2 * width, 3).permute(0, 3, 1, 2)
-        place = torch.device(self._device.kind)
-        bf16 = self.params.precision == "bf16"
-        for top, left in tiling.corners:
-            bottom, right = top + tiling.height, left + tiling.width
-            window = padded[:, :, top : bottom + 2 * halo, left : right + 2 * halo].to(place)
-            window = window.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(place.type, torch.bfloat16, enabled=bf16):
-                doubled = self._net(window)
-            target = made[:, :, 2 * top : 2 * bottom, 2 * left : 2 * right]
-            target.copy_(doubled[:, :, : target.shape[2], : target.shape[3]])
-        return made
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or numpy could not allocate: torch's CPU allocator has no class of its own."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return "can't allocate memory" in str(error) or "not enough memory" in str(error)

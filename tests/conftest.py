@@ -25,7 +25,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in kept:
         del os.environ[name]
     os.environ.pop("PREFECT_API_URL", None)
-    os.environ.update({"DOUGA_HOME": str(home), "DOUGA_PREFECT": "off", "NO_COLOR": "1"})
+    own = {"DOUGA_HOME": str(home), "DOUGA_MODELS": str(home / "models"), "DOUGA_PREFECT": "off"}
+    os.environ.update({**own, "NO_COLOR": "1"})
     from cluster.settings import settings
 
     settings.cache_clear()

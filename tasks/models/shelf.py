@@ -1,11 +1,14 @@
 """The model shelf: one folder per network, each describing itself in a card.
 
 A folder `tasks/models/<name>/` holds `net.py` (with `build(card)`), `card.json`, the weights, and
-the program that trained them. Reading a card costs one small file and no torch.
+the program that trained them. Networks that users brought lie in a folder of their own
+(`DOUGA_MODELS`), with the same card beside their weights (`tasks/models/user/`). Reading a card
+costs one small file and no torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.errors import StageError, UsageError
 from cluster.keys import Digest, digest_bytes
+from cluster.settings import settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,15 +26,22 @@ if TYPE_CHECKING:
 SHELF = Path(__file__).parent
 Precision = Literal["fp32", "bf16", "fp16"]
 Kind = Literal["faithful", "restore"]
+Format = Literal["shelf", "onnx", "spandrel", "rife"]
 
 
 class ModelCard(BaseModel):
     """What a network says of itself, so that no caller ever tests its name.
 
     `kind` says whether it keeps every fault of the picture ("faithful") or takes compression, blur
-    and dirt away ("restore"). `shape` is what `net.build` needs. `halo` is how many input pixels around a pixel it sees.
-    `sha256` is the weights' digest, which goes into keys. `memory_bytes_per_megapixel` is the
-    measured peak for a frame of one input megapixel.
+    and dirt away ("restore"). `format` says how its weights are opened, `shape` is what
+    `net.build` needs. `frames` is how many frames it sees at once, `halo` how many input pixels
+    around a pixel, None for a network that needs the whole picture. It takes sizes that are a
+    multiple of `multiple`, and gives a shifted picture shifted by those only. `padded` networks
+    pad their own edges and keep the size; the others take a window and its halo. `precisions`
+    begins with the one it runs in unless told otherwise. `memory_bytes_per_megapixel` is the
+    measured peak for a frame of one input megapixel. `sha256` is the weights' digest, which goes
+    into keys. `folder` is where a user's model lies, empty on the built-in shelf; it is filled in
+    by reading the card.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,49 +50,116 @@ class ModelCard(BaseModel):
     verb: str
     scale: int = Field(ge=1)
     kind: Kind = "faithful"
-    shape: dict[str, int]
-    halo: int = Field(ge=0)
-    parameters: int = Field(gt=0)
-    precisions: tuple[Precision, ...]
+    format: Format = "shelf"
+    shape: dict[str, int] = Field(default_factory=dict)
+    frames: int = Field(default=1, ge=1)
+    halo: int | None = Field(ge=0)
+    multiple: int = Field(default=1, ge=1)
+    padded: bool = False
+    parameters: int = Field(ge=0)
+    precisions: tuple[Precision, ...] = Field(min_length=1)
     memory_bytes_per_megapixel: int = Field(gt=0)
     weights: str = "weights.safetensors"
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    origin: str = "trained here"
+    licence: str = "Apache-2.0"
+    folder: str = ""
+
+    @property
+    def asset(self) -> str:
+        """The path of a user's weights, which travel with the work; "" on the built-in shelf."""
+        return f"{self.folder}/{self.weights}" if self.folder else ""
+
+
+def shelves() -> tuple[Path, ...]:
+    """Where models lie: the built-in shelf, then the folder of those that users brought."""
+    return SHELF, settings().models
 
 
 def model_names(*, shelf: Path = SHELF) -> tuple[str, ...]:
-    """The names of the models on the shelf, sorted."""
+    """The names of the models on one shelf, sorted."""
     return tuple(sorted(path.parent.name for path in shelf.glob("*/card.json")))
 
 
-def read_card(name: str, *, verb: str, shelf: Path = SHELF) -> ModelCard:
+def read_card(name: str, *, verb: str, shelf: Path | None = None) -> ModelCard:
     """The card of model `name`. UsageError where there is none or it does not do `verb`."""
-    if name not in (names := model_names(shelf=shelf)):
-        close = get_close_matches(name, names, n=1)
-        listing = f"models are {', '.join(names) or 'none'}"
-        remedy = f"did you mean {close[0]!r}? ({listing})" if close else listing
-        raise UsageError(f"unknown model {name!r}", where=f"stage {verb}", remedy=remedy)
-    path = shelf / name / "card.json"
-    try:
-        card = ModelCard.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise StageError(
-            f"bad card: {field} {first['msg']}",
-            where=f"model {name}",
-            remedy="write it again with the model's train.py",
-        ) from error
+    card = find_card(name, where=f"stage {verb}", shelf=shelf)
     if card.verb != verb:
+        doing = [other.name for other in list_cards(shelf=shelf) if other.verb == verb]
         raise UsageError(
             f"model {name!r} does {card.verb}, not {verb}",
             where=f"stage {verb}",
-            remedy=f"models are {', '.join(names)}",
+            remedy=f"models that do are {', '.join(doing) or 'none'}",
         )
     return card
 
 
+def find_card(name: str, *, where: str = "", shelf: Path | None = None) -> ModelCard:
+    """The card of model `name`, whatever it does. UsageError, naming `where`, for no such model."""
+    places = shelves() if shelf is None else (shelf,)
+    names = tuple(found for place in places for found in model_names(shelf=place))
+    home = next((place for place in places if name in model_names(shelf=place)), None)
+    if home is None:
+        close = get_close_matches(name, names, n=1)
+        listing = f"models are {', '.join(names) or 'none'}"
+        remedy = f"did you mean {close[0]!r}? ({listing})" if close else listing
+        raise UsageError(f"unknown model {name!r}", where=where, remedy=remedy)
+    return _open_card(home / name)
+
+
+def list_cards(*, shelf: Path | None = None) -> tuple[ModelCard, ...]:
+    """Every card, by name: the built-in shelf's, then those that users brought."""
+    places = shelves() if shelf is None else (shelf,)
+    return tuple(_open_card(place / name) for place in places for name in model_names(shelf=place))
+
+
+def _open_card(folder: Path) -> ModelCard:
+    users = folder.parent == settings().models
+    try:
+        card = ModelCard.model_validate_json((folder / "card.json").read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        again = "write it again with the model's train.py"
+        raise StageError(
+            f"bad card: {field} {first['msg']}",
+            where=f"model {folder.name}",
+            remedy=f"douga models remove {folder.name}, then add it again" if users else again,
+        ) from error
+    return card.model_copy(update={"folder": str(folder)}) if users else card
+
+
+def weights_of(
+    card: ModelCard, read_asset: Callable[[str], bytes], *, shelf: Path = SHELF
+) -> bytes:
+    """A card's weights, checked: from the built-in shelf, or as the asset that travelled.
+
+    Errors: StageError where they are missing or differ from the card's digest.
+    """
+    if card.asset:
+        data = read_asset(card.asset)
+        remedy = f"douga models remove {card.name}, then add it again"
+    else:
+        remedy = "the file is damaged or belongs to another card; install douga again"
+        try:
+            data = (shelf / card.name / card.weights).read_bytes()
+        except OSError as error:
+            raise StageError(
+                f"no weights at {card.weights}: {error.strerror}",
+                where=f"model {card.name}",
+                remedy="install douga again",
+            ) from error
+    if (found := digest_bytes(data)) != Digest(card.sha256):
+        raise StageError(
+            f"{card.weights}: expected sha256 {card.sha256[:12]}…, got {found[:12]}…",
+            where=f"model {card.name}",
+            remedy=remedy,
+        )
+    return data
+
+
 def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
-    """The network of a card with its weights, float32, on the CPU, ready for inference.
+    """A built-in network with its weights, float32, on the CPU, ready for inference.
 
     Errors: StageError where the weights are missing, differ from the card's digest, or do not
     fit the network.
@@ -89,34 +167,18 @@ def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    path = shelf / card.name / card.weights
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StageError(
-            f"no weights at {path.name}: {error.strerror}",
-            where=f"model {card.name}",
-            remedy="install douga again",
-        ) from error
-    if (found := digest_bytes(data)) != Digest(card.sha256):
-        raise StageError(
-            f"{path.name}: expected sha256 {card.sha256[:12]}…, got {found[:12]}…",
-            where=f"model {card.name}",
-            remedy="the file is damaged or belongs to another card; install douga again",
-        )
+    data = weights_of(card, _no_asset, shelf=shelf)
     net: nn.Module = import_module(f"tasks.models.{card.name}.net").build(card)
     try:
         net.load_state_dict(load(data))
     except (RuntimeError, SafetensorError) as error:
         raise StageError(
-            f"{path.name} does not fit the network: {error}",
+            f"{card.weights} does not fit the network: {error}",
             where=f"model {card.name}",
             remedy="card.json and the weights must come from the same training run",
         ) from error
     return net.eval().requires_grad_(False)
 
 
-def list_cards(*, shelf: Path = SHELF) -> tuple[ModelCard, ...]:
-    """Every card on the shelf, by name."""
-    cards = [shelf / name / "card.json" for name in model_names(shelf=shelf)]
-    return tuple(ModelCard.model_validate_json(path.read_bytes()) for path in cards)
+def _no_asset(path: str) -> bytes:
+    raise StageError("a built-in model reads no asset", where=path)

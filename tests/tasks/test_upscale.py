@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -183,7 +184,7 @@ class Hungry:
         self.net, self.most, self.message = net, most, message
 
     def __call__(self, window):
-        if max(window.shape[2:]) > self.most:
+        if max(window.shape[:2]) > self.most:
             raise RuntimeError(self.message)
         return self.net(window)
 
@@ -191,7 +192,7 @@ class Hungry:
 def hungry_stage(*, scale=2, **limits):
     stage = Upscale(UpscaleParams(scale=scale))
     stage.setup(Device(), no_assets)
-    stage._net = Hungry(stage._net, **limits)
+    stage._passes = tuple(replace(one, net=Hungry(one.net, **limits)) for one in stage._passes)
     return stage
 
 
