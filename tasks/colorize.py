@@ -78,7 +78,7 @@ class Colorize(Stage[ColorizeParams]):
     """
 
     name = "colorize"
-    version = 1
+    version = 2
     Params = ColorizeParams
 
     def __init__(self, params: ColorizeParams) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.colorizing.match import match_regions
+from tasks.colorizing.match import Match, match_regions
 from tasks.colorizing.regions import Drawing, Labels, nearest_index
 from tasks.flow import Floats
 
@@ -24,6 +24,8 @@ _COVERED = 0.5
 _INK_SHADE = 0.8
 """Ink is darker than this share of the paint beside it."""
 _LEAST_PIXELS = 8
+_REST = 0.03
+"""A region of several colours that loses no more of itself at rest than along flow is at rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Painted:
     `paint` (H, W, 3) has no lines in it; `colour` (count, 3) is each region's main colour and
     `flat` says whether it is the only one. `ink` (count, 3) is the colour of neutral lines at each
     region, `trace_ink` (4, 3) that of each kind of line; NaN for a kind that is painted over.
+    `sure` (count,) is the chance, 0 to 1, that a region's colour is right.
     """
 
     drawing: Drawing
@@ -41,6 +44,7 @@ class Painted:
     flat: NDArray[np.bool_]
     ink: Floats
     trace_ink: Floats
+    sure: Floats
 
     def picture(self) -> Floats:
         """The coloured drawing, (H, W, 3): anti-aliased ink over paint."""
@@ -70,25 +74,57 @@ def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     painted = np.where((is_flat | ~other)[..., None], main, picture)
     paint = np.where(is_flat[..., None], main, _to_the_lines(drawing, painted, inner, main))
     ink, trace_ink = _inks(drawing, picture, paint)
-    return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink)
+    sure = np.ones(drawing.count, np.float32)
+    return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink, sure)
 
 
 def carry_paint(before: Painted, drawing: Drawing) -> Painted:
     """The next drawing in the paint of the one before it."""
     match = match_regions(before.drawing, drawing)
-    source = match.source - 1
+    source, sure = choose_colours(match, before)
     colour, flat = before.colour[source], before.flat[source]
+    paint = colour[drawing.filled - 1]
+    if not flat.all():
+        _carry_pixels(before, drawing, source, match, paint)
+    return Painted(drawing, paint, colour, flat, before.ink[source], before.trace_ink, sure)
+
+
+def choose_colours(match: Match, before: Painted) -> tuple[NDArray[np.int64], Floats]:
+    """Per region the index of the earlier region whose colour is likeliest, and how likely it is.
+
+    The chances of regions of one colour count together.
+    """
+    chance = match.chance[:, :-1]
+    apart = np.abs(before.colour[:, None] - before.colour[None]).max(-1)
+    same = (apart <= _SAME).astype(np.float32)
+    votes = chance @ same
+    colour = votes.argmax(1)
+    source = (chance * same[colour]).argmax(1)
+    sure = ((chance * before.sure) * same[source]).sum(1)
+    return source, np.minimum(sure, 1).astype(np.float32)
+
+
+def _carry_pixels(
+    before: Painted, drawing: Drawing, source: NDArray[np.int64], match: Match, paint: Floats
+) -> None:
+    """Fill `paint` in regions of several colours: from along flow, or from the same place where
+    that is as much the same region (what no line bounds is mostly a background or the camera's
+    frame, and flow has nothing to hold on to there)."""
     filled = drawing.filled
-    paint = colour[filled - 1]
-    rows, columns = np.nonzero(~flat[filled - 1])
-    if len(rows):
-        height, width = filled.shape
-        from_x = np.rint(columns + match.flow[rows, columns, 0]).astype(np.int64)
-        from_y = np.rint(rows + match.flow[rows, columns, 1]).astype(np.int64)
-        from_x, from_y = np.clip(from_x, 0, width - 1), np.clip(from_y, 0, height - 1)
-        same = before.drawing.filled[from_y, from_x] == match.source[filled[rows, columns] - 1]
-        paint[rows[same], columns[same]] = before.paint[from_y[same], from_x[same]]
-    return Painted(drawing, paint, colour, flat, before.ink[source], before.trace_ink)
+    rows, columns = np.nonzero(~before.flat[source][filled - 1])
+    height, width = filled.shape
+    along_x = np.rint(columns + match.flow[rows, columns, 0]).astype(np.int64).clip(0, width - 1)
+    along_y = np.rint(rows + match.flow[rows, columns, 1]).astype(np.int64).clip(0, height - 1)
+    region = filled[rows, columns] - 1
+    origin = before.drawing.filled
+    along = origin[along_y, along_x] == source[region] + 1
+    still = origin[rows, columns] == source[region] + 1
+    kept = np.bincount(region, still, drawing.count) - np.bincount(region, along, drawing.count)
+    size = np.bincount(region, minlength=drawing.count)
+    rests = (kept >= -_REST * size)[region]
+    from_x, from_y = np.where(rests, columns, along_x), np.where(rests, rows, along_y)
+    same = np.where(rests, still, along)
+    paint[rows[same], columns[same]] = before.paint[from_y[same], from_x[same]]
 
 
 def _to_the_lines(

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from cluster.errors import InputError
-from tasks.colorizing.match import line_flow
+from tasks.colorizing.features import line_flow
 from tasks.colorizing.paint import carry_paint, main_colours, paint_reference
 from tasks.colorizing.regions import Drawing, take_apart
 from tasks.flow import Floats, warp
