@@ -1,5 +1,6 @@
 """Interpolate: exact times, untouched holds and cuts, in-betweens better than a mix."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -287,3 +288,46 @@ def test_real_animation_beats_averaging_by_1_db():
         drawn, mixed = (to_uint8(draw(0.5)) for draw in (pair.between, pair.average))
         gains.append(psnr(drawn, truth) - psnr(mixed, truth))
     assert np.mean(gains) >= 1
+
+
+def sample_shot(kind, *, count, near=False):
+    """The first frames of a shot of the sample: its short, where it starts, frames and track."""
+    short = synthesise(2, shots=14, seconds=12, size=(320, 180))
+    scene = next(s for s in short.shots if (s.kind, s.near) == (kind, near))
+    film = film_of(*(render_frame(short, scene.start + i) for i in range(count)))
+    drawing = []
+    for i in range(count):
+        same = i > 0 and np.array_equal(film[i], film[i - 1])
+        drawing.append(drawing[-1] if same else i)
+    track = replace(shot(count, drawing=tuple(drawing)), picture=Picture(width=320, height=180))
+    return short, scene.start, film, track
+
+
+def test_twos_of_the_sample_move_evenly_and_near_the_truth():
+    short, start, film, track = sample_shot("creature", count=8, near=True)
+    assert track.drawing == (0, 0, 2, 2, 4, 4, 6, 6)
+    smooth, keep, mixed = (
+        to_uint8(run(film, track, factor=2, **params))
+        for params in ({}, {"timing": "keep"}, {"engine": "average"})
+    )
+    steps = [
+        np.abs(np.diff(made[:13].astype(int), axis=0)).mean((1, 2, 3)) for made in (smooth, keep)
+    ]
+    assert steps[0].max() < 3 * steps[0].min()
+    assert np.count_nonzero(steps[1]) == 3
+    gains = []
+    for number in (n for n in range(12) if n % 4):
+        # The sample moves within the last frame of a drawing: its true in-betweens lie there.
+        truth = render_frame(short, start + number // 4 * 2 + 1 + Fraction(number % 4, 4))
+        gains.append(psnr(smooth[number], truth) - psnr(mixed[number], truth))
+    assert np.mean(gains) > 1
+
+
+def test_a_pan_of_the_sample_is_smooth_whatever_the_timing():
+    short, start, film, track = sample_shot("walk", count=4)
+    assert track.drawing == (0, 1, 2, 3)
+    smooth, keep = (to_uint8(run(film, track, factor=2, timing=t)) for t in ("smooth", "keep"))
+    assert np.array_equal(smooth, keep)
+    for frame in range(3):
+        truth = render_frame(short, start + frame + Fraction(1, 2))
+        assert psnr(smooth[2 * frame + 1], truth) > psnr(smooth[2 * frame], truth) + 5
