@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,3 +56,46 @@ def speed(
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
     print_json(document) if as_json else show_bench(document)
+
+
+@bench.command()
+def pictures(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="films, GIFs, folders of frames; none: the synthesised sample"),
+    ] = None,
+    stage: Annotated[str, typer.Option(help="some of interpolate,upscale,colorize")] = "",
+    lines: Annotated[
+        list[Path] | None, typer.Option(help="an animation of line drawings; repeatable")
+    ] = None,
+    colours: Annotated[
+        list[Path] | None, typer.Option(help="its colouring, frame by frame; repeatable")
+    ] = None,
+    peer: Annotated[
+        list[Path] | None, typer.Option(help="an ONNX network that enlarges; repeatable")
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="write a PNG of the worst cases, side by side")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="few pictures, 2x only")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="of every way")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the pictures of every stage beside references and peers, in one run."""
+    from flows.bench_pictures import run_pictures
+    from flows.progress import make_reporter
+    from flows.show_bench import show_pictures
+
+    with make_reporter() as reporter:
+        document = run_pictures(
+            reporter,
+            paths=paths or (),
+            stages=stage,
+            lines=lines or (),
+            colours=colours or (),
+            peers=peer or (),
+            sheet=sheet,
+            quick=quick,
+            threads=threads,
+        )
+    print_json(document) if as_json else show_pictures(document)

@@ -1,4 +1,4 @@
-"""Every method on every case, held against the truth in one run."""
+"""Every way on every case, held against the truth in one run."""
 
 from __future__ import annotations
 
@@ -64,7 +64,10 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A method's means over cases; `ms` is milliseconds per picture. None: nothing to tell."""
+    """A method's means over cases; `ms` is milliseconds per picture. None: nothing to tell.
+
+    `regions` and `pixels` are shares of 1 in the right colour, where regions are painted.
+    """
 
     method: str
     kind: Kind
@@ -75,59 +78,70 @@ class Row:
     lines_px: float | None
     flicker: float | None
     ms: float | None
+    regions: float | None = None
+    pixels: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The scores of methods, by their names, on cases, in order."""
+    """The scores of ways, by their names, on cases, in order."""
 
-    methods: tuple[Way, ...]
+    ways: tuple[Way, ...]
     sources: tuple[str, ...]
+    follows: tuple[bool, ...]
     scores: Mapping[str, tuple[Score, ...]]
 
     def rows(self, source: str | None = None) -> tuple[Row, ...]:
-        """Means per method over all cases, or over those of one source."""
+        """Means per way over all cases, or over those of one source."""
         taken = [k for k, name in enumerate(self.sources) if source in (None, name)]
-        return tuple(
-            _row(method, [self.scores[method.name][k] for k in taken]) for method in self.methods
-        )
+        return tuple(_row(way, [self.scores[way.name][k] for k in taken]) for way in self.ways)
 
     def worst(self, count: int) -> list[int]:
-        """The cases, by number, on which the default method is farthest from the truth."""
-        chosen = default_of(self.methods).name
-        ranked = sorted(range(len(self.sources)), key=lambda k: self.scores[chosen][k].psnr)
-        return ranked[:count]
+        """The cases, by number, on which the default way is farthest from the truth.
+
+        Of cases that follow one another only the worse one.
+        """
+        psnr_of = [score.psnr for score in self.scores[default_of(self.ways).name]]
+        taken: list[int] = []
+        for k in sorted(range(len(psnr_of)), key=psnr_of.__getitem__):
+            after_taken = self.follows[k] and k - 1 in taken
+            before_taken = k + 1 in taken and self.follows[k + 1]
+            if not after_taken and not before_taken and len(taken) < count:
+                taken.append(k)
+        return taken
 
 
 Bounds = Callable[[Mapping[str, Frame], Frame], Mapping[str, Frame]]
-"""Pictures by method and the truth → further pictures that only the truth could choose."""
+"""Pictures by way and the truth → further pictures that only the truth could choose."""
 
 
 def evaluate(
     cases: Iterable[Case],
-    methods: Sequence[Way],
+    ways: Sequence[Way],
     *,
     border: int = 0,
     bounds: Bounds | None = None,
     progress: Callable[[], None] | None = None,
 ) -> Evaluation:
-    """Make every case's picture by every method and score it; `progress` is told of each case.
+    """Make every case's picture in every way and score it; `progress` is told of each case.
 
     `border` pixels at each edge count in no score. Cases are taken one by one, so that they may
-    be read while it runs. A method that gives a picture of another size is a ValueError.
+    be read while it runs. A way that gives a picture of another size is a ValueError.
     """
     sources: list[str] = []
+    follows: list[bool] = []
     scores: dict[str, list[Score]] = {}
     last: tuple[Frame, dict[str, Frame]] | None = None
     for case in cases:
         sources.append(case.source)
+        follows.append(case.follows)
         made: dict[str, Frame] = {}
         took: dict[str, float] = {}
-        for method in methods:
+        for way in ways:
             began = time.perf_counter()
-            made[method.name] = method.make(*case.inputs)
-            took[method.name] = time.perf_counter() - began
-            _check(method, made[method.name], case)
+            made[way.name] = way.make(*case.inputs)
+            took[way.name] = time.perf_counter() - began
+            _check(way, made[way.name], case)
         if bounds:
             made |= bounds(made, case.truth)
         for name, picture in made.items():
@@ -141,11 +155,12 @@ def evaluate(
         last = case.truth, made
         if progress:
             progress()
-    known = {method.name for method in methods}
+    known = {way.name for way in ways}
     extra = [Way(name=name, kind="bound", make=_none) for name in scores if name not in known]
     return Evaluation(
-        methods=(*methods, *extra),
+        ways=(*ways, *extra),
         sources=tuple(sources),
+        follows=tuple(follows),
         scores={name: tuple(every) for name, every in scores.items()},
     )
 
@@ -171,17 +186,17 @@ def score_picture(
     )
 
 
-def default_of(methods: Sequence[Way]) -> Way:
-    """The method that a render takes; the first of ours where none says so, else the first."""
-    ours = [method for method in methods if method.kind == "ours"]
-    return next((m for m in ours if m.default), (ours or list(methods))[0])
+def default_of(ways: Sequence[Way]) -> Way:
+    """The way that a render takes; the first of ours where none says so, else the first."""
+    ours = [way for way in ways if way.kind == "ours"]
+    return next((m for m in ours if m.default), (ours or list(ways))[0])
 
 
-def _row(method: Way, some: Sequence[Score]) -> Row:
+def _row(way: Way, some: Sequence[Score]) -> Row:
     return Row(
-        method=method.name,
-        kind=method.kind,
-        default=method.default,
+        method=way.name,
+        kind=way.kind,
+        default=way.default,
         cases=len(some),
         psnr=mean_db(score.psnr for score in some),
         ssim=_mean([score.ssim for score in some]),
@@ -201,10 +216,10 @@ def _told(value: float) -> float | None:
     return None if np.isnan(value) or value == inf else value
 
 
-def _check(method: Way, made: Frame, case: Case) -> None:
+def _check(way: Way, made: Frame, case: Case) -> None:
     if made.shape != case.truth.shape or made.dtype != np.uint8:
         raise ValueError(
-            f"{method.name} on {case.source} {case.name}: expected uint8 {case.truth.shape}, "
+            f"{way.name} on {case.source} {case.name}: expected uint8 {case.truth.shape}, "
             f"got {made.dtype} {made.shape}"
         )
 
