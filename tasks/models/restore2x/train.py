@@ -19,8 +19,8 @@ def reduce_and_damage(truth: Tensor, scale: int, rng: np.random.Generator) -> Te
 LESSON = Lesson(
     name="restore2x",
     scale=2,
-    channels=48,
-    layers=12,
+    channels=32,
+    layers=14,
     crop=224,
     degrade=reduce_and_damage,
     kind="restore",
