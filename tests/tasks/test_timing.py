@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
+from pathlib import Path
+from unicodedata import numeric
 
 import pytest
 from hypothesis import given
@@ -21,6 +24,11 @@ exposures = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 """For how many frames each drawing of a shot is shown."""
 rates = st.sampled_from([Fraction(12), NTSC, FILM, Fraction(25), Fraction(30000, 1001)])
 timings = st.sampled_from(["smooth", "keep"])
+MANUAL = Path(__file__).parents[2] / "docs/interpolate.md"
+CHARTS = [
+    {row.split(maxsplit=1)[0]: row.split(maxsplit=1)[1] for row in block.strip().splitlines()}
+    for block in re.findall(r"```chart\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)
+]
 
 
 def shot(exposed: Sequence[int], *, rate: Fraction = FILM, start: Fraction = Fraction(0)) -> Track:
@@ -46,10 +54,12 @@ def seen(
     """The places of every output frame, `to` times as many."""
     track = shot(exposed, rate=rate)
     chart = TimingChart(track, timing=timing)
-    return [chart.place_at(i / (rate * to)) for i in range(sum(exposed) * to)]
+    return [chart.place_at(i / (rate * to)) for i in range(int(sum(exposed) * to))]
 
 
-def chart_of(exposed: Sequence[int], timing: Timing, *, to: int = 2) -> list[Fraction | int]:
+def chart_of(
+    exposed: Sequence[int], timing: Timing, *, to: Fraction | int = 2
+) -> list[Fraction | int]:
     """Drawing number plus fraction of every output frame."""
     drawing_of = {
         frame: drawing
@@ -63,27 +73,36 @@ def quarters(*numbers: float) -> list[Fraction]:
     return [Fraction(number) for number in numbers]
 
 
-# -- the timing charts of docs/interpolate.md ------------------------------------------------
+# -- examples -----------------------------------------------------------------------------------
 
 
-def test_ones_get_an_in_between_each_whatever_the_timing() -> None:
-    even = quarters(0, 0.5, 1, 1.5, 2, 2.5, 3, 3)
-    assert chart_of([1, 1, 1, 1], "smooth") == even
-    assert chart_of([1, 1, 1, 1], "keep") == even
+@pytest.mark.parametrize("timing", ["smooth", "keep"])
+@pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart["source"].replace(" ", ""))
+def test_the_charts_in_the_manual_are_right(chart: dict[str, str], timing: Timing) -> None:
+    exposed: list[int] = []
+    for cell in chart["source"].split():
+        if cell == "|":
+            exposed[-1] += 1
+        else:
+            exposed.append(1)
+            assert cell == str(len(exposed))
+    written: list[Fraction] = []
+    for cell in chart[timing].split():
+        whole = int(written[-1]) if written else 0
+        if cell == "|":
+            assert written[-1] == whole, "an in-between does not stay"
+            written.append(written[-1])
+        elif cell.isdecimal():
+            written.append(Fraction(cell))
+        else:
+            written.append(whole + Fraction(numeric(cell)).limit_denominator(10))
+    to = Fraction(len(written), sum(exposed))
+    assert written == [1 + at for at in chart_of(exposed, timing, to=to)]
 
 
-def test_twos_move_evenly_or_stay_twos() -> None:
-    assert chart_of([2, 2, 2], "smooth") == quarters(
-        0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2, 2, 2, 2
-    )
-    assert chart_of([2, 2, 2], "keep") == quarters(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2)
-
-
-def test_threes_and_mixed_exposures_move_evenly_from_drawing_to_drawing() -> None:
-    sixths = [Fraction(i, 6) for i in range(6)]
-    mixed = [*sixths, *quarters(1, 1.25, 1.5, 1.75), *(2 + part for part in sixths), *[3] * 4]
-    assert chart_of([3, 2, 3, 2], "smooth") == mixed
-    assert chart_of([3, 2, 3, 2], "keep") == [0] * 6 + [1] * 4 + [2] * 6 + [3] * 4
+def test_the_manual_has_a_chart_of_every_kind() -> None:
+    assert len(CHARTS) >= 10
+    assert all(set(chart) == {"source", "smooth", "keep"} for chart in CHARTS)
 
 
 def test_a_hold_among_twos_stays_and_moves_as_long_as_a_two() -> None:
