@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.show import WIDTH
-
-_NAME_WIDTH = 34
+from tasks.measure.table import short_name
 
 
 def show_pictures(document: dict[str, Any]) -> None:
@@ -23,8 +22,9 @@ def show_pictures(document: dict[str, Any]) -> None:
         console.print(_table(section["rows"]))
         console.print()
     console.print(
-        "lines: mean distance of ink lines from the true ones, pixels. flicker: change in time "
-        "where the truth stands still, 8-bit codes. ms: per picture, on " + document["on"],
+        "lines: mean distance of ink lines from the true ones, in pixels.\n"
+        "flicker: change in time where the truth stands still, in 8-bit codes.\n"
+        f"ms: per picture, on {document['on']}.",
         highlight=False,
         markup=False,
     )
@@ -53,14 +53,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             _number(row["ms"], 0),
         )
     return table
-
-
-def short_name(name: str) -> str:
-    """A name that fits its column: the middle of a long one goes."""
-    if len(name) <= _NAME_WIDTH:
-        return name
-    head = (_NAME_WIDTH - 1) * 2 // 3
-    return f"{name[:head]}…{name[len(name) - (_NAME_WIDTH - 1 - head) :]}"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.measure.evaluation import Kind, Way, default_of
-from tasks.measure.pictures import Section
+from tasks.measure.pictures import Section, StageName
 from tasks.measure.scores import Frame, psnr
+from tasks.measure.table import short_name
 
 _PAPER, _INK, _MARK = 24, (230, 230, 230), (255, 214, 0)
-_FONT, _LETTERS = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+_FONT, _LETTERS = cv2.FONT_HERSHEY_SIMPLEX, 0.55
 _GAP, _LABEL, _HEAD = 10, 24, 34
 _WIDTH = 300
 """Of a column, in pixels."""
@@ -23,6 +24,9 @@ _CLOSE = 5
 _REFERENCES, _OURS, _PEERS = 2, 1, 2
 """Shown beside the default, at the most."""
 
+ROWS: Mapping[StageName, int] = {"interpolate": 6, "upscale": 2, "colorize": 6}
+"""Cases of a section; enlarging has a section for each factor and way to reduce."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Cell:
@@ -30,15 +34,15 @@ class _Cell:
     picture: Frame
 
 
-def comparison_sheet(sections: Sequence[Section], *, rows: int = 4) -> bytes:
-    """PNG: for each section its `rows` worst cases by the default way, inputs to truth.
+def comparison_sheet(sections: Sequence[Section], *, rows: Mapping[StageName, int] = ROWS) -> bytes:
+    """PNG: for each section its worst cases by the default way, so many `rows`, inputs to truth.
 
     Under every picture the place where the default is farthest from the truth, enlarged; it is
     framed in the picture. Captions name the way and its PSNR. ValueError if there are no cases.
     """
     if not any(section.cases for section in sections):
         raise ValueError("no cases for a comparison sheet")
-    parts = [part for section in sections for part in _section(section, rows)]
+    parts = [part for section in sections for part in _section(section, rows[section.stage])]
     width = max(part.shape[1] for part in parts)
     return _png(np.concatenate([_widened(part, width) for part in parts]))
 
@@ -55,7 +59,8 @@ def _section(section: Section, rows: int) -> list[Frame]:
         for way in shown:
             mark = " (ours)" if way.kind == "ours" and "ours" not in way.name else ""
             score = psnr(made[way.name], case.truth)
-            cells.append(_Cell(f"{way.name}{mark}  {score:.2f} dB", made[way.name]))
+            name = short_name(way.name, most=24)
+            cells.append(_Cell(f"{name}{mark}  {score:.2f} dB", made[way.name]))
         cells.append(_Cell("truth", case.truth))
         parts.append(_row(f"{case.source}  {case.name}", cells, place))
     return parts
@@ -139,7 +144,8 @@ def _title(text: str) -> Frame:
 
 
 def _write(line: Frame, text: str, place: tuple[int, int], ink: tuple[int, int, int]) -> None:
-    """Text in one line, smaller where it would not fit."""
+    """Text in one line, smaller where it would not fit; OpenCV has letters for ASCII only."""
+    text = text.encode("ascii", "replace").decode()
     wide = cv2.getTextSize(text, _FONT, _LETTERS, 1)[0][0]
     letters = _LETTERS * min(1.0, (line.shape[1] - place[0] - 4) / max(1, wide))
     cv2.putText(line, text, place, _FONT, letters, ink, 1, cv2.LINE_AA)

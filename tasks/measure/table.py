@@ -12,7 +12,7 @@ COLUMNS = ("method", "PSNR dB", "SSIM", "lines px", "flicker", "ms", "n")
 def cells(row: Row) -> tuple[str, ...]:
     """A row's text under `COLUMNS`; - where there is nothing to tell. The default is starred."""
     return (
-        f"{row.method}{' *' if row.default else ''}",
+        f"{short_name(row.method, most=22)}{' *' if row.default else ''}",
         f"{row.psnr:.2f}",
         f"{row.ssim:.4f}",
         _or_dash(row.lines_px, 3),
@@ -20,6 +20,14 @@ def cells(row: Row) -> tuple[str, ...]:
         _or_dash(row.ms, 0),
         str(row.cases),
     )
+
+
+def short_name(name: str, *, most: int = 34) -> str:
+    """A name of at most `most` letters: the middle of a longer one goes."""
+    if len(name) <= most:
+        return name
+    head = (most - 2) * 2 // 3
+    return f"{name[:head]}..{name[len(name) - (most - 2 - head) :]}"
 
 
 def table_of(rows: Iterable[Row]) -> str:
