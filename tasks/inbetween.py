@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -86,10 +87,13 @@ class Pair:
         """The plain mix, `at` 0 (a) to 1 (b); a itself where the frames are held."""
         if self._is_held:
             return self._a
-        return self._coded(_mix(to_float(self._a), to_float(self._b), np.float32(at)))
+        return self._coded(_mix(*self.signals, np.float32(at)))
 
-    def between(self, at: float) -> Frames:
-        """The drawing at `at`, 0 (a) to 1 (b), along the motion; see `relation` for the rest."""
+    def between(self, at: float, *, morph: Morph | None = None) -> Frames:
+        """The drawing at `at`, 0 (a) to 1 (b), along the motion; see `relation` for the rest.
+
+        What moves is drawn by `morph`, without one along the classical flow.
+        """
         match self.relation:
             case Relation.HELD:
                 return self._a
@@ -98,7 +102,17 @@ class Pair:
             case Relation.RELIT:
                 return self.average(at)
             case Relation.MOVES:
-                return self._coded(self._morph(at))
+                return self._coded(morph(self, at) if morph else self._morph(at))
+
+    @cached_property
+    def signals(self) -> tuple[Floats, Floats]:
+        """Both frames as R'G'B' signal (H, W, 3), 0 black, 1 white, values beyond kept."""
+        return to_float(self._a), to_float(self._b)
+
+    @property
+    def small(self) -> tuple[Floats, Floats]:
+        """Both frames at the working size, (H', W', 3), 8-bit codes as floats, clipped."""
+        return self._small
 
     @cached_property
     def relation(self) -> Relation:
@@ -214,9 +228,9 @@ class Pair:
             height, width = self._a.shape[:2]
             flow = enlarged(flow, width=width, height=height)
             share = np.asarray(cv2.resize(share, (width, height)))
-        side_a = warp(to_float(self._a), flow, by=-at)
-        side_b = warp(to_float(self._b), flow, by=1 - at)
-        held = to_float(self._a if at <= 0.5 else self._b)
+        a, b = self.signals
+        side_a, side_b = warp(a, flow, by=-at), warp(b, flow, by=1 - at)
+        held = a if at <= 0.5 else b
         redrawn = np.asarray(cv2.resize(self._redrawn, share.shape[::-1]), np.float32)
         return _mix(_mix(side_a, side_b, share[..., None]), held, redrawn[..., None])
 
@@ -239,6 +253,10 @@ class Pair:
 
     def _coded(self, signal: Floats) -> Frames:
         return from_float(signal, depth=self._depth)
+
+
+Morph = Callable[[Pair, float], Floats]
+"""Draws what moves: the signal (H, W, 3) at a moment, 0 to 1, between the frames of a pair."""
 
 
 def _mix(a: Floats, b: Floats, share: Floats | np.float32) -> Floats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
@@ -11,18 +11,23 @@ from math import ceil, floor
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from cluster.errors import StageError, UsageError
 from tasks.frames import Frames
-from tasks.inbetween import Pair
-from tasks.stage import Card, Params, Stage, Window
+from tasks.inbetween import Morph, Pair
+from tasks.models.morph import open_morph
+from tasks.models.shelf import ModelCard, Precision, check_weights, read_card
+from tasks.stage import Card, Device, Params, Stage, Window
 from tasks.timing import Place, Timing, TimingChart
 from tasks.track import Span, Track
 
 _NTSC = tuple(Fraction(nominal * 1000, 1001) for nominal in (24, 30, 48, 60, 120))
 _NTSC_ROUNDED = Fraction(1, 200)
 """People write 23.976, 23.98 or 59.94006: a decimal so near to an NTSC rate means that rate."""
+BUILT_IN = "inbetween"
+"""The network that draws in-betweens unless another is named."""
 _STAMP = Fraction(1, 1000)
 """Coarsest usual time stamp (Matroska's millisecond): nearer than this is on the frame."""
 _ROUNDING = _STAMP / 2
@@ -50,19 +55,26 @@ class InterpolateParams(Params):
     """Exactly one of `factor` (times as many frames) and `rate` (frames a second, exact).
 
     `timing`: "smooth" spreads motion evenly from drawing to drawing, "keep" leaves animation on
-    twos and threes as it is (see docs/interpolate.md). `engine`: "dis" draws in-betweens along
-    optical flow, "average" mixes neighbours.
+    twos and threes as it is (see docs/interpolate.md). `engine`: "network" has a model of the shelf
+    draw the in-betweens, "dis" is the light one, along classical optical flow alone, "average"
+    mixes neighbours. `model` names another network, `precision` is the model's own unless named.
+    `cards` is filled in by the plan: what workers must know of a model that a user brought.
     """
 
     factor: Ratio | None = None
     rate: Ratio | None = None
     timing: Timing = "smooth"
-    engine: Literal["dis", "average"] = "dis"
+    engine: Literal["network", "dis", "average"] = "dis"
+    model: str = ""
+    precision: Precision | None = None
+    cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
 
     @model_validator(mode="after")
     def _one_target(self) -> InterpolateParams:
         if (self.factor is None) == (self.rate is None):
             raise PydanticCustomError("target", "expected exactly one of factor and rate")
+        if self.engine != "network" and (self.model or self.precision):
+            raise PydanticCustomError("engine", "expected model and precision with engine=network")
         return self
 
 
@@ -83,10 +95,35 @@ class Interpolate(Stage[InterpolateParams]):
     name = "interpolate"
     version = 2
     Params = InterpolateParams
-    _last: _Grid | None = None
+
+    def __init__(self, params: InterpolateParams) -> None:
+        super().__init__(params)
+        self._morph: Morph | None = None
+        self._last: _Grid | None = None
+        self._model: ModelCard | None = None
+        if params.engine == "network":
+            named = params.model or BUILT_IN
+            self._model = params.cards[0] if params.cards else read_card(named, verb=self.name)
+            if params.precision and params.precision not in self._model.precisions:
+                raise UsageError(
+                    f"model {named!r} has no {params.precision}",
+                    where=f"stage {self.name}",
+                    remedy=f"precision may be {', '.join(self._model.precisions)}",
+                )
 
     def card(self) -> Card:
-        """OpenCV on one core; 400 MB for a megapixel of float planes, flows and weights."""
+        """OpenCV on one core, 400 MB for a megapixel of float planes, flows and weights; with a
+        network what that needs too."""
+        if self._model is not None:
+            return Card(
+                num_cpus=1,
+                gpu_share=0.5,
+                memory_bytes=(400 << 20) + self._model.memory_bytes_per_megapixel,
+                model=self._model.sha256,
+                engine=f"opencv-dis+torch-{self._precision}",
+                keep=True,
+                needs_drawings=True,
+            )
         dis = self.params.engine == "dis"
         return Card(
             num_cpus=1,
@@ -95,6 +132,34 @@ class Interpolate(Stage[InterpolateParams]):
             keep=dis,
             needs_drawings=True,
         )
+
+    @property
+    def _precision(self) -> Precision:
+        assert self._model is not None
+        return self.params.precision or self._model.precisions[0]
+
+    def assets(self) -> tuple[str, ...]:
+        """The weights of a model that a user brought."""
+        return (self._model.asset,) if self._model and self._model.asset else ()
+
+    def looked_up(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        """The card of a model that a user brought: a worker elsewhere has no folder of them.
+        StageError where its file has changed since it was added."""
+        if self._model is None or not self._model.asset:
+            return {}
+        check_weights(self._model, digests[self._model.asset])
+        return {"cards": (self._model.model_dump(mode="json"),)}
+
+    def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
+        """Open the network. Errors: StageError on bad weights, ClusterError, InputError."""
+        if self._model is not None:
+            self._morph = open_morph(
+                self._model, device=device, read_asset=read_asset, precision=self._precision
+            )
+
+    def close(self) -> None:
+        """Forget the network."""
+        self._morph = None
 
     def track_after(self, track: Track) -> Track:
         """The track on the new grid; copies keep their drawing, an in-between is a new one."""
@@ -124,6 +189,8 @@ class Interpolate(Stage[InterpolateParams]):
 
     def process(self, window: Window, out: Span) -> Frames:
         """The frames of `out`: copies and in-betweens, same size and colour as the input."""
+        if self._model is not None and self._morph is None:
+            raise StageError("not set up", where=self.name, remedy="call setup first")
         picture = window.track.picture
         made = np.empty((len(out), picture.height, picture.width, 3), np.uint16)
         between: tuple[int, int] | None = None
@@ -134,8 +201,10 @@ class Interpolate(Stage[InterpolateParams]):
             if between != (before, after):
                 between = before, after
                 pair = Pair(window.frame(before), window.frame(after), depth=picture.depth)
-            draw = pair.between if self.params.engine == "dis" else pair.average
-            made[at] = draw(float(fraction))
+            if self.params.engine == "average":
+                made[at] = pair.average(float(fraction))
+            else:
+                made[at] = pair.between(float(fraction), morph=self._morph)
         return made
 
     def _places(self, out: Span, track: Track) -> tuple[Place, ...]:

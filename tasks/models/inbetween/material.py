@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -13,11 +13,15 @@ from torch import Tensor
 
 from tasks.frames import from_float
 from tasks.generator.render import flow_to, hidden_at, render
-from tasks.generator.scene import draw_scenes
+from tasks.generator.scene import Scenes, draw_scenes
 from tasks.inbetween import Pair
 
 _STEPPED_SHARE = 0.12
 """Triplets animated on twos or threes under a moving camera: something stays or leaps."""
+_REDRAWN_SHARE = 0.15
+"""Triplets whose b shows some layers elsewhere or in another shape: nothing leads there."""
+_GAPS = (1.0, 2.0, 2.0, 4.0, 8.0)
+"""Frames from a to b; the long ones leap further than any flow can tell."""
 _BATCH = 8
 
 
@@ -55,17 +59,26 @@ def _some(seed: int, first: int, edge: int) -> Triplets:
     rng = np.random.default_rng((seed, first, 1))
     lively = float(np.exp(rng.uniform(np.log(0.5), np.log(4.0))))
     scenes = draw_scenes(seed=seed, first=first, count=_BATCH, liveliness=lively)
-    stepped = rng.random() < _STEPPED_SHARE
+    kind = rng.random()
+    stepped, redrawn = kind < _STEPPED_SHARE, kind > 1 - _REDRAWN_SHARE
     start = rng.integers(0, 12, _BATCH).astype(np.float64)
     time = np.full(_BATCH, 0.5)
     if not stepped:
         start = rng.uniform(-4, 4, _BATCH)
+    if not stepped and not redrawn:
         time = np.where(rng.random(_BATCH) < 0.5, 0.5, rng.uniform(0.1, 0.9, _BATCH))
-    gap = np.full(_BATCH, 2.0) if stepped else rng.choice([1.0, 2.0], _BATCH)
+    gap = np.full(_BATCH, 2.0) if stepped else rng.choice(_GAPS, _BATCH)
     when = [torch.from_numpy(t).float() for t in (start, start + gap, start + gap * time)]
-    a, b, truth = (render(scenes, t, height=edge, width=edge, stepped=stepped) for t in when)
+    other = _redrawn(rng, scenes) if redrawn else scenes
+    middle = other if redrawn and rng.random() < 0.5 else scenes
+    a, b, truth = (
+        render(drawn, t, height=edge, width=edge, stepped=stepped)
+        for drawn, t in zip((scenes, other, middle), when, strict=True)
+    )
     flows = [flow_to(scenes, truth, t) for t in when[:2]]
-    seen = [~hidden_at(truth, flow, other) for flow, other in zip(flows, (a, b), strict=True)]
+    seen = [~hidden_at(truth, flow, end) for flow, end in zip(flows, (a, b), strict=True)]
+    if redrawn:
+        seen = [torch.zeros_like(known) for known in seen]
     pictures = torch.stack([a.frame, b.frame, truth.frame], 1).numpy()
     worn = np.stack([_wear(rng, triplet) for triplet in pictures])
     return Triplets(
@@ -74,6 +87,18 @@ def _some(seed: int, first: int, edge: int) -> Triplets:
         flows=torch.stack(flows, 1).half(),
         seen=torch.stack(seen, 1),
         time=torch.from_numpy(time).float(),
+    )
+
+
+def _redrawn(rng: np.random.Generator, scenes: Scenes) -> Scenes:
+    """The same scenes with some layers moved far, and some in another's outline."""
+    chosen = torch.from_numpy(rng.random(scenes.plane.shape) < 0.25) & ~scenes.plane
+    leap = torch.from_numpy(rng.normal(0, 0.3, (*scenes.plane.shape, 2))).float()
+    shuffled = scenes.harmonics.roll(1, 1)
+    return replace(
+        scenes,
+        place=scenes.place + leap * chosen[..., None],
+        harmonics=torch.where(chosen[..., None, None], shuffled, scenes.harmonics),
     )
 
 
@@ -88,12 +113,12 @@ def _wear(rng: np.random.Generator, triplet: NDArray[np.float32]) -> NDArray[np.
             ]
         )
     low, high = rng.uniform(0, 0.15), rng.uniform(0.8, 1.0)
-    triplet = low + (high - low) * triplet ** np.float32(np.exp(rng.normal(0, 0.25)))
+    worn = low + (high - low) * triplet ** np.exp(rng.normal(0, 0.25))
     if rng.random() < 0.25:
         grain = rng.normal(0, rng.uniform(0.003, 0.015), triplet.shape)
         grain[2] = 0  # grain cannot be foretold: the truth has none
-        triplet = triplet + grain
-    return np.asarray(np.clip(np.rint(triplet * 255), 0, 255), np.uint8)
+        worn = worn + grain
+    return np.asarray(np.clip(np.rint(worn * 255), 0, 255), np.uint8)
 
 
 def _guesses(triplet: NDArray[np.uint8], time: float) -> Tensor:

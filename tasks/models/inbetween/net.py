@@ -103,12 +103,13 @@ class Inbetween(nn.Module):
         return learnt + (sides + prior)[..., None, None]
 
 
-def enlarge_maps(maps: Tensor, *, height: int, width: int) -> Tensor:
-    """Maps made at one size for pictures of another: bilinear, corrections in its pixels."""
+def enlarge_maps(maps: Tensor, *, height: int, width: int, flows: int = 2) -> Tensor:
+    """Maps made at one size for pictures of another: bilinear. The first `flows` pairs of
+    channels are flows, x then y, and become pixels of the other size."""
     scale_y, scale_x = height / maps.shape[2], width / maps.shape[3]
     maps = F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
     scale = torch.ones(maps.shape[1], 1, 1, device=maps.device)
-    scale[0:4:2], scale[1:4:2] = scale_x, scale_y
+    scale[0 : 2 * flows : 2], scale[1 : 2 * flows : 2] = scale_x, scale_y
     return maps * scale
 
 

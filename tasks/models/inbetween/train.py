@@ -22,7 +22,7 @@ from torch import Tensor
 from cluster.keys import digest_bytes
 from tasks.models.inbetween.losses import flow_error, loss
 from tasks.models.inbetween.material import Triplets, make_triplets
-from tasks.models.inbetween.net import Inbetween
+from tasks.models.inbetween.net import STRIDE, Inbetween
 from tasks.models.shelf import ModelCard
 
 HELD_OUT_SEED_OFFSET = 1_000_003
@@ -188,7 +188,10 @@ def write_model(net: Inbetween, out: Path) -> None:
         verb="interpolate",
         scale=1,
         shape={f"width_{2**at}": width for at, width in enumerate(net.widths, start=1)},
-        halo=0,
+        frames=2,
+        halo=None,
+        multiple=STRIDE,
+        padded=True,
         parameters=sum(tensor.numel() for tensor in net.parameters()),
         precisions=("fp32", "bf16"),
         memory_bytes_per_megapixel=MEMORY_BYTES_PER_MEGAPIXEL,
