@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from tasks.picture import Picture
 from tasks.registry import make_stage
 from tasks.stage import Device, Stage, Window
 from tasks.track import Span, Track
+from tasks.upscale import UpscaleParams
 
 BORDER = 8
 """Pixels at each edge, where filters run out of picture, that count in no score."""
@@ -70,14 +71,15 @@ def ways_to_enlarge(*, factor: int, threads: int = 1, peers: Sequence[Path] = ()
         ),
     ]
     usual = _stage({"scale": factor})
-    for card in list_cards():
-        stage = _stage({"scale": factor, "model": card.name}) if card.verb == "upscale" else None
-        if stage is None:
+    seen: set[str] = set()
+    for name, kind, params in _candidates():
+        stage = _stage({"scale": factor, **params})
+        if stage is None or stage.card().model in seen:
             continue
+        seen.add(stage.card().model)
         stage.setup(Device(threads=threads), lambda path: Path(path).read_bytes())
         default = usual is not None and stage.card().model == usual.card().model
-        kind: Kind = "peer" if card.folder else "ours"
-        ways.append(Way(name=card.name, kind=kind, make=_by_stage(stage, factor), default=default))
+        ways.append(Way(name=name, kind=kind, make=_by_stage(stage), default=default))
     for path in peers:
         if any(way.name == path.stem for way in ways):
             raise UsageError(
@@ -134,6 +136,15 @@ def onnx_way(path: Path, *, factor: int, threads: int = 1) -> Way | None:
     return Way(name=path.stem, kind="peer", make=make)
 
 
+def _candidates() -> Iterator[tuple[str, Kind, dict[str, Any]]]:
+    """Names and parameters: every model by itself, then what each kind is made of together."""
+    for card in list_cards():
+        if card.verb == "upscale":
+            yield card.name, "peer" if card.folder else "ours", {"model": card.name}
+    for kind in get_args(UpscaleParams.model_fields["kind"].annotation):
+        yield f"upscale {kind}", "ours", {"kind": kind}
+
+
 def _stage(params: dict[str, Any]) -> Stage[Any] | None:
     """The stage with these parameters, None where it does not take them."""
     try:
@@ -142,7 +153,7 @@ def _stage(params: dict[str, Any]) -> Stage[Any] | None:
         return None
 
 
-def _by_stage(stage: Stage[Any], factor: int) -> Callable[[Frame], Frame]:
+def _by_stage(stage: Stage[Any]) -> Callable[[Frame], Frame]:
     def make(small: Frame) -> Frame:
         height, width = small.shape[:2]
         picture = Picture(width=width, height=height, pix_fmt="gbrp", matrix="rgb", range="full")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
@@ -11,10 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cluster.errors import UsageError
 from tasks.ffmpeg import run_ffmpeg
 from tasks.frames import from_uint8, to_uint8
 from tasks.interpolate import InterpolateParams
 from tasks.measure.scores import Frame
+from tasks.models.shelf import list_cards
 from tasks.picture import Picture
 from tasks.registry import make_stage
 from tasks.stage import Device, Window
@@ -86,9 +89,12 @@ def engine_names() -> tuple[str, ...]:
     return get_args(InterpolateParams.model_fields["engine"].annotation)
 
 
-def engine(name: str, *, threads: int = 1) -> Method:
-    """An engine of the stage `interpolate`, run as a render runs it, set up once."""
-    stage = make_stage("interpolate", {"factor": 2, "engine": name})
+def engine(name: str, *, model: str = "", threads: int = 1) -> Method:
+    """An engine of the stage `interpolate`, run as a render runs it, set up once.
+
+    `model` names the network of an engine that takes one. UsageError for what the stage refuses.
+    """
+    stage = make_stage("interpolate", _params(name, model))
     stage.setup(Device(threads=threads), lambda path: Path(path).read_bytes())
 
     def between(a: Frame, b: Frame, t: float) -> Frame:
@@ -107,6 +113,39 @@ def engine(name: str, *, threads: int = 1) -> Method:
         return to_uint8(stage.process(window, Span(1, 2))[0])
 
     return between
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """An engine as it can be run here, with one network or none; `brought` by a user, or ours."""
+
+    name: str
+    model: str
+    brought: bool
+
+
+def engines() -> tuple[Engine, ...]:
+    """Every engine with every network that it takes, on the shelf or brought by a user.
+
+    Engines that want a network and have none yet are left out.
+    """
+    found: list[Engine] = []
+    cards = [card for card in list_cards() if card.verb == "interpolate"]
+    for name in engine_names():
+        digests: set[str] = set()
+        for model, brought in (("", False), *((card.name, bool(card.folder)) for card in cards)):
+            try:
+                digest = make_stage("interpolate", _params(name, model)).card().model
+            except UsageError:
+                continue
+            if digest not in digests:
+                digests.add(digest)
+                found.append(Engine(name, model, brought))
+    return tuple(found)
+
+
+def _params(name: str, model: str) -> dict[str, Any]:
+    return {"factor": 2, "engine": name, **({"model": model} if model else {})}
 
 
 def references() -> dict[str, Method]:

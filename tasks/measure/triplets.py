@@ -18,7 +18,7 @@ import numpy as np
 from tasks.interpolate import InterpolateParams
 from tasks.measure.evaluation import Case, Evaluation, Kind, Way, evaluate
 from tasks.measure.footage import open_footage, read_triplets
-from tasks.measure.inbetweens import Method, engine, engine_names, references
+from tasks.measure.inbetweens import Method, engine, engines, references
 from tasks.measure.scores import Frame, psnr
 from tasks.measure.table import table_of
 
@@ -46,11 +46,16 @@ def measure_triplets(
 
 
 def all_ways(*, threads: int = 1) -> tuple[Way, ...]:
-    """The references, then every engine of the stage as `ours NAME`."""
+    """The references, then every engine of the stage as `ours NAME`, and users' networks."""
     chosen = InterpolateParams.model_fields["engine"].default
     ours = [
-        between(f"ours {name}", engine(name, threads=threads), "ours", default=name == chosen)
-        for name in engine_names()
+        between(
+            f"peer {one.model}" if one.brought else f"ours {one.model or one.name}",
+            engine(one.name, model=one.model, threads=threads),
+            "peer" if one.brought else "ours",
+            default=one.name == chosen and not one.model,
+        )
+        for one in engines()
     ]
     return (*(between(name, way, "reference") for name, way in references().items()), *ours)
 
