@@ -95,10 +95,8 @@ class Pair:
         What moves is drawn by `morph`, without one along the classical flow.
         """
         match self.relation:
-            case Relation.HELD:
+            case Relation.HELD | Relation.JUMPS:
                 return self._a
-            case Relation.JUMPS:
-                return self._a if at <= 0.5 else self._b
             case Relation.RELIT:
                 return self.average(at)
             case Relation.MOVES:
@@ -116,7 +114,7 @@ class Pair:
 
     @cached_property
     def relation(self) -> Relation:
-        """HELD: the same drawing. JUMPS: flow explains nothing, the nearer one is held. RELIT:
+        """HELD: the same drawing. JUMPS: flow explains nothing, a stays until b's own time. RELIT:
         the same, but faint enough to mix. MOVES: an in-between can be drawn."""
         if self._is_held:
             return Relation.HELD
@@ -138,8 +136,8 @@ class Pair:
     def _redrawn(self) -> Floats:
         """1 on patches that were drawn anew (a sign that lights up), 0 elsewhere, soft between.
 
-        Such a patch changed by itself, and flow explains next to nothing of it: it is held, since
-        a mix of two drawings is neither.
+        Such a patch changed by itself, and flow explains next to nothing of it: it stays as in a
+        until b's own time, since a mix of two drawings is neither.
         """
         changed, lost, apart = self._change
         near = cv2.dilate(changed.astype(np.uint8), np.ones((9, 9), np.uint8))
@@ -230,9 +228,8 @@ class Pair:
             share = np.asarray(cv2.resize(share, (width, height)))
         a, b = self.signals
         side_a, side_b = warp(a, flow, by=-at), warp(b, flow, by=1 - at)
-        held = a if at <= 0.5 else b
         redrawn = np.asarray(cv2.resize(self._redrawn, share.shape[::-1]), np.float32)
-        return _mix(_mix(side_a, side_b, share[..., None]), held, redrawn[..., None])
+        return _mix(_mix(side_a, side_b, share[..., None]), a, redrawn[..., None])
 
     def _share_of_b(self, flow: Flow, at: float) -> Floats:
         """How much of b to take: `at`, but where the sides differ, the one that is visible."""

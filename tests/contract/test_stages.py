@@ -49,6 +49,7 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(params={"factor": "5/2"}),
         Example(params={"factor": "2/5"}),
         Example(params={"rate": 60}),
+        Example(params={"rate": 60, "timing": "keep", "engine": "dis"}),
         Example(params={"rate": 23.976, "engine": "average"}),
     ],
     "upscale": [Example(params={"scale": 2})],

@@ -222,7 +222,7 @@ def test_unrelated_pictures_are_not_morphed():
     pair = Pair(*film_of(a, b), depth=8)
     assert pair.relation is Relation.JUMPS
     assert np.array_equal(pair.between(0.4), film_of(a)[0])
-    assert np.array_equal(pair.between(0.6), film_of(b)[0])
+    assert np.array_equal(pair.between(0.6), film_of(a)[0])  # b comes at its own time
 
 
 def test_a_fade_is_a_mix():
@@ -242,9 +242,9 @@ def test_a_patch_that_was_drawn_anew_is_held_while_the_rest_moves():
 
     pair = Pair(*film_of(sign(120, 1), sign(124, 2)), depth=8)
     assert pair.relation is Relation.MOVES
-    for at, kept in ((0.5, 1), (0.75, 2)):
+    for at in (0.5, 0.75):  # until the new one's own time
         drawn = to_uint8(pair.between(at))
-        assert psnr(drawn[35:77, 25:67], sign(120, kept)[35:77, 25:67]) > 40
+        assert psnr(drawn[35:77, 25:67], sign(120, 1)[35:77, 25:67]) > 40
     assert psnr(to_uint8(pair.between(0.5))[:, 100:], sign(122, 1)[:, 100:]) > 25
 
 
