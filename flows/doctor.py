@@ -26,6 +26,8 @@ def examine(store: str = "") -> dict[str, Any]:
     checks = [
         *(_package(name) for name in PACKAGES),
         _extra("imagecodecs", "JPEG XL cells: pip install 'douga[jxl]'"),
+        _extra("onnxruntime", "your own ONNX networks: pip install 'douga[onnx]'"),
+        _extra("spandrel", "your own PyTorch upscalers: pip install 'douga[zoo]'"),
         *_encoders(),
         _gpu(),
         _cores(),

@@ -14,6 +14,7 @@ from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
 from cluster.settings import home_folder, settings
 from cluster.store import Store, open_store
+from flows.brief import brief_recipe
 from flows.plan import RenderPlan, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest
@@ -233,6 +234,7 @@ def _inputs(
     origin_s: Fraction | None,
 ) -> list[ShotInput]:
     inputs: list[ShotInput] = []
+    digests: dict[str, str] = {}
     clock = Fraction(0)
     first = 0
     for shot in shots:
@@ -249,7 +251,7 @@ def _inputs(
             first=first,
             drawing=drawings_for(analysis, shot.start, shot.end) if analysis else (),
         )
-        recipe = request.episode.recipe_for(shot.id)
+        recipe = brief_recipe(request.episode, shot.id, shots=[other.id for other in shots])
         inputs.append(
             ShotInput(
                 shot=shot,
@@ -261,7 +263,7 @@ def _inputs(
                     first=shot.start,
                 ),
                 recipe=recipe,
-                assets=_assets(request, recipe),
+                assets=_assets(request, recipe, digests),
                 material=partial(_material, index, shot.start),
             )
         )
@@ -280,9 +282,11 @@ def _material(index: SourceIndex, first: int, indices: Sequence[int]) -> object:
     return {"build": decoder_build(), "frames": frames}
 
 
-def _assets(request: RenderRequest, recipe: Sequence[StageSpec]) -> dict[str, str]:
-    """Digest of every file that the recipe's stages read, by the path as written."""
-    digests: dict[str, str] = {}
+def _assets(
+    request: RenderRequest, recipe: Sequence[StageSpec], digests: dict[str, str]
+) -> dict[str, str]:
+    """Digest of every file that the recipe's stages read, by the path as written. `digests` are
+    those known from other shots; it is added to."""
     for step in recipe:
         for path in make_stage(step.stage, step.params).assets():
             if path not in digests:

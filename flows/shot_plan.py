@@ -101,7 +101,7 @@ def _plan_chunk(
         steps.append(
             {
                 "stage": [stage.name, stage.version],
-                "params": stage.params.model_dump(mode="json"),
+                "params": stage.key_params(),
                 "assets": sorted(digest for _, digest in call.assets),
                 "model": card.model,
                 "engine": [card.engine, device] if card.model else card.engine,
@@ -141,7 +141,7 @@ def _relative_times(track: Track, span: Span) -> list[Fraction]:
 def _call(spec: StageSpec, entry: ShotInput) -> StageCall:
     stage = StageCall(name=spec.stage, params=spec.params).make()
     assets = tuple((path, entry.assets[path]) for path in stage.assets())
-    params = {**spec.params, **stage.looked_up()}
+    params = {**spec.params, **stage.looked_up(dict(assets))}
     return StageCall(name=spec.stage, params=params, assets=assets)
 
 

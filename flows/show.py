@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
@@ -213,7 +213,7 @@ def show_models(document: dict[str, Any]) -> None:
 
 def show_model(document: dict[str, Any]) -> None:
     """One network: every field of its card, then the licence's text."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = Table("", Column("", overflow="fold"), box=None, pad_edge=False, show_header=False)
     for name, value in document.items():
         if name != "licence_text" and value not in ("", {}):
             text = ", ".join(value) if isinstance(value, list) else str(value)

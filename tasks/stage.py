@@ -14,7 +14,7 @@ What a stage promises, and the contract suite checks (tests/contract/test_stages
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -80,6 +80,28 @@ class Device:
     tile: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What an episode tells a stage of one shot: its id, all shots' ids, the reference art (paths)
+    of the characters in it, and how to read a file of the episode (InputError if it cannot be)."""
+
+    shot: str
+    shots: tuple[str, ...]
+    cast: Mapping[str, tuple[str, ...]]
+    read: Callable[[str], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A file that a stage leaves for people beside the frames of a shot.
+
+    A `name` ending in .yaml is a list; the lists of all shots are joined in one document.
+    """
+
+    name: str
+    data: bytes
+
+
 P = TypeVar("P", bound=Params)
 
 
@@ -95,6 +117,15 @@ class Stage(ABC, Generic[P]):
         self.params = params
 
     # -- pure: used by the plan ------------------------------------------------------------
+
+    @classmethod
+    def briefed(cls, params: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
+        """The parameters for one shot, with what the episode says of it. Default: the same."""
+        return dict(params)
+
+    def key_params(self) -> object:
+        """The parameters as they go into every key of the shot. Default: all of them."""
+        return self.params.model_dump(mode="json")
 
     @abstractmethod
     def card(self) -> Card:
@@ -116,9 +147,10 @@ class Stage(ABC, Generic[P]):
         """Paths, as written in the recipe, of the files it reads besides frames."""
         return ()
 
-    def looked_up(self) -> dict[str, Any]:
+    def looked_up(self, digests: Mapping[str, str]) -> dict[str, Any]:
         """Parameters that only the planning machine can know, by name, for workers' copies of the
-        stage. They are no part of the key."""
+        stage; they are no part of the key. `digests` are those of its assets, so that a file which
+        is not what the stage was told can be refused before anything is rendered."""
         return {}
 
     # -- working: used in a worker ----------------------------------------------------------
@@ -129,6 +161,11 @@ class Stage(ABC, Generic[P]):
     @abstractmethod
     def process(self, window: Window, out: Span) -> Frames:
         """Output frames `out`, (len(out), H', W', 3) uint16 codes. Errors: StageError."""
+
+    def take_notes(self) -> tuple[Note, ...]:
+        """What the last `process` leaves for people, once; the same for any chunk size. Default:
+        nothing."""
+        return ()
 
     def close(self) -> None:
         """Free what `setup` took; safe to call twice or half-open."""

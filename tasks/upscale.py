@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from tasks.frames import Frames, from_float, to_float
 from tasks.models.enlarge import Enlarger, Signal, is_out_of_memory
 from tasks.models.opening import open_enlarger
 from tasks.models.passes import plan_passes
-from tasks.models.shelf import Kind, ModelCard, Precision
+from tasks.models.shelf import Kind, ModelCard, Precision, check_weights
 from tasks.stage import Card, Device, Params, Stage, Window
 from tasks.track import Span, Track
 
@@ -95,9 +95,13 @@ class Upscale(Stage[UpscaleParams]):
         """The weights that users brought; those of the shelf are installed with douga."""
         return tuple(dict.fromkeys(card.asset for card in self._cards if card.asset))
 
-    def looked_up(self) -> dict[str, Any]:
-        """The cards of models that users brought: a worker elsewhere has no folder of them."""
-        if not self.assets():
+    def looked_up(self, digests: Mapping[str, str]) -> dict[str, Any]:
+        """The cards of models that users brought: a worker elsewhere has no folder of them.
+        StageError where a file has changed since its model was added."""
+        brought = [card for card in self._cards if card.asset]
+        for card in brought:
+            check_weights(card, digests[card.asset])
+        if not brought:
             return {}
         return {"cards": tuple(card.model_dump(mode="json") for card in self._cards)}
 

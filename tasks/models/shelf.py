@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.errors import StageError, UsageError
-from cluster.keys import Digest, digest_bytes
+from cluster.keys import digest_bytes
 from cluster.settings import settings
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ def weights_of(
     """
     if card.asset:
         data = read_asset(card.asset)
-        remedy = f"douga models remove {card.name}, then add it again"
     else:
-        remedy = "the file is damaged or belongs to another card; install douga again"
         try:
             data = (shelf / card.name / card.weights).read_bytes()
         except OSError as error:
@@ -149,13 +147,21 @@ def weights_of(
                 where=f"model {card.name}",
                 remedy="install douga again",
             ) from error
-    if (found := digest_bytes(data)) != Digest(card.sha256):
+    check_weights(card, digest_bytes(data))
+    return data
+
+
+def check_weights(card: ModelCard, found: str) -> None:
+    """StageError where the weights' digest is not the card's."""
+    if found != card.sha256:
+        again = f"douga models remove {card.name}, then add it again"
         raise StageError(
             f"{card.weights}: expected sha256 {card.sha256[:12]}…, got {found[:12]}…",
             where=f"model {card.name}",
-            remedy=remedy,
+            remedy=f"the file has changed; {again}"
+            if card.asset
+            else "the file is damaged or belongs to another card; install douga again",
         )
-    return data
 
 
 def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:

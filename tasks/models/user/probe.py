@@ -29,13 +29,14 @@ SCALES = (1, 2, 3, 4)
 _MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 _BASE = 64
 """A size that every size rule met so far divides."""
-_THICK = 64
+_THICK = 32
 _LENGTHS = (192, 448, 1088)
 """Of strips, tried in turn until the edge of what a network sees is found: it is whole-picture
 where even half the last one (544 pixels) is not enough. The deepest usual upscaler (23 residual
 dense blocks) sees 350."""
-_LINES = (0, 1, 5)
-"""Where, from the middle, a line is drawn: a network of pixel blocks sees by its block."""
+_LINES = (1, -1)
+"""Where, from the middle, a line is drawn: a network of pixel blocks sees farthest from a pixel at
+its block's edge, and the middle is such an edge."""
 _STEADY_BYTES = 2048
 """Bytes for a pixel of a window at least: 64 channels of float32, eight times."""
 
@@ -57,7 +58,7 @@ def measure(net: Net, *, name: str) -> Measured:
     """
     scale = _scale(net, name)
     sizes = _size_rule(net, scale, name)
-    reach = _reach(net, scale)
+    reach = _reach(net, scale, sizes)
     found = None if reach is None else _multiple(net, scale, least=sizes, reach=reach)
     multiple, halo = sizes, None
     if reach is not None and found is not None:
@@ -140,44 +141,40 @@ def _size_rule(net: Net, scale: int, name: str) -> int:
     )
 
 
-def _reach(net: Net, scale: int) -> int | None:
+def _reach(net: Net, scale: int, sizes: int) -> int | None:
     """How many pixels away a pixel's value matters, at most; None: everywhere."""
     for length in _LENGTHS:
-        farthest = 0
-        for line, across in ((line, across) for across in (False, True) for line in _LINES):
-            at = length // 2 + line
-            seen = _seen_from(net, scale, length, at, across)
-            if seen is None:
-                break
-            farthest = max(farthest, seen)
-        else:
-            return farthest
+        seen = [_seen(net, scale, length, max(_THICK, sizes), across) for across in (False, True)]
+        if None not in seen:
+            return max(one for one in seen if one is not None)
     return None
 
 
-def _seen_from(net: Net, scale: int, length: int, at: int, across: bool) -> int | None:
-    """How far from line `at` what lies beyond it still changes something; None: to the end."""
-    before, after = _noise(_THICK, length, seed=1), _noise(_THICK, length, seed=2)
-    spoiled = before.copy()
-    spoiled[:, at] = np.nan
-    left = np.concatenate([after[:, :at], before[:, at:]], axis=1)
-    right = np.concatenate([before[:, :at], after[:, at:]], axis=1)
+def _seen(net: Net, scale: int, length: int, thick: int, across: bool) -> int | None:
+    """How far from a line what lies beyond it still changes something; None: to the end."""
+    before, after = _noise(thick, length, seed=1), _noise(thick, length, seed=2)
     plain = _oriented(net, scale, before, across)
     farthest = 0
-    for other, sides in ((spoiled, "both"), (left, "after"), (right, "before")):
-        made = _oriented(net, scale, other, across)
-        if made is None or plain is None:
-            return None
-        changed = np.flatnonzero((made != plain).any(axis=(0, 2))) // scale
-        if sides == "after":
-            changed = changed[changed >= at]
-        elif sides == "before":
-            changed = changed[changed < at]
-        if not changed.size:
-            continue
-        if changed[0] == 0 or changed[-1] == length - 1:
-            return None
-        farthest = max(farthest, at - int(changed[0]), int(changed[-1]) - at + 1)
+    for at in (length // 2 + line for line in _LINES):
+        spoiled = before.copy()
+        spoiled[:, at] = np.nan
+        left = np.concatenate([after[:, :at], before[:, at:]], axis=1)
+        right = np.concatenate([before[:, :at], after[:, at:]], axis=1)
+        for other, first, last in (
+            (spoiled, 0, length),
+            (left, at, length),
+            (right, 0, at),
+        ):
+            made = _oriented(net, scale, other, across)
+            if made is None or plain is None:
+                return None
+            changed = np.flatnonzero((made != plain).any(axis=(0, 2))) // scale
+            changed = changed[(changed >= first) & (changed < last)]
+            if not changed.size:
+                continue
+            if changed[0] == 0 or changed[-1] == length - 1:
+                return None
+            farthest = max(farthest, at - int(changed[0]), int(changed[-1]) - at + 1)
     return farthest
 
 
@@ -190,7 +187,7 @@ def _oriented(net: Net, scale: int, strip: Signal, across: bool) -> Signal | Non
 def _multiple(net: Net, scale: int, *, least: int, reach: int) -> int | None:
     """The least shift that shifts the result alike; None where there is none up to 64."""
     length = max(_LENGTHS[0], ceil((2 * reach + 2 * _MULTIPLES[-1]) / 64) * 64)
-    strip = _noise(_THICK, length, seed=3)
+    strip = _noise(max(_THICK, least), length, seed=3)
     for multiple in (one for one in _MULTIPLES if one % least == 0):
         if all(_shifts_alike(net, scale, strip, multiple, reach, way) for way in (False, True)):
             return multiple

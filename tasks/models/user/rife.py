@@ -113,7 +113,8 @@ class Rife(nn.Module):
         time = torch.as_tensor(t, dtype=a.dtype, device=a.device).expand_as(a[:, :1])
         features = [] if self.encode is None else [self.encode(a), self.encode(b)]
         seen_a, seen_b, seen = a, b, features
-        flow, mask, carried = a.new_zeros(()), a.new_zeros(()), []
+        flow, mask = a.new_zeros(()), a.new_zeros(())
+        carried: list[Tensor] = []
         count = len(self.layout.widths)
         for index in range(count):
             shrink = float(1 << (count - 1 - index))
