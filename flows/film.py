@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.errors import EncodeError, UsageError
 from cluster.keys import Key, digest_file, make_key
 from flows.check import check_film
+from flows.notes import gather_notes
 from flows.outcome import sum_up
 from flows.plan import RenderPlan
 from flows.prepare import Prepared
@@ -105,13 +106,14 @@ def finish_film(
         else:
             made = Made(notes=known)
     sheet = store_sheet(prepared.store, plan)
+    left = gather_notes(store, plan, Path(prepared.request.output))
     result = sum_up(
         prepared,
         plan,
         results,
         film=film,
         verified=film is not None,
-        notes=made.notes,
+        notes=(*made.notes, *left),
         findings=made.findings,
         sheet=sheet,
         waiting=tuple(f"{shot}: {why}" for shot, why in waiting),

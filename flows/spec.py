@@ -174,6 +174,11 @@ class EpisodeSpec(Document):
             return path
         return str((Path(self.folder) / expand_home(path)).absolute())
 
+    def cast_for(self, shot: str) -> tuple[str, ...]:
+        """Who is in a shot, by name."""
+        override = self.shots.get(shot)
+        return override.cast if override else ()
+
     def recipe_for(self, shot: str) -> tuple[StageSpec, ...]:
         """The recipe of one shot, its overrides applied."""
         override = self.shots.get(shot)

@@ -94,6 +94,11 @@ def chunk_name(key: Key) -> str:
     return f"frames/{key[:2]}/{key}.arrow"
 
 
+def notes_name(key: Key) -> str:
+    """Where the store keeps what a chunk's stages left for people, if anything: a zip."""
+    return f"notes/{key[:2]}/{key}.zip"
+
+
 def segment_name(key: Key) -> str:
     """Where the store keeps a segment."""
     return f"segments/{key[:2]}/{key}.mkv"

@@ -37,10 +37,12 @@ from tasks.item import (
     WorkItem,
     asset_name,
     chunk_name,
+    notes_name,
     segment_name,
 )
+from tasks.notes import pack_notes
 from tasks.readers import Readers
-from tasks.stage import Device, Stage, Window
+from tasks.stage import Device, Note, Stage, Window
 from tasks.track import Span, Track
 
 
@@ -89,12 +91,14 @@ class Worker:
             frames = self._load(item, spans[0])
             loaded = time.monotonic()
             bytes_in = frames.nbytes
+            notes: tuple[Note, ...] = ()
             with self._computing:
                 started = time.monotonic()
                 for call, track, given, out in zip(
                     item.calls, tracks, spans, spans[1:], strict=False
                 ):
                     frames = self._process(call, track, given, frames, out)
+                    notes += self._stage(call).take_notes()
                 computed = time.monotonic()
             after = tracks[-1]
             data = encode_chunk(
@@ -104,6 +108,8 @@ class Worker:
                 meta={"stage": item.name, "picture": canonical(after.picture)},
                 codec=self._config.cell,
             )
+            if notes:
+                self._store.put(notes_name(item.key), pack_notes(notes))
             self._store.put(name, data)
             stored = time.monotonic()
         return replace(

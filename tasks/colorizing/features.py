@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -77,7 +78,7 @@ def pair_features(before: Drawing, after: Drawing, ways: Ways) -> Iterator[Float
     alike = _alike(before.shape, after.shape)
     yield alike
     yield alike * near
-    yield _forms(after) @ _forms(before).T
+    yield forms(after) @ forms(before).T
     for half in _AROUND:
         yield _surroundings(after, half) @ _surroundings(before, half).T
     yield np.abs(_at_edge(after)[:, None] - _at_edge(before)[None])
@@ -135,7 +136,7 @@ def _alike(before: Shape, after: Shape) -> Floats:
     return np.asarray(np.exp(-0.5 * (wide**2 + high**2) - 2 * slant**2), np.float32)
 
 
-def _forms(drawing: Drawing) -> Floats:
+def forms(drawing: Drawing) -> Floats:
     """(count, samples): each region's mask in a window of its own size, unit length, mean 0."""
     patches = []
     for region in range(drawing.count):
@@ -158,9 +159,7 @@ def _surroundings(drawing: Drawing, share: float) -> Floats:
     return _unit(patches)
 
 
-def _window(
-    image: NDArray[np.generic], x: float, y: float, half: float, *, outside: int
-) -> NDArray[np.generic]:
+def _window(image: NDArray[Any], x: float, y: float, half: float, *, outside: int) -> NDArray[Any]:
     reach = round(half)
     left, top = round(x) - reach, round(y) - reach
     size = 2 * reach + 1
@@ -173,7 +172,7 @@ def _window(
     return window
 
 
-def _shrunk(window: NDArray[np.generic]) -> Floats:
+def _shrunk(window: NDArray[Any]) -> Floats:
     way = cv2.INTER_AREA if window.shape[0] > _PATCH else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(window, (_PATCH, _PATCH), interpolation=way), np.float32).ravel()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ _REST = 0.03
 """A region of several colours that loses no more of itself at rest than along flow is at rest."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Painted:
     """A drawing with its paint.
 
@@ -61,6 +61,16 @@ class Painted:
         paint = np.where((painted_over & (drawing.marked == 0))[..., None], soft, self.paint)
         return np.asarray(paint + (ink - paint) * cover, np.float32)
 
+    def recoloured(self, which: NDArray[np.bool_], colours: Floats) -> Painted:
+        """The same with the regions `which` (count,) flat in `colours` (count, 3)."""
+        if not which.any():
+            return self
+        here = which[self.drawing.filled - 1]
+        colour = np.where(which[:, None], colours, self.colour).astype(np.float32)
+        paint = self.paint.copy()
+        paint[here] = colour[self.drawing.filled[here] - 1]
+        return replace(self, paint=paint, colour=colour, flat=self.flat | which)
+
 
 def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     """The paint of a reference: its `picture` (H, W, 3) lies exactly on `drawing`."""
@@ -78,9 +88,9 @@ def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink, sure)
 
 
-def carry_paint(before: Painted, drawing: Drawing) -> Painted:
-    """The next drawing in the paint of the one before it."""
-    match = match_regions(before.drawing, drawing)
+def carry_paint(before: Painted, drawing: Drawing, match: Match | None = None) -> Painted:
+    """The next drawing in the paint of the one before it; `match` where it is known already."""
+    match = match or match_regions(before.drawing, drawing)
     source, sure = choose_colours(match, before)
     colour, flat = before.colour[source], before.flat[source]
     paint = colour[drawing.filled - 1]

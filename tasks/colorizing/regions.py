@@ -19,9 +19,10 @@ from tasks.flow import Floats
 Labels = NDArray[np.int32]
 """(H, W) region numbers from 1 to the drawing's `count`; 0 is line where lines are marked."""
 
-_BALL = 1.5
-"""Radius in pixels of the ball: closes gaps of up to 3 pixels. Radii of 0 to 2.5 were tried on 84
-pairs of synthesised drawings: without it leaks cost 0.6 % of the region pixels."""
+_BALLS = ((1.0, 1.0), (1.5, 3.0), (2.5, 8.0), (4.0, 16.0))
+"""Radii in pixels: of the ball, and of the widest place in what it parts: gaps of up to 8 pixels
+are closed, wide ones only between wide regions. On 2,025 regions of synthesised drawings no set of
+radii differed by more than .1 % of the regions; on real ones each radius added a little."""
 _LEAST_SEED = 6
 _LEAST_REGION = 3
 _MOST_REGIONS = 1500
@@ -42,7 +43,7 @@ class Shape(NamedTuple):
     xy: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Drawing:
     """Lines and regions of one frame.
 
@@ -149,25 +150,35 @@ def _threshold(darkness: Floats) -> float:
 
 
 def _trap(free: NDArray[np.uint8]) -> Labels:
-    """Components of the free pixels, cut where only less than the ball fits through."""
-    count, parts = cv2.connectedComponents(free, connectivity=4, ltype=cv2.CV_32S)
-    room = cv2.distanceTransform(free, cv2.DIST_L2, 5)
-    seeds, seed_of, stats, _ = cv2.connectedComponentsWithStats(
-        (room > _BALL).astype(np.uint8), connectivity=4
+    """Components of the free pixels, cut where only less than a ball fits through."""
+    _, labels = cv2.connectedComponents(free, connectivity=4, ltype=cv2.CV_32S)
+    room = np.asarray(cv2.distanceTransform(free, cv2.DIST_L2, 5), np.float32)
+    for radius, least_room in _BALLS:
+        labels = _divide(np.asarray(labels, np.int32), room, radius, least_room)
+    return np.asarray(labels, np.int32)
+
+
+def _divide(parts: Labels, room: Floats, radius: float, least_room: float) -> Labels:
+    """The parts, those cut in which a ball of `radius` cannot roll from one hall to another; a hall
+    is wide enough somewhere for a ball of `least_room`."""
+    _, seed_of, stats, _ = cv2.connectedComponentsWithStats(
+        ((room > radius) & (parts > 0)).astype(np.uint8), connectivity=4
     )
-    large = stats[:, cv2.CC_STAT_AREA] >= _LEAST_SEED
-    large[0] = False
-    part_of_seed = np.zeros(seeds, np.int64)
+    widest = np.zeros(len(stats), np.float32)
+    np.maximum.at(widest, np.asarray(seed_of, np.int64).ravel(), room.ravel())
+    hall = (stats[:, cv2.CC_STAT_AREA] >= _LEAST_SEED) & (widest > least_room)
+    hall[0] = False
+    part_of_seed = np.zeros(len(stats), np.int64)
     part_of_seed[seed_of.ravel()] = parts.ravel()
-    divided = np.flatnonzero(np.bincount(part_of_seed[large], minlength=count) > 1)
-    labels = np.asarray(parts, np.int32)
+    divided = np.flatnonzero(np.bincount(part_of_seed[hall]) > 1)
     if not len(divided):
-        return labels
-    inside = np.isin(labels, divided)
-    markers = np.where(inside, np.where(large[seed_of], seed_of + 1, 0), 1).astype(np.int32)
+        return parts
+    inside = np.isin(parts, divided)
+    markers = np.where(inside, np.where(hall[seed_of], seed_of + 1, 0), 1).astype(np.int32)
     terrain = np.clip(255 - room * 20, 0, 255).astype(np.uint8)
     grown = cv2.watershed(cv2.merge([terrain] * 3), markers)
-    return np.where(inside, np.where(grown > 1, count + grown, 0), labels).astype(np.int32)
+    first = int(parts.max())
+    return np.where(inside, np.where(grown > 1, first + grown, 0), parts).astype(np.int32)
 
 
 def _without_specks(labels: Labels) -> Labels:

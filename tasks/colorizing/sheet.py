@@ -1,0 +1,243 @@
+"""Colour from a model sheet: a character painted once, in other poses and sizes than the drawing's.
+
+Place means nothing here. A region is likened to the sheet's by form, by its share of the figure, by
+where in the figure it lies (the head is above the shoes in most poses), and by its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.colorizing.features import forms
+from tasks.colorizing.paint import Painted, main_colours
+from tasks.colorizing.regions import Drawing
+from tasks.flow import Floats
+
+_LEVELS = 24
+_LEAST_SHARE = 2e-5
+_INK = 0.3
+_THIN = 2.5
+"""Ink on a sheet is darker than this share of white, and no thicker than twice this many pixels."""
+_ROUNDS = 4
+_FORM, _SIZE, _PLACE, _LONG, _BESIDE, _FIGURE = 1.5, 1.0, 2.5, 0.7, 3.0, 1.0
+"""Weights of form, size, place in the figure, elongation, neighbours and of the whole figure; set
+by hand on sheets of the synthesised characters."""
+_NEW = 0.8
+_SAME = 0.06
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A colour model taken apart: its regions as a drawing, each one's colour and figure.
+
+    `figure` (count,) is the pose that a region belongs to, from 1; 0 is paper.
+    """
+
+    drawing: Drawing
+    colour: Floats
+    figure: NDArray[np.int32]
+
+
+def read_sheet(picture: Floats) -> Sheet:
+    """A sheet from its picture (H, W, 3): areas of one colour are regions, dark thin ones ink."""
+    levels = np.rint(np.clip(picture, 0, 1) * _LEVELS).astype(np.int32)
+    code = (levels * np.array([1, 32, 1024])).sum(-1)
+    even = np.ones(code.shape, bool)
+    for axis in (0, 1):
+        step = np.abs(np.diff(picture, axis=axis)).max(-1) > 1 / _LEVELS
+        near = [slice(None), slice(None)]
+        far = [slice(None), slice(None)]
+        near[axis], far[axis] = slice(None, -1), slice(1, None)
+        even[tuple(near)] &= ~step
+        even[tuple(far)] &= ~step
+    paper = int(np.bincount(code[_border(code.shape)]).argmax())
+    least = max(6, round(_LEAST_SHARE * code.size))
+    marked = np.zeros(code.shape, np.int32)
+    count = 0
+    for value in np.unique(code[even]):
+        _, parts, stats, _ = cv2.connectedComponentsWithStats(
+            (even & (code == value)).astype(np.uint8), connectivity=4
+        )
+        kept = stats[:, cv2.CC_STAT_AREA] >= least
+        kept[0] = False
+        number = np.zeros(len(stats), np.int32)
+        number[kept] = count + 1 + np.arange(kept.sum())
+        marked += number[parts]
+        count += int(kept.sum())
+    if not count:
+        marked[:], count = 1, 1
+    # A colour spread over two levels by noise or a gradient is one region only for the eye; each
+    # part has the same colour, which is all that a match needs.
+    plain = _plain(marked)
+    colour = main_colours(plain, picture)
+    is_paper = np.zeros(count, bool)
+    on_paper = marked[(code == paper) & _border(code.shape)]
+    is_paper[np.unique(on_paper[on_paper > 0]) - 1] = True
+    gone = (colour.max(1) < _INK) & (_thickness(plain) < _THIN)
+    if gone.any() and not gone.all():
+        number = np.zeros(count + 1, np.int32)
+        number[1:][~gone] = np.arange(1, int((~gone).sum()) + 1)
+        plain = _plain(number[marked])
+        colour, is_paper = colour[~gone], is_paper[~gone]
+    return Sheet(plain, colour, _figures(plain, is_paper))
+
+
+def _plain(marked: NDArray[np.int32]) -> Drawing:
+    """Regions as a drawing whose lines are black."""
+    return Drawing(
+        darkness=(marked == 0).astype(np.float32),
+        trace=np.zeros(marked.shape, np.uint8),
+        marked=marked,
+        threshold=0.5,
+        count=int(marked.max()),
+    )
+
+
+def paint_from_sheets(drawing: Drawing, sheets: Sequence[Sheet]) -> Painted:
+    """A drawing in the colours of sheets: every region the likeliest colour of all of them."""
+    paper = _is_paper(drawing)
+    figure = _figures(drawing, paper)
+    chances, colours = [], []
+    best_of_figure: list[Floats] = []
+    about = _about(drawing, figure)
+    for sheet in sheets:
+        there = _about(sheet.drawing, sheet.figure)
+        score = _likeness(about, there)
+        score[:, sheet.figure == 0] = -20
+        for pose in np.unique(sheet.figure[sheet.figure > 0]):
+            best_of_figure.append(_figure_fit(score[:, sheet.figure == pose], figure))
+            score[:, sheet.figure == pose] += _FIGURE * best_of_figure[-1][figure][:, None]
+        chances.append(_with_neighbours(score, drawing, sheet.drawing))
+        colours.append(sheet.colour)
+    score = np.concatenate(chances, 1)
+    colour = np.concatenate(colours)
+    chance = np.exp(score - score.max(1, keepdims=True))
+    chance /= chance.sum(1, keepdims=True) + np.exp(_NEW - score.max(1, keepdims=True))
+    same = (np.abs(colour[:, None] - colour[None]).max(-1) <= _SAME).astype(np.float32)
+    votes = chance @ same
+    pick = votes.argmax(1)
+    sure = np.where(paper, 1, votes.max(1)).astype(np.float32)
+    chosen = np.where(paper[:, None], 1, colour[pick]).astype(np.float32)
+    count = drawing.count
+    return Painted(
+        drawing=drawing,
+        paint=chosen[drawing.filled - 1],
+        colour=chosen,
+        flat=np.ones(count, bool),
+        ink=np.zeros((count, 3), np.float32),
+        trace_ink=np.array([[0, 0, 0]] + [[np.nan] * 3] * 3, np.float32),
+        sure=np.minimum(sure, 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    """Per region what stays in other poses: form, log share of the figure, place in its box."""
+
+    form: Floats
+    size: Floats
+    place: Floats
+    long: Floats
+
+
+def _about(drawing: Drawing, figure: NDArray[np.int32]) -> _About:
+    shape = drawing.shape
+    count = int(figure.max()) + 1
+    total = np.maximum(np.bincount(figure, shape.area, count), 1)
+    place = np.zeros((drawing.count, 2), np.float32)
+    for number in range(count):
+        inside = figure == number
+        if not inside.any():
+            continue
+        rows, columns = np.nonzero(np.isin(drawing.marked, np.flatnonzero(inside) + 1))
+        left, right = columns.min(), columns.max() + 1
+        top, bottom = rows.min(), rows.max() + 1
+        place[inside, 0] = (shape.x[inside] - left) / (right - left) - 0.5
+        place[inside, 1] = (shape.y[inside] - top) / (bottom - top)
+    middle = (shape.xx + shape.yy) / 2
+    apart = np.sqrt(((shape.xx - shape.yy) / 2) ** 2 + shape.xy**2)
+    long = 0.5 * np.log((middle + apart + 0.3) / (np.maximum(middle - apart, 0) + 0.3))
+    return _About(
+        forms(drawing),
+        np.log(shape.area / total[figure]).astype(np.float32),
+        place,
+        long.astype(np.float32),
+    )
+
+
+def _likeness(a: _About, b: _About) -> Floats:
+    form = np.maximum(a.form @ b.form.T, a.form @ _mirrored(b.form).T)
+    size = np.minimum(np.abs(a.size[:, None] - b.size[None]), 3)
+    # Left and right change with the pose; up and down mostly stay.
+    across = np.abs(np.abs(a.place[:, None, 0]) - np.abs(b.place[None, :, 0]))
+    down = np.abs(a.place[:, None, 1] - b.place[None, :, 1])
+    long = np.minimum(np.abs(a.long[:, None] - b.long[None]), 2)
+    return np.asarray(
+        _FORM * form - _SIZE * size - _PLACE * (2 * down + 0.5 * across) - _LONG * long, np.float32
+    )
+
+
+def _mirrored(form: Floats) -> Floats:
+    side = round(form.shape[1] ** 0.5)
+    return np.ascontiguousarray(form.reshape(-1, side, side)[:, :, ::-1]).reshape(form.shape)
+
+
+def _figure_fit(score: Floats, figure: NDArray[np.int32]) -> Floats:
+    """How well a pose explains each figure of the drawing: the mean of its regions' best scores."""
+    best = score.max(1)
+    count = int(figure.max()) + 1
+    size = np.maximum(np.bincount(figure, minlength=count), 1)
+    return np.asarray(np.bincount(figure, best, count) / size, np.float32)
+
+
+def _with_neighbours(score: Floats, drawing: Drawing, sheet: Drawing) -> Floats:
+    shares = drawing.borders / np.maximum(drawing.borders.sum(1, keepdims=True), 1)
+    longest = np.maximum(sheet.borders.max(1, keepdims=True), 1)
+    touching = np.minimum(3 * sheet.borders / longest, 1).T
+    total = score
+    for _ in range(_ROUNDS):
+        chance = np.exp(total - total.max(1, keepdims=True))
+        chance /= chance.sum(1, keepdims=True)
+        total = score + np.float32(_BESIDE) * (shares @ chance @ touching)
+    return np.asarray(total, np.float32)
+
+
+def _figures(drawing: Drawing, paper: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Which connected figure each region belongs to, from 1; 0 for paper."""
+    ground = np.concatenate([[False], paper])[drawing.filled]
+    _, parts = cv2.connectedComponents((~ground).astype(np.uint8), connectivity=8)
+    rows, columns = np.nonzero(drawing.marked)
+    figure = np.zeros(drawing.count, np.int32)
+    figure[drawing.marked[rows, columns] - 1] = parts[rows, columns]
+    figure[paper] = 0
+    return figure
+
+
+def _is_paper(drawing: Drawing) -> NDArray[np.bool_]:
+    """The region that has most of the frame's edge is the paper around the figures."""
+    edge = drawing.marked[_border(drawing.marked.shape)]
+    owned = np.bincount(edge, minlength=drawing.count + 1)[1:]
+    paper = np.zeros(drawing.count, bool)
+    if owned.any():
+        paper[int(owned.argmax())] = True
+    return paper
+
+
+def _border(shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    border = np.zeros(shape, bool)
+    border[[0, -1]] = True
+    border[:, [0, -1]] = True
+    return border
+
+
+def _thickness(drawing: Drawing) -> Floats:
+    """Each region's greatest distance from its edge, in pixels."""
+    away = cv2.distanceTransform((drawing.marked > 0).astype(np.uint8), cv2.DIST_L2, 5)
+    widest = np.zeros(drawing.count + 1, np.float32)
+    np.maximum.at(widest, drawing.marked.ravel(), away.ravel())
+    return widest[1:]
