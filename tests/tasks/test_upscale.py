@@ -87,9 +87,17 @@ def test_unknown_model_names_the_nearest():
         make_stage("upscale", {"model": "upscal2x"})
 
 
-def test_scale_three_is_refused():
+def test_a_scale_that_no_model_makes_lists_what_there_is():
+    with pytest.raises(
+        UsageError, match=r"no 3x restore model; it has .*2x faithful \(upscale2x\)"
+    ):
+        make_stage("upscale", {"scale": 3, "kind": "restore"})
+
+
+@pytest.mark.parametrize("scale", [0, 5, 1.5, "big"])
+def test_other_scales_are_refused(scale):
     with pytest.raises(UsageError, match="scale"):
-        make_stage("upscale", {"scale": 3})
+        make_stage("upscale", {"scale": scale})
 
 
 @pytest.mark.parametrize("scale", [2, 4])

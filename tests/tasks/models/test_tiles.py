@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.models.tiles import LARGEST_AREA, LEAST_EDGE, plan_tiles
+from tasks.models.tiles import LARGEST_AREA, LEAST_EDGE, plan_patches, plan_tiles
 
 edges = st.integers(1, 3000)
 
@@ -39,3 +40,46 @@ def test_without_a_tile_size_windows_stay_under_the_largest_area(height, width):
 
 def test_small_frame_is_one_window():
     assert plan_tiles(360, 640, tile=0, halo=8).corners == ((0, 0),)
+
+
+@given(
+    height=st.integers(1, 900),
+    width=st.integers(1, 900),
+    tile=st.integers(0, 300),
+    halo=st.integers(0, 60),
+    multiple=st.sampled_from([1, 2, 4, 8, 64]),
+)
+def test_patches_make_each_pixel_once_the_halo_away_from_edges(height, width, tile, halo, multiple):
+    plan = plan_patches(height, width, tile=tile, halo=halo, multiple=multiple)
+    tall, wide = height + plan.pad_bottom, width + plan.pad_right
+    made = np.zeros((tall, wide), int)
+    assert max(plan.pad_bottom, plan.pad_right) < multiple
+    for patch in plan.patches:
+        made[slice(*patch.rows), slice(*patch.columns)] += 1
+        for start, edge, (first, last), length in (
+            (patch.top, plan.height, patch.rows, tall),
+            (patch.left, plan.width, patch.columns, wide),
+        ):
+            assert start % multiple == edge % multiple == 0
+            assert start >= 0
+            assert start + edge <= length
+            assert first == start == 0 or first - start >= halo
+            assert last == start + edge == length or start + edge - last >= halo
+    assert (made == 1).all()
+
+
+@given(height=st.integers(100, 900), width=st.integers(100, 900), tile=st.integers(1, 300))
+def test_patches_are_never_under_the_least_edge(height, width, tile):
+    plan = plan_patches(height, width, tile=tile, halo=3)
+    assert min(plan.height, plan.width) >= LEAST_EDGE
+    assert max(plan.height, plan.width) <= max(tile + 6, LEAST_EDGE)
+
+
+def test_without_a_halo_there_is_one_patch():
+    plan = plan_patches(1080, 1920, tile=64, halo=None, multiple=64)
+    assert [(patch.rows, patch.columns) for patch in plan.patches] == [((0, 1088), (0, 1920))]
+
+
+def test_patches_grow_with_the_halo():
+    assert plan_patches(4000, 4000, tile=0, halo=350).height > 4 * 350
+    assert plan_patches(4000, 4000, tile=0, halo=10).height <= 512 + 20
