@@ -176,7 +176,9 @@ def _divide(parts: Labels, room: Floats, radius: float, least_room: float) -> La
     inside = np.isin(parts, divided)
     markers = np.where(inside, np.where(hall[seed_of], seed_of + 1, 0), 1).astype(np.int32)
     terrain = np.clip(255 - room * 20, 0, 255).astype(np.uint8)
-    grown = cv2.watershed(cv2.merge([terrain] * 3), markers)
+    # Watershed makes the picture's edge a boundary: it is given an edge to spare.
+    spare = [cv2.copyMakeBorder(m, 1, 1, 1, 1, cv2.BORDER_REPLICATE) for m in (terrain, markers)]
+    grown = cv2.watershed(cv2.merge([spare[0]] * 3), spare[1])[1:-1, 1:-1]
     first = int(parts.max())
     return np.where(inside, np.where(grown > 1, first + grown, 0), parts).astype(np.int32)
 

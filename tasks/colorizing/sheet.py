@@ -220,7 +220,7 @@ def _figures(drawing: Drawing, paper: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 def _is_paper(drawing: Drawing) -> NDArray[np.bool_]:
     """The region that has most of the frame's edge is the paper around the figures."""
-    edge = drawing.marked[_border(drawing.marked.shape)]
+    edge = drawing.filled[_border(drawing.filled.shape)]
     owned = np.bincount(edge, minlength=drawing.count + 1)[1:]
     paper = np.zeros(drawing.count, bool)
     if owned.any():
