@@ -46,10 +46,9 @@ def test_minterpolate_draws_the_moment_asked_for_between_the_two_frames() -> Non
 
 
 def test_minterpolate_interpolates_whatever_the_change() -> None:
-    a, b = pan(0), 255 - pan(20)
-    made = minterpolate(a, b, 0.5)
-    assert psnr(made, a) < 20  # its scene change detection would have repeated a
-    assert psnr(made, b) < 20
+    dark, grey = np.zeros((96, 96, 3), np.uint8), np.full((96, 96, 3), 60, np.uint8)
+    # Its scene change detection would have repeated the dark one.
+    assert (minterpolate(dark, grey, 0.5) == 30).all()
 
 
 def test_dis_warp_follows_motion() -> None:
