@@ -1,4 +1,4 @@
-"""`douga bench`: end-to-end frames per second beside the limit and the usual script, in one run."""
+"""`douga bench speed`: end-to-end frames per second beside the limit and the usual script, in one run."""
 
 from __future__ import annotations
 
