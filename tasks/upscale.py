@@ -72,7 +72,8 @@ class Upscale(Stage[UpscaleParams]):
                 )
 
     def card(self) -> Card:
-        """Needs of the models; every pass but the first works on larger frames."""
+        """Needs of the models. Theirs count by what goes in, a stage's by what comes out; every
+        pass but the first works on larger frames."""
         memory, size = 0, 1
         for card in self._cards:
             memory = max(memory, card.memory_bytes_per_megapixel * size**2)
@@ -80,7 +81,7 @@ class Upscale(Stage[UpscaleParams]):
         return Card(
             num_cpus=1,
             gpu_share=0.5,
-            memory_bytes=memory,
+            memory_bytes=memory // self.scale**2,
             model="+".join(dict.fromkeys(card.sha256 for card in self._cards)),
             engine="+".join(dict.fromkeys(self._engine(card) for card in self._cards)),
             keep=True,

@@ -13,6 +13,7 @@ import pytest
 
 from cluster.errors import StageError, UsageError
 from tasks.frames import BLACK, ONE, WHITE, code_step, from_uint8, to_float, to_uint8
+from tasks.models.shelf import read_card
 from tasks.models.upscaling.drawings import draw
 from tasks.picture import Picture
 from tasks.registry import make_stage
@@ -80,6 +81,13 @@ def test_card_names_model_and_engine_without_torch():
 
 def test_card_differs_by_precision():
     assert Upscale(UpscaleParams(precision="bf16")).card().engine == "torch-bf16"
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_memory_is_counted_by_the_frames_that_come_out(scale):
+    model = read_card("upscale2x", verb="upscale")
+    stage = Upscale(UpscaleParams(scale=scale))
+    assert stage.card().memory_bytes == model.memory_bytes_per_megapixel // 4
 
 
 def test_unknown_model_names_the_nearest():

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from cluster.errors import StageError, UsageError
-from tasks.models.shelf import SHELF, load_model, model_names, read_card
+from tasks.models.shelf import SHELF, list_cards, load_model, model_names, read_card
 
 
 @pytest.fixture
@@ -66,5 +66,10 @@ def test_a_model_for_another_verb_is_refused(shelf):
 
 
 def test_an_unknown_model_lists_the_shelf(shelf):
-    with pytest.raises(UsageError, match="models are upscale2x"):
+    with pytest.raises(UsageError, match="models are .*upscale2x"):
         read_card("zzz", verb="upscale", shelf=shelf)
+
+
+def test_no_two_upscalers_answer_to_one_scale_and_kind():
+    asked = [(card.scale, card.kind) for card in list_cards(shelf=SHELF) if card.verb == "upscale"]
+    assert len(asked) == len(set(asked)), asked

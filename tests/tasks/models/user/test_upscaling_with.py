@@ -130,6 +130,15 @@ def test_tiles_equal_whole_bit_for_bit(add, data, tile):
     assert np.array_equal(run(frames, model="net", tile=tile), run(frames, model="net"))
 
 
+def test_frames_of_other_sizes_are_replicated_at_their_end(add):
+    data = nets.blockwise(block=8)
+    add("net", data)
+    frames = drawing(41, 99)
+    larger = np.pad(frames, ((0, 0), (0, 7), (0, 5), (0, 0)), mode="edge")
+    made = run(frames, model="net")
+    assert np.array_equal(made[0], as_published(data, larger[0])[:41, :99])
+
+
 def test_a_network_of_the_whole_picture_is_never_tiled(add):
     data = nets.whole_picture()
     add("net", data)
