@@ -1,4 +1,4 @@
-"""`douga bench speed`: end-to-end frames per second beside the limit and the usual script, in one run."""
+"""`douga bench speed`: end-to-end frames a second beside the limit and the usual script."""
 
 from __future__ import annotations
 
