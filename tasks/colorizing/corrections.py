@@ -122,14 +122,19 @@ def _entry(node: yaml.Node, path: str) -> dict[str, Any]:
     try:
         return Correction.model_validate({**value, "where": where}).model_dump(exclude_none=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        message = first["msg"][0].lower() + first["msg"][1:]
-        raise UsageError(
-            f"{name}: {message}" if name else message,
-            where=where,
-            remedy=f"for example {_EXAMPLE}",
-        ) from error
+        what = _explained(error.errors()[0])
+        raise UsageError(what, where=where, remedy=f"for example {_EXAMPLE}") from error
+
+
+def _explained(first: Any) -> str:
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        close = get_close_matches(name, list(Correction.model_fields), n=1)
+        return f"unknown key {name!r}" + (f", did you mean {close[0]!r}?" if close else "")
+    if first["type"] == "string_pattern_mismatch":
+        return f'{name}: expected "#rrggbb", got {first["input"]!r}'
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return f"{name}: {message}" if name else str(message)
 
 
 def place_marks(drawing: Drawing, corrections: Sequence[tuple[int, Correction]]) -> Marks:

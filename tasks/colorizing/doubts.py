@@ -35,10 +35,12 @@ class Doubt:
 
 
 def find_doubts(painted: Painted, *, ask_below: float) -> tuple[Doubt, ...]:
-    """The regions surer of less than `ask_below`, the largest first."""
+    """The regions less sure than `ask_below`, the largest first; what only continues a doubtful
+    region is left out, for a correction of the first is carried to it."""
     drawing = painted.drawing
     area = drawing.shape.area
-    asked = np.flatnonzero((painted.sure < ask_below) & (area >= _LEAST))
+    fresh = (painted.sure < ask_below) & (painted.was_sure >= ask_below)
+    asked = np.flatnonzero(fresh & (area >= _LEAST))
     doubts = []
     for index in asked[np.argsort(-area[asked], kind="stable")]:
         mask = (drawing.marked == index + 1).astype(np.uint8)

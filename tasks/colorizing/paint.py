@@ -35,7 +35,8 @@ class Painted:
     `paint` (H, W, 3) has no lines in it; `colour` (count, 3) is each region's main colour and
     `flat` says whether it is the only one. `ink` (count, 3) is the colour of neutral lines at each
     region, `trace_ink` (4, 3) that of each kind of line; NaN for a kind that is painted over.
-    `sure` (count,) is the chance, 0 to 1, that a region's colour is right.
+    `sure` (count,) is the chance, 0 to 1, that a region's colour is right, `was_sure` that of the
+    region that it continues.
     """
 
     drawing: Drawing
@@ -45,6 +46,7 @@ class Painted:
     ink: Floats
     trace_ink: Floats
     sure: Floats
+    was_sure: Floats
 
     def picture(self) -> Floats:
         """The coloured drawing, (H, W, 3): anti-aliased ink over paint."""
@@ -85,7 +87,7 @@ def paint_reference(drawing: Drawing, picture: Floats) -> Painted:
     paint = np.where(is_flat[..., None], main, _to_the_lines(drawing, painted, inner, main))
     ink, trace_ink = _inks(drawing, picture, paint)
     sure = np.ones(drawing.count, np.float32)
-    return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink, sure)
+    return Painted(drawing, paint.astype(np.float32), colour, flat, ink, trace_ink, sure, sure)
 
 
 def carry_paint(before: Painted, drawing: Drawing, match: Match | None = None) -> Painted:
@@ -96,7 +98,8 @@ def carry_paint(before: Painted, drawing: Drawing, match: Match | None = None) -
     paint = colour[drawing.filled - 1]
     if not flat.all():
         _carry_pixels(before, drawing, source, match, paint)
-    return Painted(drawing, paint, colour, flat, before.ink[source], before.trace_ink, sure)
+    ink, was_sure = before.ink[source], before.sure[source]
+    return Painted(drawing, paint, colour, flat, ink, before.trace_ink, sure, was_sure)
 
 
 def choose_colours(match: Match, before: Painted) -> tuple[NDArray[np.int64], Floats]:

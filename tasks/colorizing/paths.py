@@ -67,7 +67,7 @@ class Paths:
             for frame in by_frame
             if not any(min(frame, target) <= wall <= max(frame, target) for wall in walls - {frame})
         ]
-        reaching.sort(key=lambda frame: (-abs(frame - target), frame))
+        reaching.sort(key=lambda frame: (-abs(frame - target), -frame))
         return {_path(frame, target, track): tuple(by_frame[frame]) for frame in reaching}
 
     def reference_of(self, drawing: int, track: Track) -> Reference | None:

@@ -207,7 +207,6 @@ def test_a_reference_of_another_shape_is_refused():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({}, "either reference or references"),
         ({"reference": "a", "references": [{"path": "b"}]}, "either reference or references"),
         ({"references": [{"path": "a"}], "frame": 3}, "frame within each of references"),
         ({"references": [{"path": "a"}, {"path": "b"}]}, "one reference for a frame"),
@@ -218,6 +217,12 @@ def test_a_reference_of_another_shape_is_refused():
 def test_wrong_parameters_are_refused(params, message):
     with pytest.raises(UsageError, match=message):
         make_stage("colorize", params)
+
+
+def test_no_reference_at_all_is_refused_when_planning():
+    track = Track(picture=Picture(width=8, height=8), times=(Fraction(0),), end=Fraction(1, 24))
+    with pytest.raises(UsageError, match="a cast with reference art"):
+        make_stage("colorize", {}).track_after(track)
 
 
 def test_a_reference_beyond_the_shot_is_refused_when_planning():
