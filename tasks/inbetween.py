@@ -64,12 +64,15 @@ class Guess:
     Each (H, W, 2) float32, pixels: what is at p there comes from p - at * flow[p] in a and goes
     to p + (1 - at) * flow[p] in b. `merged` weighs both frames' flows by how far each is to be
     trusted, `from_a` and `from_b` carry the flow of one frame alone: they differ where something
-    is covered or uncovered.
+    is covered or uncovered. `cover_a`, `cover_b` (H, W) say how surely something of that frame
+    arrives at a pixel, 0 (nothing does) towards 1.
     """
 
     merged: Flow
     from_a: Flow
     from_b: Flow
+    cover_a: Floats
+    cover_b: Floats
 
 
 class Pair:
@@ -200,7 +203,11 @@ class Pair:
         """Where things are at `at`, 0 (a) to 1 (b), by the flow of both frames and of each."""
         (from_a, weight_a), (from_b, weight_b) = self._carried(at)
         return Guess(
-            self._merged(at), self._filled(from_a, weight_a), self._filled(-from_b, weight_b)
+            self._merged(at),
+            self._filled(from_a, weight_a),
+            self._filled(-from_b, weight_b),
+            weight_a / (1 + weight_a),
+            weight_b / (1 + weight_b),
         )
 
     def _merged(self, at: float) -> Flow:

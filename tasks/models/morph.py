@@ -46,22 +46,21 @@ def _open_shelf(
     """One of ours: takes the classical guesses, decides at their size, draws at the frame's."""
     import torch
 
-    from tasks.models.inbetween.net import Inbetween, enlarge_maps
+    from tasks.models.inbetween.net import Inbetween, enlarge_maps, guess_tensors
 
     net = load_model(card).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert isinstance(net, Inbetween)
 
     def morph(pair: Pair, at: float) -> Floats:
-        guess = pair.guess(at)
-        guesses = np.stack([guess.merged, guess.from_a, guess.from_b]).transpose(0, 3, 1, 2)
         small_a, small_b = (frame / np.float32(255) for frame in pair.small)
         time = torch.tensor([at], dtype=torch.float32, device=place)
-        flows = torch.from_numpy(guesses).to(place)
+        flows, cover = (known.to(place) for known in guess_tensors(pair.guess(at)))
         with torch.inference_mode():
             a, b = (_padded(_planes(x, place), card.multiple) for x in (small_a, small_b))
             wide = _padded(flows, card.multiple)[None]
+            arrives = _padded(cover[None], card.multiple)
             with torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16"):
-                maps = net.maps(a, b, wide, time)
+                maps = net.maps(a, b, wide, arrives, time)
             height, width = small_a.shape[:2]
             maps = maps[..., :height, :width]
             full_a, full_b = (_planes(x, place) for x in pair.signals)

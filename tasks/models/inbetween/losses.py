@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -9,6 +10,9 @@ _EPSILON = 0.004
 """One 8-bit code: below it errors count squared."""
 _CENSUS_REACH = 3
 _CENSUS_SOFT = 0.01
+_CHOICE_SOFT = 0.02
+"""Five 8-bit codes: candidates that near to each other are equally good."""
+_CHOICE_MATTERS = 0.2
 
 
 def charbonnier(error: Tensor) -> Tensor:
@@ -49,6 +53,20 @@ def flow_error(found: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
     """Mean distance in pixels, at most 8 each, of flows (N, 2, H, W) where `seen` (N, H, W)."""
     away = ((found - truth).square().sum(1) + 0.01).sqrt()
     return (away.clamp(max=8) * seen).sum() / seen.sum().clamp(min=1)
+
+
+def choice_error(candidates: list[Tensor], shares: Tensor, truth: Tensor) -> Tensor:
+    """How far the shares are from the best choice (Kullback and Leibler), where it matters.
+
+    The best choice favours the candidate nearest to the truth around each pixel; pixels count by
+    how much the candidates differ there.
+    """
+    away = torch.cat([(c - truth).abs().mean(1, keepdim=True) for c in candidates], 1).detach()
+    away = F.avg_pool2d(away, 3, 1, 1)
+    best = (-away / _CHOICE_SOFT).softmax(1)
+    apart = (best * ((best + 1e-6).log() - (shares + 1e-6).log())).sum(1)
+    weight = ((away.amax(1) - away.amin(1)) / _CHOICE_MATTERS).clamp(max=1)
+    return (apart * weight).mean()
 
 
 def loss(made: Tensor, truth: Tensor) -> Tensor:

@@ -15,25 +15,29 @@ from tasks.frames import from_float
 from tasks.generator.render import flow_to, hidden_at, render
 from tasks.generator.scene import Scenes, draw_scenes
 from tasks.inbetween import Pair
+from tasks.models.inbetween.net import guess_tensors
 
 _STEPPED_SHARE = 0.12
 """Triplets animated on twos or threes under a moving camera: something stays or leaps."""
 _REDRAWN_SHARE = 0.15
 """Triplets whose b shows some layers elsewhere or in another shape: nothing leads there."""
-_GAPS = (1.0, 2.0, 2.0, 4.0, 8.0)
+_GAPS = (1.0, 1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 8.0)
 """Frames from a to b; the long ones leap further than any flow can tell."""
 _BATCH = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Triplets:
-    """N triplets on the CPU. `pictures` (N, 3, 3, H, W) uint8: a, b, truth; `guesses`
-    (N, 3, 2, H, W) float16, as the network takes them; `flows` (N, 2, 2, H, W) float16: truth to
-    a, truth to b; `seen` (N, 2, H, W) bool: where those flows lead to what is shown; `time` (N,).
+    """N triplets on the CPU.
+
+    `pictures` (N, 3, 3, H, W) uint8: a, b, truth; `guesses` (N, 3, 2, H, W) and `cover`
+    (N, 2, H, W) float16, as the network takes them; `flows` (N, 2, 2, H, W) float16: truth to a,
+    truth to b; `seen` (N, 2, H, W) bool: where those lead to what is shown; `time` (N,).
     """
 
     pictures: Tensor
     guesses: Tensor
+    cover: Tensor
     flows: Tensor
     seen: Tensor
     time: Tensor
@@ -50,7 +54,7 @@ def make_triplets(*, seed: int, first: int, count: int, edge: int) -> Triplets:
     return Triplets(
         **{
             name: torch.cat([getattr(part, name) for part in parts])
-            for name in ("pictures", "guesses", "flows", "seen", "time")
+            for name in ("pictures", "guesses", "cover", "flows", "seen", "time")
         }
     )
 
@@ -81,9 +85,11 @@ def _some(seed: int, first: int, edge: int) -> Triplets:
         seen = [torch.zeros_like(known) for known in seen]
     pictures = torch.stack([a.frame, b.frame, truth.frame], 1).numpy()
     worn = np.stack([_wear(rng, triplet) for triplet in pictures])
+    known = [_guesses(worn[at], float(time[at])) for at in range(_BATCH)]
     return Triplets(
         pictures=torch.from_numpy(worn),
-        guesses=torch.stack([_guesses(worn[at], float(time[at])) for at in range(_BATCH)]),
+        guesses=torch.stack([guesses for guesses, _ in known]),
+        cover=torch.stack([cover for _, cover in known]),
         flows=torch.stack(flows, 1).half(),
         seen=torch.stack(seen, 1),
         time=torch.from_numpy(time).float(),
@@ -121,11 +127,10 @@ def _wear(rng: np.random.Generator, triplet: NDArray[np.float32]) -> NDArray[np.
     return np.asarray(np.clip(np.rint(worn * 255), 0, 255), np.uint8)
 
 
-def _guesses(triplet: NDArray[np.uint8], time: float) -> Tensor:
+def _guesses(triplet: NDArray[np.uint8], time: float) -> tuple[Tensor, Tensor]:
     a, b = (codes(picture.transpose(1, 2, 0)) for picture in triplet[:2])
-    guess = Pair(a, b, depth=8).guess(time)
-    flows = np.stack([guess.merged, guess.from_a, guess.from_b])
-    return torch.from_numpy(flows.transpose(0, 3, 1, 2).astype(np.float16))
+    guesses, cover = guess_tensors(Pair(a, b, depth=8).guess(time))
+    return guesses.half(), cover.half()
 
 
 def codes(pixels: NDArray[Any]) -> NDArray[np.uint16]:

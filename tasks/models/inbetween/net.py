@@ -9,10 +9,12 @@ choice (a softmax), and a residual.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.inbetween import Guess
 from tasks.models.shelf import ModelCard
 
 GUESSES = 3
@@ -24,16 +26,23 @@ _FLOW_UNIT = 16.0
 """Pixels: flows are divided by this before the network sees them."""
 _TRUST_MERGED = 2.0
 """Logit by which an untrained network prefers the merged guess."""
-_INPUTS = 3 * CANDIDATES + 2 * GUESSES + 1
+_LEAK = 0.1
+_APART_GAIN = 4.0
+_GAINS = (4.0,) * 4 + (1.0,) * CANDIDATES + (0.1,) * 3
+"""Units of the head: flows in four pixels, logits, residual in tenths of the range."""
+_INPUTS = 3 * CANDIDATES + 2 * GUESSES + CANDIDATES // 2 + 2 + 1
 _HEAD = 4 + CANDIDATES + 3
 
 
 class Inbetween(nn.Module):
     """Tensors in, tensors out. `widths`: channels at 1/2, 1/4, 1/8 and 1/16 of the size."""
 
+    gains: Tensor
+
     def __init__(self, *, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.widths = widths
+        self.register_buffer("gains", torch.tensor(_GAINS)[:, None, None], persistent=False)
         befores = (4 * _INPUTS, *widths[:-1])
         self.down = nn.ModuleList(
             _two(before, after, stride=2 if level else 1)
@@ -43,24 +52,34 @@ class Inbetween(nn.Module):
             _two(widths[level] + widths[level + 1], widths[level]) for level in (2, 1, 0)
         )
         self.head = nn.Conv2d(widths[0], 4 * _HEAD, 3, padding=1)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):  # torch's default fades out over a dozen layers
+                nn.init.kaiming_normal_(module.weight, a=_LEAK, nonlinearity="leaky_relu")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
-    def forward(self, a: Tensor, b: Tensor, guesses: Tensor, time: Tensor) -> Tensor:
+    def forward(self, a: Tensor, b: Tensor, guesses: Tensor, cover: Tensor, time: Tensor) -> Tensor:
         """The frame at `time` (N,) in (0, 1) between a (0) and b (1), (N, 3, H, W) signal.
 
         `a`, `b` (N, 3, H, W); `guesses` (N, GUESSES, 2, H, W): pixels from a to b of what is at
-        each pixel at `time`, x then y. Sides are multiples of `STRIDE`.
+        each pixel at `time`, x then y; `cover` (N, 2, H, W), 0 to 1: how surely something of a,
+        of b arrives there. Sides are multiples of `STRIDE`.
         """
-        return self.compose(a, b, guesses, time, self.maps(a, b, guesses, time))
+        return self.compose(a, b, guesses, time, self.maps(a, b, guesses, cover, time))
 
-    def maps(self, a: Tensor, b: Tensor, guesses: Tensor, time: Tensor) -> Tensor:
+    def maps(self, a: Tensor, b: Tensor, guesses: Tensor, cover: Tensor, time: Tensor) -> Tensor:
         """What it decides, (N, 4 + CANDIDATES + 3, H, W): corrections of the motion in pixels (to
         a, to b), logits of the candidates, residual. May be made at a smaller size than it is
         used at: see `enlarge_maps`."""
         seen = self._candidates(a.clamp(0, 1), b.clamp(0, 1), guesses, time)
         clock = time.view(-1, 1, 1, 1).expand(-1, 1, *a.shape[2:])
-        x = torch.cat([*seen, guesses.flatten(1, 2) / _FLOW_UNIT, clock], 1)
+        apart = [
+            (one - other).abs().mean(1, keepdim=True) * _APART_GAIN
+            for one, other in zip(seen[::2], seen[1::2], strict=True)
+        ]
+        pictures = [2 * picture - 1 for picture in seen]
+        flows = guesses.flatten(1, 2) / _FLOW_UNIT
+        x = torch.cat([*pictures, *apart, flows, 2 * cover - 1, clock], 1)
         x = F.pixel_unshuffle(x, 2)
         kept = []
         for stage in self.down:
@@ -69,18 +88,32 @@ class Inbetween(nn.Module):
         for level, stage in zip((2, 1, 0), self.up, strict=True):
             x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = stage(torch.cat([x, kept[level]], 1))
-        return F.pixel_shuffle(self.head(x), 2).float()
+        return F.pixel_shuffle(self.head(x), 2).float() * self.gains
 
     def compose(self, a: Tensor, b: Tensor, guesses: Tensor, time: Tensor, maps: Tensor) -> Tensor:
         """The frame from the candidates and the `maps`; values beyond [0, 1] pass."""
-        to_a, to_b = self.motion(guesses, time, maps)
-        candidates = self._candidates(a, b, guesses, time)
-        candidates[2], candidates[3] = carry(a, to_a), carry(b, to_b)
-        shares = self._logits(time, maps[:, 4 : 4 + CANDIDATES]).softmax(1)
+        candidates = self.mended(a, b, guesses, time, maps)
+        return self.mix(candidates, self.shares(time, maps), maps)
+
+    def mix(self, candidates: list[Tensor], shares: Tensor, maps: Tensor) -> Tensor:
+        """The candidates by their shares, and the residual."""
         made = maps[:, -3:]
         for at, candidate in enumerate(candidates):
             made = made + shares[:, at : at + 1] * candidate
         return made
+
+    def mended(
+        self, a: Tensor, b: Tensor, guesses: Tensor, time: Tensor, maps: Tensor
+    ) -> list[Tensor]:
+        """The candidates, (N, 3, H, W) each, the merged ones along the mended motion."""
+        to_a, to_b = self.motion(guesses, time, maps)
+        candidates = self._candidates(a, b, guesses, time)
+        candidates[2], candidates[3] = carry(a, to_a), carry(b, to_b)
+        return candidates
+
+    def shares(self, time: Tensor, maps: Tensor) -> Tensor:
+        """How much each candidate counts, (N, CANDIDATES, H, W), 1 in sum."""
+        return self._logits(time, maps[:, 4 : 4 + CANDIDATES]).softmax(1)
 
     def motion(self, guesses: Tensor, time: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         """The mended flows (N, 2, H, W) from the frame at `time` to a and to b, in pixels."""
@@ -113,6 +146,13 @@ def enlarge_maps(maps: Tensor, *, height: int, width: int, flows: int = 2) -> Te
     return maps * scale
 
 
+def guess_tensors(guess: Guess) -> tuple[Tensor, Tensor]:
+    """A classical guess as the network takes it: (GUESSES, 2, H, W) flows, (2, H, W) cover."""
+    flows = np.stack([guess.merged, guess.from_a, guess.from_b]).transpose(0, 3, 1, 2)
+    cover = np.stack([guess.cover_a, guess.cover_b]).astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(flows)), torch.from_numpy(cover)
+
+
 def carry(picture: Tensor, flow: Tensor) -> Tensor:
     """Sample (N, C, H, W) at p + flow[p], bilinear, in float32; beyond the edge, the edge."""
     height, width = picture.shape[2:]
@@ -133,9 +173,9 @@ def carry(picture: Tensor, flow: Tensor) -> Tensor:
 def _two(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, 3, padding=1, stride=stride),
-        nn.LeakyReLU(0.1, inplace=True),
+        nn.LeakyReLU(_LEAK, inplace=True),
         nn.Conv2d(after, after, 3, padding=1),
-        nn.LeakyReLU(0.1, inplace=True),
+        nn.LeakyReLU(_LEAK, inplace=True),
     )
 
 

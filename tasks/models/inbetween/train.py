@@ -20,7 +20,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from cluster.keys import digest_bytes
-from tasks.models.inbetween.losses import flow_error, loss
+from tasks.models.inbetween.losses import choice_error, flow_error, loss
 from tasks.models.inbetween.material import Triplets, make_triplets
 from tasks.models.inbetween.net import STRIDE, Inbetween
 from tasks.models.shelf import ModelCard
@@ -29,8 +29,9 @@ HELD_OUT_SEED_OFFSET = 1_000_003
 HELD_OUT = 64
 EMA_DECAY = 0.998
 WARMUP_STEPS = 200
-FLOW_WEIGHT = 0.001
-"""Per pixel of distance: a whole pixel wrong costs a quarter of an 8-bit code."""
+FLOW_WEIGHT = 0.004
+"""Per pixel of distance: a whole pixel wrong costs one 8-bit code."""
+CHOICE_WEIGHT = 0.02
 MEMORY_BYTES_PER_MEGAPIXEL = 1400 << 20
 """Measured: see CARD.md."""
 
@@ -80,25 +81,28 @@ class Bank:
 
 
 def _turned(batch: Triplets, rng: np.random.Generator) -> Triplets:
-    pictures, guesses = batch.pictures, batch.guesses
+    pictures, guesses, cover = batch.pictures, batch.guesses, batch.cover
     flows, seen, time_ = batch.flows, batch.seen, batch.time
     if rng.random() < 0.5:  # b before a
         pictures, guesses = pictures[:, [1, 0, 2]], -guesses[:, [0, 2, 1]]
-        flows, seen, time_ = flows.flip(1), seen.flip(1), 1 - time_
+        flows, seen, cover, time_ = flows.flip(1), seen.flip(1), cover.flip(1), 1 - time_
     for axis, component in ((-1, 0), (-2, 1)):
         if rng.random() < 0.5:
-            pictures, seen = pictures.flip(axis), seen.flip(axis)
+            pictures, seen, cover = pictures.flip(axis), seen.flip(axis), cover.flip(axis)
             sign = torch.ones(2, 1, 1, dtype=guesses.dtype)
             sign[component] = -1
             guesses, flows = guesses.flip(axis) * sign, flows.flip(axis) * sign
     if rng.random() < 0.5:
         pictures, seen = pictures.transpose(-1, -2), seen.transpose(-1, -2)
+        cover = cover.transpose(-1, -2)
         guesses = guesses.transpose(-1, -2).flip(-3)
         flows = flows.transpose(-1, -2).flip(-3)
     pictures = pictures[:, :, torch.from_numpy(rng.permutation(3))]
     if rng.random() < 0.3:
         pictures = 255 - pictures
-    return Triplets(pictures=pictures, guesses=guesses, flows=flows, seen=seen, time=time_)
+    return Triplets(
+        pictures=pictures, guesses=guesses, cover=cover, flows=flows, seen=seen, time=time_
+    )
 
 
 class Training:
@@ -152,11 +156,14 @@ class Training:
         rate = self.run.rate * (0.5 + 0.5 * cos(pi * min(progress, 1.0))) + 1e-6
         for group in self.optimiser.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARMUP_STEPS)
-        a, b, truth, guesses, when = _signals(batch, self.run.device)
+        a, b, truth, guesses, cover, when = _signals(batch, self.run.device)
         with torch.autocast(self.run.device, torch.bfloat16, enabled=self.run.bf16):
-            maps = self.net.maps(a, b, guesses, when)
-        made = self.net.compose(a, b, guesses, when, maps)
+            maps = self.net.maps(a, b, guesses, cover, when)
+        candidates = self.net.mended(a, b, guesses, when, maps)
+        shares = self.net.shares(when, maps)
+        made = self.net.mix(candidates, shares, maps)
         total = loss(made, truth)
+        total = total + CHOICE_WEIGHT * choice_error(candidates, shares, truth)
         for at, found in enumerate(self.net.motion(guesses, when, maps)):
             known = batch.flows[:, at].float().to(self.run.device)
             total = total + FLOW_WEIGHT * flow_error(found, known, batch.seen[:, at].to(known))
@@ -177,7 +184,8 @@ def _signals(batch: Triplets, device: str) -> tuple[Tensor, ...]:
     layout = torch.channels_last
     pictures = batch.pictures.float().div(255).to(device)
     a, b, truth = (p.contiguous(memory_format=layout) for p in pictures.unbind(1))
-    return a, b, truth, batch.guesses.float().to(device), batch.time.to(device)
+    guesses, cover = batch.guesses.float().to(device), batch.cover.float().to(device)
+    return a, b, truth, guesses, cover, batch.time.to(device)
 
 
 def write_model(net: Inbetween, out: Path) -> None:
@@ -246,12 +254,12 @@ def compare(net: Inbetween, held_out: Triplets, device: str) -> dict[str, float]
     made: dict[str, list[float]] = {"average": [], "guess": [], "inbetween": []}
     for at in range(len(held_out)):
         one = Triplets(**{f.name: getattr(held_out, f.name)[at : at + 1] for f in fields(Triplets)})
-        a, b, truth, guesses, when = _signals(one, device)
+        a, b, truth, guesses, cover, when = _signals(one, device)
         with torch.inference_mode():
             for name, picture in (
                 ("average", (a + b) / 2),
-                ("guess", before(a, b, guesses, when)),
-                ("inbetween", net(a, b, guesses, when)),
+                ("guess", before(a, b, guesses, cover, when)),
+                ("inbetween", net(a, b, guesses, cover, when)),
             ):
                 error = (picture.clamp(0, 1) - truth).square().mean()
                 made[name].append(float(-10 * torch.log10(error + 1e-6)))
