@@ -66,7 +66,7 @@ def test_a_model_for_another_verb_is_refused(shelf):
 
 
 def test_an_unknown_model_lists_the_shelf(shelf):
-    with pytest.raises(UsageError, match="models are .*upscale2x"):
+    with pytest.raises(UsageError, match=r"models are .*upscale2x"):
         read_card("zzz", verb="upscale", shelf=shelf)
 
 
