@@ -11,14 +11,14 @@ help:
 	@echo "make install  the environment in .venv"
 	@echo "make test     check, then the whole suite (S3 on a real server it starts by itself)"
 	@echo "make check    ruff, types, import rules"
-	@echo "make bench    frames per second beside the bare loop and the usual script"
+	@echo "make bench    frames per second beside the bare loop, pictures beside the references"
 
 install: .venv/.installed
 
 # The CPU build of torch is plenty; whoever has CUDA installs that build into .venv first.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
-	$(PIP) -c constraints.txt -e '.[dev,jxl]'
+	$(PIP) -c constraints.txt -e '.[dev,jxl,onnx]'
 	@touch $@
 
 # OpenStack Swift, the real S3 server of the tests, has dependencies of its own.
@@ -42,7 +42,8 @@ test: check .venv-swift/.installed
 	$(BIN)/python -m pytest -q
 
 bench: install
-	$(BIN)/douga bench
+	$(BIN)/douga bench speed
+	$(BIN)/douga bench pictures
 
 clean:
 	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache
