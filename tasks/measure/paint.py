@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from cluster.errors import InputError
 from tasks.colorizing.features import line_flow
@@ -25,6 +26,11 @@ TOLERANCE = 0.05
 """Largest difference per channel, of 1, between a colour and the true one."""
 LEAST_REGION = 12
 """Pixels; what is smaller is a speck between lines, and no painter's business."""
+
+_EDGE = 0.08
+_ALIGNED = 0.6
+"""Share of the paint's edges (differences above _EDGE) that must lie within 2 pixels of a line: .98
+where colouring and drawing belong together, .3 to .5 where they are a drawing apart."""
 
 SHEETS = (("00131", "00141"), ("00151", "00161"))
 """Drawing and colouring in `../shared/data/line_art`."""
@@ -114,6 +120,18 @@ def evaluate_pair(pair: PaintPair, method: Method) -> PaintScore:
     )
 
 
+def surety(pairs: Sequence[PaintPair]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Per region of all pairs: how sure the stage is of its colour, and whether that is right."""
+    sure, right = [], []
+    for pair in pairs:
+        drawing = take_apart(pair.next_lines)
+        made = carry_paint(paint_reference(take_apart(pair.lines), pair.paint), drawing)
+        large = drawing.shape.area >= LEAST_REGION
+        sure.append(made.sure[large])
+        right.append(_near(made.colour, main_colours(drawing, pair.truth))[large])
+    return np.concatenate(sure), np.concatenate(right)
+
+
 def total(scores: Sequence[PaintScore], name: str) -> PaintScore:
     """The sum of several scores."""
     return PaintScore(
@@ -155,36 +173,56 @@ def folder_pairs(folder: Path) -> list[PaintPair]:
     ]
 
 
-def sample_pairs(seed: int, *, per_shot: int = 2, size: tuple[int, int] = (480, 270)) -> Iterator[
-    PaintPair
-]:  # fmt: skip
-    """Pairs of neighbouring drawings of the short of a seed, `per_shot` from each shot."""
+def sample_pairs(
+    seed: int,
+    *,
+    per_shot: int = 2,
+    gap: int = 1,
+    backward: bool = False,
+    size: tuple[int, int] = (480, 270),
+) -> Iterator[PaintPair]:
+    """Drawings `gap` drawings apart of the short of a seed, `per_shot` pairs from each shot."""
     from tasks.sample import render_line_art, render_painted, synthesise
 
     short = synthesise(seed, shots=14, seconds=14, size=size)
     for shot in short.shots:
-        before, found = None, 0
+        drawings: list[tuple[int, Floats]] = []
         for frame in range(shot.start, shot.end):
-            lines = render_line_art(short, frame)
-            if before is not None and not np.array_equal(lines, before[1]):
-                yield PaintPair(
-                    name=f"{seed}-{shot.kind}/{frame}",
-                    lines=_signal(before[1]),
-                    paint=_signal(render_painted(short, before[0])),
-                    next_lines=_signal(lines),
-                    truth=_signal(render_painted(short, frame)),
-                )
-                found += 1
-            before = (frame, lines)
-            if found == per_shot:
+            lines = _signal(render_line_art(short, frame))
+            if not drawings or not np.array_equal(lines, drawings[-1][1]):
+                drawings.append((frame, lines))
+            if len(drawings) == per_shot + gap:
                 break
+        for first, last in zip(drawings, drawings[gap:], strict=False):
+            (start, before), (end, after) = (last, first) if backward else (first, last)
+            yield PaintPair(
+                name=f"{seed}-{shot.kind}/{start}-{end}",
+                lines=before,
+                paint=_signal(render_painted(short, start)),
+                next_lines=after,
+                truth=_signal(render_painted(short, end)),
+            )
 
 
-def _near(made: Floats, truth: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+def aligned(pair: PaintPair) -> bool:
+    """Whether both colourings lie on their drawings: in some material they are a drawing off."""
+    return _on_lines(pair.lines, pair.paint) and _on_lines(pair.next_lines, pair.truth)
+
+
+def _on_lines(lines: Floats, paint: Floats) -> bool:
+    edges = np.zeros(paint.shape[:2], bool)
+    edges[:, 1:] |= np.abs(np.diff(paint, axis=1)).max(-1) > _EDGE
+    edges[1:] |= np.abs(np.diff(paint, axis=0)).max(-1) > _EDGE
+    drawn = take_apart(lines).marked == 0
+    away = cv2.distanceTransform((~drawn).astype(np.uint8), cv2.DIST_L2, 5)
+    return not edges.any() or float((away[edges] <= 2).mean()) >= _ALIGNED
+
+
+def _near(made: Floats, truth: Floats) -> NDArray[np.bool_]:
     return np.asarray(np.abs(made - truth).max(-1) <= TOLERANCE)
 
 
-def _signal(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Floats:
+def _signal(pixels: NDArray[np.uint8]) -> Floats:
     return np.asarray(pixels / np.float32(255), np.float32)
 
 
@@ -212,7 +250,8 @@ def main() -> None:
         sources = dict.fromkeys(pair.name.partition("/")[0] for pair in pairs)
         parts = [[s for s in scores if s.name.startswith(f"{source}/")] for source in sources]
         sums = [total(part, source) for part, source in zip(parts, sources, strict=True)]
-        results[name] = [total(scores, "all"), *sums]
+        belong = [s for s, pair in zip(scores, pairs, strict=True) if aligned(pair)]
+        results[name] = [total(scores, "all"), total(belong, "aligned"), *sums]
     if asked.json:
         print(json.dumps({name: [asdict(s) for s in sums] for name, sums in results.items()}))
         return
@@ -222,6 +261,13 @@ def main() -> None:
                 f"{name:12}{score.name:16}{score.regions:6} regions {score.region_share:7.1%}"
                 f"   {score.pixels:9} pixels {score.pixel_share:7.1%}"
             )
+    sure, right = surety(pairs)
+    for least in (0.5, 0.7, 0.9, 0.95):
+        above = sure >= least
+        print(
+            f"surer than {least:<4}: {above.mean():6.1%} of regions, of them "
+            f"{right[above].mean():6.1%} right"
+        )
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def test_a_region_that_is_not_there_is_refused_by_its_line():
 
 def test_grey_frames_cannot_be_corrected():
     told = [{"frame": 1, "point": (3, 3), **HEAD, "where": "fix.yaml:2"}]
-    with pytest.raises(StageError, match="fix.yaml:2: grey frames have no regions"):
+    with pytest.raises(StageError, match=r"fix\.yaml:2: grey frames have no regions"):
         walk(corrections=told, mode="grey")
 
 

@@ -58,5 +58,5 @@ def test_mistakes_are_told_with_line_and_remedy(text, message):
 
 
 def test_mistakes_in_another_shots_entries_are_told_too():
-    with pytest.raises(UsageError, match="fix.yaml:3"):
+    with pytest.raises(UsageError, match=r"fix\.yaml:3"):
         read(f"sh010: [{GOOD}]\nsh020:\n - {{frame: 1}}")
