@@ -31,8 +31,8 @@ _BEYOND = 0.15
 of the figure's area, this far off at most) and of a region that the sheet has not; fitted as in
 fit.py on 90 drawings of 30 synthesised characters (casts 10 to 19 of measure/model_sheets.py)."""
 _WHOSE = 10.0
-"""Weight of how well one sheet explains a whole figure, against the best sheet: with three sheets of a
-cast .95 of the area comes out as with the figure's own alone (at 0: .83, at 3: .92)."""
+"""Weight of how well one sheet explains a whole figure, against the best sheet: with three sheets
+of a cast .95 of the area comes out as with the figure's own alone (at 0: .83, at 3: .92)."""
 _SAME = 0.06
 
 
