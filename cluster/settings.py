@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     shot_retries: int = Field(default=1, ge=0, description="attempts after the first, per shot")
     shots_at_once: int = Field(default=0, ge=0, description="shots in flight; 0: workers + 1")
     actor_start_timeout_s: float = Field(default=120, gt=0, description="wait for stage actors")
+    decode_memory_gib: float = Field(
+        default=8, gt=0, description="memory of the process that first looks at a source"
+    )
+    decode_timeout_s: float = Field(
+        default=120, gt=0, description="that process's longest silence before it is stopped"
+    )
     chunk_timeout_s: float = Field(default=3600, gt=0, description="one work item at the most")
     prefect: str = Field(
         default="embedded",

@@ -23,10 +23,11 @@ from flows.shots import Shot, parse_frames, shots_from_cuts, shots_from_list
 from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
 from flows.timeline import shots_from_timeline
-from tasks.analyse import ANALYSIS_VERSION, Analysis, analyse, drawings_for
+from tasks.analyse import ANALYSIS_VERSION, Analysis, drawings_for
+from tasks.apart import analyse_apart, index_apart
 from tasks.assemble import Passthrough
 from tasks.colour import delivery_picture
-from tasks.decode import SourceIndex, decoder_build, index_source, source_key_material
+from tasks.decode import SourceIndex, decoder_build, source_key_material
 from tasks.decode.fetch import local_source
 from tasks.encoders import EncodeSpec
 from tasks.item import SourceInput
@@ -153,7 +154,7 @@ def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceI
     given = episode.resolve(source.path)
     reporter.phase(f"probing {source.path}")
     path = local_source(given, cache=settings().home / "cache") if "://" in given else Path(given)
-    index = index_source(str(path), fps=source.fps, cache_dir=settings().home / "cache")
+    index = index_apart(str(path), fps=source.fps, cache_dir=settings().home / "cache")
     for note in index.picture.guessed:
         reporter.note(f"{source.path}: {note}")
     return replace(index, path=given if "://" in given else str(path))
@@ -201,7 +202,7 @@ def look(index: SourceIndex, reporter: Reporter) -> Analysis:
     if cached.exists():
         return Analysis.from_json(cached.read_text())
     reporter.phase(f"finding cuts in {Path(index.path).name}")
-    analysis = analyse(local_index(index), progress=reporter.fraction)
+    analysis = analyse_apart(local_index(index), progress=reporter.fraction)
     partial_file = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
     partial_file.write_text(analysis.to_json())
     partial_file.replace(cached)

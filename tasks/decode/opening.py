@@ -10,6 +10,7 @@ from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, picture_of, siting_of
 from tasks.decode.probe import opened, reason, video_stream
+from tasks.decode.pulse import beat
 from tasks.decode.scan import Scan
 from tasks.picture import Picture, Siting
 
@@ -52,6 +53,7 @@ def decode_opening(path: str, scan: Scan) -> Opening:
         siting, sar = siting_of(container, stream.index), stream.sample_aspect_ratio
         opening: Opening | None = None
         for packet in container.demux(stream):
+            beat()
             for frame in _decoded(packet, scan, path, opening):
                 try:
                     opening = opening or Opening(frame, siting=siting, sar=sar)

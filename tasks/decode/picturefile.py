@@ -13,6 +13,7 @@ from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, siting_of
 from tasks.decode.probe import reason
+from tasks.decode.pulse import beat
 from tasks.picture import Siting
 
 
@@ -62,6 +63,7 @@ def decode_picture(file: Path) -> av.VideoFrame:
 
 
 def _opened(file: Path) -> av.container.InputContainer:
+    beat()
     # From memory: libav then looks at what the file is, not at what its name could be a pattern of.
     try:
         return av.open(BytesIO(file.read_bytes()), mode="r")

@@ -12,6 +12,11 @@ from cluster.errors import InputError
 
 _TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
 """Demuxers that would draw a text file as pictures."""
+_LIST_FORMATS = frozenset(
+    ("hls", "applehttp", "concat", "concatf", "dash", "webm_dash_manifest", "imf", "sdp", "rtsp",
+     "rtp", "avisynth", "vapoursynth", "lavfi")
+)  # fmt: skip
+"""Demuxers of lists and scripts: what they show lies in other files, which no digest covers."""
 _NEXT = "name a video file, or a folder of numbered frames with --fps"
 
 
@@ -49,6 +54,9 @@ def open_container(path: str) -> av.container.InputContainer:
         raise InputError(
             f"is not a video that can be read ({reason(error)})", where=path, remedy=_NEXT
         ) from error
+    if not _LIST_FORMATS.isdisjoint(container.format.name.split(",")):
+        container.close()
+        raise InputError("is a list of other files, not a video", where=path, remedy=_NEXT)
     if container.format.name in _TEXT_FORMATS:
         container.close()
         raise InputError("is text, not a video", where=path, remedy=_NEXT)

@@ -11,6 +11,7 @@ from cluster.errors import InputError
 from tasks.decode.describe import codec_name
 from tasks.decode.logs import heard_errors
 from tasks.decode.probe import reason
+from tasks.decode.pulse import beat
 from tasks.decode.recovery import is_hidden, starts_clean
 
 # Containers that store no presentation times; libav makes some up.
@@ -62,6 +63,7 @@ def scan_packets(
     may_start = _start_rule(stream, codec)
     with heard_errors() as heard:
         for packet in _demuxed(container, stream, path, scan):
+            beat()
             said = [text for _, component, text in heard if component == container.format.name]
             if said or (packet.is_corrupt and scan.shown):
                 raise _damaged(said, packet, path, scan)
