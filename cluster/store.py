@@ -5,7 +5,8 @@
     └── DigestError       bytes came back different from what was put
 
 Names are relative posix paths (`frames/ab/abc….arrow`). Nothing depends on locks: the same name
-with the same bytes may be put any number of times, by any number of workers at once.
+with the same bytes may be put any number of times, by any number of workers at once. What is named
+by its content is put with `if_absent`: who comes second, however late, changes nothing.
 """
 
 from __future__ import annotations
@@ -58,11 +59,13 @@ class Store(Protocol):
 
         With `if_absent` an object that is already there stays, and the digest is that object's:
         compare it with your own to know who came first. A folder decides this atomically; an S3
-        service as well as its `If-None-Match` does.
+        service as well as its `If-None-Match` does. Where that is not atomic, two that come at the
+        same moment may both be told that they were first: rely on it only for bytes that are the
+        same whoever puts them.
         """
         ...
 
-    def put_file(self, name: str, path: Path) -> Digest:
+    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
         """Store a file's bytes; like `put`, without holding them in memory."""
         ...
 
@@ -99,6 +102,15 @@ class Store(Protocol):
 
     def delete(self, name: str) -> None:
         """Remove an object; harmless when it is not there."""
+        ...
+
+    def leftovers(self) -> Iterator[StoredObject]:
+        """What writers that were killed left: unfinished files or uploads, some of them perhaps
+        of writers still at work. Their names are no names of objects."""
+        ...
+
+    def drop_leftover(self, name: str) -> None:
+        """Remove what `leftovers` named; harmless when it is not there."""
         ...
 
     def probe(self) -> None:

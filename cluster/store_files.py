@@ -29,6 +29,9 @@ NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, err
 """What file systems without hard links answer; there, who comes first is decided less strictly."""
 
 
+PARTIAL = ".partial"
+
+
 class Readable(Protocol):
     """A stream of bytes: a file or the body of an answer."""
 
@@ -51,7 +54,7 @@ def new_file(path: Path, *, keep_existing: bool = False) -> Iterator[BinaryIO]:
 
     With `keep_existing` a file that is there by then stays instead.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}.partial")
+    temporary = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("xb") as file:
@@ -65,6 +68,11 @@ def new_file(path: Path, *, keep_existing: bool = False) -> Iterator[BinaryIO]:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_partial(file: str) -> bool:
+    """Whether a file's name is one that `new_file` gives while it is written."""
+    return file.startswith(".") and file.endswith(PARTIAL)
 
 
 def open_source(path: Path) -> BinaryIO:

@@ -18,7 +18,16 @@ from typing import BinaryIO
 
 from cluster.keys import Digest, digest_bytes, digest_file
 from cluster.store import PROBE_BYTES, StoredObject, check_name, cut_short, damaged, not_stored
-from cluster.store_files import copy_stream, explain_os, new_file, open_source, sync_folder
+from cluster.store_files import (
+    copy_stream,
+    explain_os,
+    is_partial,
+    new_file,
+    open_source,
+    sync_folder,
+)
+
+DIGESTS = ".digests"
 
 
 class FolderStore:
@@ -42,9 +51,9 @@ class FolderStore:
         with self._refusals(f"put {name}"):
             return self._put(name, write, if_absent=if_absent)
 
-    def put_file(self, name: str, path: Path) -> Digest:
+    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
         with open_source(path) as source, self._refusals(f"put {name}"):
-            return self._put(name, lambda file: copy_stream(source, file))
+            return self._put(name, lambda file: copy_stream(source, file), if_absent=if_absent)
 
     def get(self, name: str) -> bytes:
         with self._refusals(f"get {name}"), self._open(name) as file:
@@ -92,6 +101,21 @@ class FolderStore:
             if self._path(name).is_file():
                 self._path(name).unlink(missing_ok=True)
 
+    def leftovers(self) -> Iterator[StoredObject]:
+        """Files not yet under their name, and digests of objects that are not there."""
+        with self._refusals("list"):
+            for folder, _, files in os.walk(self.root):
+                for file in files:
+                    path = Path(folder) / file
+                    name = path.relative_to(self.root).as_posix()
+                    if self._is_leftover(name) and (found := _stored(name, path)):
+                        yield found
+
+    def drop_leftover(self, name: str) -> None:
+        with self._refusals(f"delete {name}"):
+            if self._is_leftover(name):
+                (self.root / name).unlink(missing_ok=True)
+
     def probe(self) -> None:
         name = f"probe/{secrets.token_hex(8)}"
         self.put(name, PROBE_BYTES)
@@ -106,7 +130,7 @@ class FolderStore:
         return self.root / check_name(name)
 
     def _digest_path(self, name: str, digest: Digest) -> Path:
-        return self.root / ".digests" / f"{check_name(name)}.{digest}"
+        return self.root / DIGESTS / f"{check_name(name)}.{digest}"
 
     def _put(
         self, name: str, write: Callable[[BinaryIO], Digest], *, if_absent: bool = False
@@ -127,6 +151,14 @@ class FolderStore:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         sync_folder(marker.parent)
+
+    def _is_leftover(self, name: str) -> bool:
+        folder, _, file = name.rpartition("/")
+        if ".." in folder.split("/"):
+            return False
+        if name.startswith(f"{DIGESTS}/"):
+            return not (self.root / name.removeprefix(f"{DIGESTS}/").rpartition(".")[0]).is_file()
+        return is_partial(file)
 
     def _open(self, name: str) -> BinaryIO:
         try:
@@ -162,16 +194,8 @@ class FolderStore:
                 inside = f"{name}/"
                 if inside.startswith(prefix) or prefix.startswith(inside):
                     yield from self._walk(inside, prefix)
-            elif name.startswith(prefix):
-                try:
-                    stat = entry.stat()
-                except FileNotFoundError:
-                    continue  # deleted since
-                yield StoredObject(
-                    name=name,
-                    size_bytes=stat.st_size,
-                    modified=datetime.fromtimestamp(stat.st_mtime, UTC),
-                )
+            elif name.startswith(prefix) and (found := _stored(name, Path(entry.path))):
+                yield found
 
     @contextlib.contextmanager
     def _refusals(self, doing: str) -> Iterator[None]:
@@ -179,3 +203,16 @@ class FolderStore:
             yield
         except OSError as error:
             raise explain_os(error, where=f"{self.url}: {doing}") from error
+
+
+def _stored(name: str, path: Path) -> StoredObject | None:
+    """A file as a line of a listing; None if it was deleted since."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return StoredObject(
+        name=name,
+        size_bytes=stat.st_size,
+        modified=datetime.fromtimestamp(stat.st_mtime, UTC),
+    )

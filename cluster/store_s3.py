@@ -40,6 +40,7 @@ from cluster.store import (
 from cluster.store_files import copy_stream, explain_os, new_file, open_source
 from cluster.store_s3_client import CONNECTIONS, make_client
 from cluster.store_s3_errors import AlreadyThere, explain
+from cluster.store_s3_uploads import drop_upload, list_uploads
 
 DIGEST_FIELD = "digest"
 PART_BYTES = 64 << 20
@@ -91,11 +92,24 @@ class S3Store:
 
         return self._put(name, digest, send)
 
-    def put_file(self, name: str, path: Path) -> Digest:
+    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
         open_source(path).close()
         digest = digest_file(path)
+        if if_absent and (kept := self._digest_of(name)):
+            return kept
 
         def send() -> None:
+            if if_absent and path.stat().st_size < PART_BYTES:
+                # upload_file takes no condition; parts that are joined late lose by the look above.
+                with open_source(path) as file:
+                    self._client.put_object(
+                        Bucket=self.bucket,
+                        Key=self._key(name),
+                        Body=file,
+                        Metadata={DIGEST_FIELD: digest},
+                        IfNoneMatch="*",
+                    )
+                return
             self._client.upload_file(
                 str(path),
                 self.bucket,
@@ -165,6 +179,14 @@ class S3Store:
     def delete(self, name: str) -> None:
         with self._refusals(f"delete {name}"):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def leftovers(self) -> Iterator[StoredObject]:
+        with self._refusals("list uploads"):
+            yield from list_uploads(self._client, self.bucket, self._root)
+
+    def drop_leftover(self, name: str) -> None:
+        with self._refusals(f"delete {name}"):
+            drop_upload(self._client, self.bucket, self._root, name)
 
     def probe(self) -> None:
         hasty = self._settings.model_copy(

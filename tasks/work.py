@@ -2,7 +2,8 @@
 
 Several calls are in flight in one worker: while one computes, the next one loads and the last one
 stores. A lock each for a source's decoder and for computing keeps them in order; nothing else is
-shared. A chunk whose key the store already has is not made again.
+shared. A chunk whose key the store already has is not made again, nor put again by a worker that
+was stopped for so long that another made it.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ class Worker:
                 codec=self._config.cell,
             )
             if notes:
-                self._store.put(notes_name(item.key), pack_notes(notes))
-            self._store.put(name, data)
+                self._store.put(notes_name(item.key), pack_notes(notes), if_absent=True)
+            self._store.put(name, data, if_absent=True)
             stored = time.monotonic()
         return replace(
             self._receipt(item, item.out),
@@ -140,7 +141,7 @@ class Worker:
             )
             encoded = time.monotonic()
             size = path.stat().st_size
-            self._store.put_file(name, path)
+            self._store.put_file(name, path, if_absent=True)
             stored = time.monotonic()
         return replace(
             self._receipt(item, span),

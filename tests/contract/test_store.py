@@ -6,8 +6,10 @@ import hashlib
 import os
 import pickle
 import secrets
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,11 +31,15 @@ ESCAPES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """A store, and a way to reach behind its back."""
+    """A store, and ways to reach behind its back."""
 
     store: Store
     tamper: Callable[[str, Callable[[bytes], bytes]], None]
     """Change an object's bytes and leave everything else about it."""
+    begin: Callable[[str], None]
+    """Begin to put an object, 10 bytes of it, and never end."""
+    touched: Callable[[str], object]
+    """What changes whenever an object is put again, even with the same bytes."""
 
 
 def use_server(patch: pytest.MonkeyPatch, server: S3Server) -> None:
@@ -62,7 +68,20 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         def tamper_file(name: str, change: Callable[[bytes], bytes]) -> None:
             (root / name).write_bytes(change((root / name).read_bytes()))
 
-        return Bench(store=open_store(root.as_uri()), tamper=tamper_file)
+        def begin_file(name: str) -> None:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).with_name(".0123456789abcdef.partial").write_bytes(DATA[:10])
+
+        def file_touched(name: str) -> object:
+            status = (root / name).stat()
+            return status.st_ino, status.st_mtime_ns
+
+        return Bench(
+            store=open_store(root.as_uri()),
+            tamper=tamper_file,
+            begin=begin_file,
+            touched=file_touched,
+        )
 
     server: S3Server = request.getfixturevalue(request.param)
     use_server(monkeypatch, server)
@@ -76,7 +95,25 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
             Bucket=bucket, Key=key, Body=change(old["Body"].read()), Metadata=old["Metadata"]
         )
 
-    return Bench(store=open_store(f"s3://{bucket}/{prefix}/"), tamper=tamper_object)
+    def begin_upload(name: str) -> None:
+        place = {"Bucket": bucket, "Key": f"{prefix}/{name}"}
+        upload = client.create_multipart_upload(**place)["UploadId"]
+        client.upload_part(**place, UploadId=upload, PartNumber=1, Body=DATA[:10])
+
+    def object_touched(name: str) -> object:
+        head = client.head_object(Bucket=bucket, Key=f"{prefix}/{name}")
+        return (
+            head["ETag"],
+            head["LastModified"],
+            head["ResponseMetadata"]["HTTPHeaders"].get("x-timestamp"),
+        )
+
+    return Bench(
+        store=open_store(f"s3://{bucket}/{prefix}/"),
+        tamper=tamper_object,
+        begin=begin_upload,
+        touched=object_touched,
+    )
 
 
 @pytest.fixture
@@ -138,6 +175,52 @@ def test_if_absent_keeps_what_was_there_and_names_it(store: Store) -> None:
     assert first == second == hashlib.sha256(b"first").hexdigest()
     assert store.get(NAME) == b"first"
     assert store.put(NAME, b"first", if_absent=True) == first
+
+
+def test_a_file_if_absent_keeps_what_was_there_and_names_it(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "first").write_bytes(b"first")
+    (tmp_path / "second").write_bytes(b"second")
+    first = bench.store.put_file(NAME, tmp_path / "first", if_absent=True)
+    before = bench.touched(NAME)
+    time.sleep(1.1)  # S3 tells whole seconds
+    assert bench.store.put_file(NAME, tmp_path / "second", if_absent=True) == first
+    assert bench.store.put_file(NAME, tmp_path / "first", if_absent=True) == first
+    assert bench.store.put(NAME, b"third", if_absent=True) == first
+    assert bench.store.get(NAME) == b"first"
+    assert bench.touched(NAME) == before
+
+
+def test_the_same_put_by_many_if_absent_is_there_once(store: Store) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        told = set(pool.map(lambda _: store.put(NAME, DATA, if_absent=True), range(12)))
+    assert told == {hashlib.sha256(DATA).hexdigest()}
+    assert store.get(NAME) == DATA
+
+
+def test_what_a_killed_writer_left_is_no_object_and_can_be_dropped(bench: Bench) -> None:
+    bench.store.put(NAME, DATA)
+    assert list(bench.store.leftovers()) == []
+    bench.begin("frames/ab/begun.arrow")
+    assert [item.name for item in bench.store.list()] == [NAME]
+    assert not bench.store.has(["frames/ab/begun.arrow"])
+    (left,) = bench.store.leftovers()
+    assert left.size_bytes == 10
+    assert abs(left.modified - datetime.now(UTC)) < timedelta(minutes=5)
+    for call in (bench.store.get, bench.store.delete, bench.store.size):
+        with pytest.raises(UsageError, match="not a name for the store"):
+            call(left.name)
+    bench.store.drop_leftover(left.name)
+    bench.store.drop_leftover(left.name)
+    assert list(bench.store.leftovers()) == []
+    assert bench.store.get(NAME) == DATA
+
+
+def test_only_leftovers_are_dropped_as_such(store: Store) -> None:
+    store.put(NAME, DATA)
+    for name in (NAME, f".digests/{NAME}.{hashlib.sha256(DATA).hexdigest()}", "../x.partial"):
+        with suppress(StoreError):  # S3 refuses an upload of no name
+            store.drop_leftover(name)
+    assert store.get(NAME) == DATA
 
 
 def test_range_is_exact(store: Store) -> None:
