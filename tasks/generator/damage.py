@@ -24,8 +24,8 @@ from tasks.generator.compression import (
     to_ycbcr,
 )
 
-PRESETS = ("ultrafast", "veryfast", "medium")  # of libx264: each leaves other traces
-CLIP_FRAMES = 3
+PRESETS = ("veryfast", "fast", "medium")  # of libx264: each leaves other traces
+CLIP_FRAMES = 6  # x264 spends more on what later frames are predicted from
 
 
 def blur(pictures: Tensor, *, sigma: Tensor) -> Tensor:
@@ -121,9 +121,10 @@ def compress_as_video(pictures: Tensor, *, crf: Tensor, seed: int) -> Tensor:
     chance = torch.Generator().manual_seed(seed)
     made = []
     for picture, quality in zip(pictures.split(1), crf.tolist(), strict=True):
-        at, preset = (int(torch.randint(3, (), generator=chance)) for _ in range(2))
+        at = int(torch.randint(CLIP_FRAMES, (), generator=chance))
+        preset = int(torch.randint(len(PRESETS), (), generator=chance))
         moving = float(torch.rand((), generator=chance)) < 0.6
-        pan = torch.randint(-3, 4, (2,), generator=chance) * int(moving)
+        pan = torch.randint(-2, 3, (2,), generator=chance) * int(moving)
         offsets = [(pan * (frame - at)).tolist() for frame in range(CLIP_FRAMES)]
         clip = torch.cat([_shifted(picture, offset) for offset in offsets])
         clip = h264(clip[None], crf=[int(quality)], preset=PRESETS[preset])
@@ -147,23 +148,23 @@ class Wear:
     JPEG nor H.264 stays uncompressed.
     """
 
-    rough_share: float = 0.15
-    rough: tuple[float, float] = (0.15, 0.5)
-    speckle_share: float = 0.1
+    rough_share: float = 0.06
+    rough: tuple[float, float] = (0.1, 0.4)
+    speckle_share: float = 0.05
     speckle: tuple[float, float] = (0.0001, 0.001)
-    blur_share: float = 0.3
-    blur: tuple[float, float] = (0.3, 1.1)
-    box_share: float = 0.05
+    blur_share: float = 0.15
+    blur: tuple[float, float] = (0.3, 0.9)
+    box_share: float = 0.02
     box: tuple[float, float] = (1.5, 2.5)
-    ring_share: float = 0.2
-    ring: tuple[float, float] = (0.2, 1.0)
-    grain_share: float = 0.25
-    grain: tuple[float, float] = (0.004, 0.03)
+    ring_share: float = 0.1
+    ring: tuple[float, float] = (0.2, 0.8)
+    grain_share: float = 0.12
+    grain: tuple[float, float] = (0.004, 0.025)
     chroma_share: float = 0.2
-    jpeg_share: float = 0.4
-    jpeg: tuple[float, float] = (25, 95)
+    jpeg_share: float = 0.35
+    jpeg: tuple[float, float] = (30, 95)
     h264_share: float = 0.4
-    h264: tuple[float, float] = (20, 38)
+    h264: tuple[float, float] = (18, 38)
 
 
 def wear_down(pictures: Tensor, *, seed: int, wear: Wear | None = None) -> Tensor:

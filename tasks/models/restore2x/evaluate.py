@@ -51,7 +51,7 @@ def damaged(truths: list[Tensor], *, every: int) -> Iterator[Pair]:
         for at in scored:
             yield Pair(f"JPEG {quality}", libjpeg(small[at], quality=quality), truths[at])
     for crf in CRFS:
-        clip = h264(torch.cat(small)[None], crf=[crf])[0]
+        clip = h264(torch.cat(small)[None], crf=[crf], tree=True)[0]
         for at in scored:
             yield Pair(f"H.264 crf {crf}", clip[at : at + 1], truths[at])
 

@@ -15,7 +15,7 @@ from tasks.models.upscaling.lesson import Lesson, reduce_faithfully
 from tasks.models.upscaling.net import UpscaleNet, inherit
 from tasks.models.upscaling.resample import FILTERS, enlarge, reduce
 
-MODELS = ("upscale2x", "upscale3x")
+MODELS = ("upscale2x", "upscale3x", "restore2x")
 TINY = ["--channels", "8", "--layers", "4", "--batch", "2", "--crop", "64", "--bank", "4"]
 BY_HAND = Lesson(
     name="upscale2x", scale=2, channels=8, layers=4, crop=64, degrade=reduce_faithfully
