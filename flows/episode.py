@@ -7,6 +7,8 @@ retries; what is true is in the store.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -24,6 +26,7 @@ from cluster.settings import settings
 from flows.artifacts import publish_artifacts, settle
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
+from flows.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
@@ -61,7 +64,14 @@ ACTIVE: ContextVar[ActiveRun | None] = ContextVar("active_run", default=None)
 @flow(name="render_episode", flow_run_name="{request[episode][name]}", validate_parameters=False)
 def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
-    active = ACTIVE.get() or _prepare(RenderRequest.model_validate(request))
+    if here := ACTIVE.get():
+        return _tell(here)
+    with _prepared(RenderRequest.model_validate(request)) as active:
+        return _tell(active)
+
+
+def _tell(active: ActiveRun) -> State[Any] | dict[str, Any]:
+    """The story: shots, film, artifacts, and how it ended."""
     active.flow_run = flow_run.get_id() or ""
     active.reporter.phase(f"Prefect shows this run at {url_for('flow-run', active.flow_run)}")
     prepared = active.prepared
@@ -144,15 +154,17 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     raise DougaError(f"the flow ended {state.name}: {state.message}", remedy=f"see {api.url}")
 
 
-def _prepare(request: RenderRequest) -> ActiveRun:
+@contextmanager
+def _prepared(request: RenderRequest) -> Iterator[ActiveRun]:
     """A run that a deployment started: nothing is prepared yet, no farm is open."""
     began = time.monotonic()
     reporter = Plain()
     prepared = prepare(request, reporter)
     check_output(prepared)
     prepared.store.probe()
-    upload_inputs(prepared)
-    return ActiveRun(prepared, None, reporter, began)
+    with pinned(prepared, reporter) as held:
+        upload_inputs(held)
+        yield ActiveRun(held, None, reporter, began)
 
 
 def _outcome(work: ShotWork, shot: ShotPlan, future: Any) -> ShotResult:

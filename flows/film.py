@@ -102,7 +102,7 @@ def finish_film(
             if made.findings:
                 film = None
             else:
-                _record_film(prepared, film, record, made.notes)
+                _record_film(prepared, plan, film, record, made.notes)
         else:
             made = Made(notes=known)
     sheet = store_sheet(prepared.store, plan)
@@ -214,13 +214,17 @@ def _known_film(prepared: Prepared, film: Path, record: Key) -> tuple[str, ...] 
     return tuple(known["notes"])
 
 
-def _record_film(prepared: Prepared, film: Path, record: Key, notes: Sequence[str]) -> None:
+def _record_film(
+    prepared: Prepared, plan: RenderPlan, film: Path, record: Key, notes: Sequence[str]
+) -> None:
+    segments = [segment_name(shot.segment.key) for shot in plan.shots if shot.segment]
     document = {
         "film": str(film),
         "size_bytes": film.stat().st_size,
         "digest": digest_file(film),
         "run": prepared.plan.run,
         "notes": list(notes),
+        "segments": segments,
     }
     name = f"films/{prepared.name}/{record}.json"
     prepared.store.put(name, json.dumps(document, indent=1).encode())

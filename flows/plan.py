@@ -52,6 +52,11 @@ class ShotPlan:
         for run in self.runs:
             yield from run.items
 
+    def names(self) -> list[str]:
+        """Every object that the shot is made of, as the store names it."""
+        segment = [segment_name(self.segment.key)] if self.segment else []
+        return [chunk_name(item.key) for item in self.items()] + segment
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderPlan:
@@ -65,8 +70,7 @@ class RenderPlan:
 
     def names(self) -> list[str]:
         """Every object that the plan would make, as the store names it."""
-        names = [chunk_name(item.key) for shot in self.shots for item in shot.items()]
-        return names + [segment_name(s.segment.key) for s in self.shots if s.segment]
+        return [name for shot in self.shots for name in shot.names()]
 
     def given(self, stored: AbstractSet[str]) -> RenderPlan:
         """The same plan, knowing what the store has."""

@@ -13,6 +13,7 @@ from cluster.head import check_head
 from cluster.settings import settings
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
+from flows.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Reporter
@@ -42,10 +43,17 @@ def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
     began = time.monotonic()
     prepared = prepare(request, reporter)
     check_output(prepared)
+    if shots_to_render(prepared):
+        _check_servers(request)
+        prepared.store.probe()
+    with pinned(prepared, reporter) as held:
+        return _render(held, reporter, began=began)
+
+
+def _render(prepared: Prepared, reporter: Reporter, *, began: float) -> EpisodeResult:
     if not shots_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
-    _check_servers(request)
-    prepared.store.probe()
+    request = prepared.request
     upload_inputs(prepared)
     if settings().prefect == "off":
         with open_farm(request, prepared.plan, reporter) as farm:

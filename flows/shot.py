@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from cluster.errors import DougaError, InputError, UsageError
+from cluster.errors import DougaError, InputError, StoreError, UsageError
 from cluster.ledger import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store import Store
@@ -22,7 +23,7 @@ from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shots import parse_frames
-from tasks.item import WorkItem, chunk_name, segment_name
+from tasks.item import WorkItem, asset_name, chunk_name, segment_name, source_name
 
 SEGMENT_UNIT = 0.1
 """How much encoding a frame counts in the progress bar against rendering it."""
@@ -60,7 +61,20 @@ class ShotWork:
         self.shots = tuple(shots)
         self.only = dict(only)
         self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
+        self._tried: set[str] = set()
+        self._looking = threading.Lock()
         self._began = time.monotonic()
+
+    def begin(self, shot: ShotPlan) -> RenderPlan:
+        """The plan to go by in an attempt at a shot: in a second one the store is asked again, for
+        the first may have failed on an object that was planned with and has vanished."""
+        with self._looking:
+            if shot.shot.id in self._tried:
+                names = set(shot.names())
+                there = self.store.has(names)
+                self.plan = self.plan.given((self.plan.stored - names) | there)
+            self._tried.add(shot.shot.id)
+            return self.plan
 
     def receipts(self, shot: ShotPlan) -> tuple[Receipt, ...]:
         """What was made of a shot so far, in all attempts."""
@@ -155,6 +169,7 @@ def pick_items(
 def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
     made: list[Receipt] = []
+    plan = work.begin(shot)
     todo = {item.key for item in work.todo(shot)}
     partly = shot.shot.id in work.only
     try:
@@ -162,7 +177,7 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
             chunks = [work.farm.make_chunk(item, run) for item in run.items if item.key in todo]
             drop_rest = partial(work.farm.cancel, shot.shot.id, run)
             _gather(chunks, made, work.reporter, unit=1.0, drop_rest=drop_rest)
-        if shot.segment and not partly and not work.plan.is_done(shot):
+        if shot.segment and not partly and not plan.is_done(shot):
             segment = work.farm.make_segment(shot.segment)
             _gather([segment], made, work.reporter, unit=SEGMENT_UNIT)
     finally:
@@ -173,8 +188,23 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
 
 
 def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
-    """The shot's manifest, written when all it names is stored."""
+    """The shot's manifest, put once, when all it names is stored.
+
+    It names the segment, the chunks it was made of, those of earlier runs that are there, and
+    what was read besides. StoreError where the segment or one of its chunks has vanished.
+    """
     assert shot.segment is not None
+    segment = segment_name(shot.segment.key)
+    reads = _read_names(shot)
+    there = store.has([*shot.names(), *reads])
+    needed = [segment, *(chunk_name(item.key) for item in shot.runs[-1].items)]
+    if lost := [name for name in needed if name not in there]:
+        raise StoreError(
+            f"{len(lost)} object(s) vanished while the shot was rendered ({lost[0]})",
+            where=f"{plan.episode}/{shot.shot.id}",
+            remedy="run again to make them",
+            retryable=True,
+        )
     manifest = {
         "episode": plan.episode,
         "shot": shot.shot.id,
@@ -188,17 +218,32 @@ def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
                 "chunks": [
                     {"name": chunk_name(item.key), "span": [item.out.start, item.out.end]}
                     for item in run.items
+                    if chunk_name(item.key) in there
                 ],
             }
             for run in shot.runs
         ],
-        "segment": segment_name(shot.segment.key),
+        "segment": segment,
+        "reads": [name for name in reads if name in there],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     store.put(
         f"shots/{plan.episode}/{shot.shot.id}/{plan.run}.json",
         json.dumps(manifest, indent=1).encode(),
+        if_absent=True,
     )
+
+
+def _read_names(shot: ShotPlan) -> list[str]:
+    """What the shot's workers read from the store besides frames."""
+    names = {
+        name
+        for item in shot.items()
+        if item.source
+        for name in (item.source.index_name, source_name(item.source.digest))
+    }
+    calls = (call for item in shot.items() for call in item.calls)
+    return sorted(names | {asset_name(digest) for call in calls for _, digest in call.assets})
 
 
 def _gather(
