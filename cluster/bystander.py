@@ -6,8 +6,12 @@ this one stands by for as long as the driver lives: no CPU, no GPU, little memor
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from cluster.listening import check_listening
+from cluster.settings import settings
 
 OBJECT_STORE_BYTES = 80 << 20
 """Ray's smallest is 75 MiB; only keys and receipts pass through."""
@@ -18,7 +22,7 @@ def bystander(address: str, *, folder: str) -> Iterator[None]:
     """A node of the cluster at `host:port` on this machine for the length of a `with`.
 
     Starts nothing where the cluster has one here already. Its logs and sockets lie in `folder`; it
-    ends with this process, however that ends.
+    ends with this process, however that ends. RefusedError where anybody may join the cluster.
     """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -26,6 +30,7 @@ def bystander(address: str, *, folder: str) -> Iterator[None]:
     if _is_here(address):
         yield
         return
+    _check_closed(address)
     params = RayParams(
         gcs_address=address,
         num_cpus=0,
@@ -43,6 +48,19 @@ def bystander(address: str, *, folder: str) -> Iterator[None]:
         yield
     finally:
         node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+
+def _check_closed(address: str) -> None:
+    """A node of a cluster can be reached by all of its nodes: it binds every interface."""
+    by_token = os.environ.get("RAY_AUTH_MODE") == "token"
+    by_certificate = os.environ.get("RAY_USE_TLS", "0") != "0"
+    check_listening(
+        "every interface",
+        authenticated=by_token or by_certificate or settings().ray_open,
+        what=f"a node of the Ray cluster at {address}",
+        remedy="start the cluster with RAY_AUTH_MODE=token, or set DOUGA_RAY_OPEN=1 where the "
+        "network is private",
+    )
 
 
 def _is_here(address: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from cluster.bystander import bystander
 from cluster.errors import ClusterError
 from cluster.head import check_head, no_cluster
+from cluster.own_ray import closed_ray, loopback_only, read_token_anew
 from cluster.settings import child_environment, quiet_environment
 
 OBJECT_STORE_BYTES = 128 << 20
@@ -108,8 +109,13 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
     import ray
 
     try:
+        if address:
+            read_token_anew()  # the environment is as the head wants it by now (check_head)
         if address and address != "auto":
             stack.enter_context(bystander(address, folder=folder))
+        if not address:
+            stack.enter_context(closed_ray(folder))
+            stack.enter_context(loopback_only())
         stack.callback(ray.shutdown)
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)

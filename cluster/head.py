@@ -27,9 +27,9 @@ def check_head(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or set("/@") & set(host) or not port.isdecimal() or not 0 < int(port) < 65536:
         raise UsageError(
-            f"expected host:port of a Ray head, got {address!r}",
+            f"expected host:port of a Ray head, got {address.rpartition('@')[2]!r}",
             where="--ray",
             remedy="ray start --head prints it; or leave --ray away to render on this machine",
         )

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
         description="folder for the networks that `douga models add` registers",
     )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
+    ray_open: bool = Field(
+        default=False, description="join a cluster without a token, listening where it does"
+    )
     workers: int = Field(default=0, ge=0, description="stage actors; 0: one per device or core")
     chunk: int = Field(default=24, ge=1, le=240, description="frames per chunk")
     tile: int = Field(default=0, ge=0, description="tile edge in pixels; 0: whole frames")
@@ -54,7 +57,16 @@ class Settings(BaseSettings):
         pattern="^(embedded|off)$",
         description="embedded: use PREFECT_API_URL or start a server for the run; off: none",
     )
+    prefect_host: str = Field(
+        default="127.0.0.1", description="where a server started for the run listens"
+    )
     server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
+
+    gc_grace_h: float = Field(
+        default=96,
+        ge=0,
+        description="hours for which douga gc leaves whatever is in a store; 0: what is needed only",
+    )
 
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
     s3_region: str = Field(
@@ -63,6 +75,12 @@ class Settings(BaseSettings):
     )
     s3_access_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
     s3_secret_key: SecretStr = Field(default=SecretStr(""), description="empty: AWS variables")
+    s3_access_key_file: Path | None = Field(
+        default=None, description="file that holds the access key; s3_access_key wins"
+    )
+    s3_secret_key_file: Path | None = Field(
+        default=None, description="file that holds the secret key; s3_secret_key wins"
+    )
     s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
     s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
 

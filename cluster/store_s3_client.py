@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import PartialCredentialsError
+from pydantic import SecretStr
 
+from cluster.errors import UsageError
+from cluster.secrets import has_password, read_secret
 from cluster.settings import Settings
 
 DEFAULT_REGION = "us-east-1"
@@ -16,8 +20,12 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def make_client(using: Settings) -> Any:
-    """A boto3 client from the settings; what they leave empty comes from the AWS variables."""
-    key, secret = using.s3_access_key.get_secret_value(), using.s3_secret_key.get_secret_value()
+    """A boto3 client from the settings; what they leave empty comes from the AWS variables.
+
+    UsageError for an endpoint with a password in it: addresses get into messages and tracebacks.
+    """
+    key = _key(using.s3_access_key, using.s3_access_key_file, "DOUGA_S3_ACCESS_KEY_FILE")
+    secret = _key(using.s3_secret_key, using.s3_secret_key_file, "DOUGA_S3_SECRET_KEY_FILE")
     if bool(key) != bool(secret):
         raise PartialCredentialsError(
             provider="DOUGA_S3", cred_var="DOUGA_S3_SECRET_KEY" if key else "DOUGA_S3_ACCESS_KEY"
@@ -25,7 +33,7 @@ def make_client(using: Settings) -> Any:
     session = boto3.session.Session(
         aws_access_key_id=key or None, aws_secret_access_key=secret or None
     )
-    return session.client(
+    client = session.client(
         "s3",
         endpoint_url=using.s3_endpoint or None,
         region_name=using.s3_region or session.region_name or DEFAULT_REGION,
@@ -40,3 +48,15 @@ def make_client(using: Settings) -> Any:
             response_checksum_validation="when_required",
         ),
     )
+    if has_password(client.meta.endpoint_url):
+        raise UsageError(
+            "the S3 endpoint has a user or a password in it",
+            remedy="give them as DOUGA_S3_ACCESS_KEY and DOUGA_S3_SECRET_KEY",
+        )
+    return client
+
+
+def _key(given: SecretStr, file: Path | None, setting: str) -> str:
+    if given.get_secret_value() or file is None:
+        return given.get_secret_value()
+    return read_secret(file, setting=setting)

@@ -6,6 +6,7 @@ retries; what is true is in the store.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
@@ -137,7 +138,9 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     try:
         many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
         here = render_episode.with_options(task_runner=many)
-        with temporary_settings({PREFECT_API_URL: api.url}):
+        password = os.environ.get("PREFECT_API_AUTH_STRING")
+        told = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: password}
+        with temporary_settings(told):
             try:
                 state: Any = here(request.model_dump(mode="json"), return_state=True)
             finally:

@@ -1,6 +1,6 @@
 """Prefect's server in a process of its own, for as long as any render holds it.
 
-`python -m flows.prefect_server FOLDER PORT`. Whoever uses the server holds a shared lock on
+`python -m flows.prefect_server FOLDER HOST PORT`. Whoever uses the server holds a shared lock on
 FOLDER/users; the kernel lets go of it however its holder ends. The server ends when nobody does.
 """
 
@@ -20,15 +20,15 @@ FAREWELL_S = 8.0
 
 
 def main() -> None:
-    """Serve on a port of 127.0.0.1 until FOLDER/users is free."""
+    """Serve on a port of HOST until FOLDER/users is free."""
     import uvicorn
 
-    folder, port = Path(sys.argv[1]), int(sys.argv[2])
+    folder, host, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     threading.Thread(target=_end_when_unused, args=(folder / "users",), daemon=True).start()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="warning",
         timeout_graceful_shutdown=3,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
+from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
 from cluster.store import Store, open_store
 from flows.brief import brief_recipe
@@ -152,7 +153,7 @@ def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceI
     episode = request.episode
     source = episode.sources[position]
     given = episode.resolve(source.path)
-    reporter.phase(f"probing {source.path}")
+    reporter.phase(f"probing {without_password(source.path)}")
     path = local_source(given, cache=settings().home / "cache") if "://" in given else Path(given)
     index = index_apart(str(path), fps=source.fps, cache_dir=settings().home / "cache")
     for note in index.picture.guessed:

@@ -2,14 +2,17 @@
 
 A one-off render starts a real server (the in-process one loses task states at exit) on a free
 port of 127.0.0.1, keeps its database under douga's home, and stops it when the states are in.
-Renders at the same time share one server, which ends when the last of them does.
+Renders at the same time share one server, which ends when the last of them does. It lets in whoever
+has its password: PREFECT_SERVER_API_AUTH_STRING, or one made for it, in a file of its owner's.
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -19,11 +22,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import ClusterError
+from cluster.listening import check_listening
+from cluster.secrets import without_password
 from cluster.settings import child_environment, home_folder, settings
 
 POLL_S = 0.1
@@ -67,23 +72,48 @@ def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectA
     # What Prefect's client keeps goes there too, not into the user's home.
     os.environ.setdefault("PREFECT_HOME", str(folder))
     timeout_s = settings().server_start_timeout_s
-    with _Embedded(folder, timeout_s, given_up or threading.Event()) as url:
-        os.environ["PREFECT_API_URL"] = url
+    with _Embedded(folder, timeout_s, given_up or threading.Event()) as server:
+        kept = os.environ.get("PREFECT_API_AUTH_STRING")
+        os.environ["PREFECT_API_URL"] = server.url
+        os.environ["PREFECT_API_AUTH_STRING"] = server.password
         try:
-            yield PrefectApi(url, lasting=False)
+            yield PrefectApi(server.url, lasting=False)
         finally:
             os.environ.pop("PREFECT_API_URL", None)
+            os.environ.pop("PREFECT_API_AUTH_STRING", None)
+            if kept is not None:
+                os.environ["PREFECT_API_AUTH_STRING"] = kept
 
 
 def configured_api() -> str:
-    """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent."""
+    """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
+    wants a password that this process does not have."""
     url = os.environ.get("PREFECT_API_URL", "")
+    shown = without_password(url)
+    if shown != url:
+        raise ClusterError(
+            f"PREFECT_API_URL has a user or a password in it (of {shown})",
+            remedy="give them as PREFECT_API_AUTH_STRING=user:password",
+        )
     if url and not answers(url):
         raise ClusterError(
             f"no Prefect server answers at {url}",
             remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
         )
+    password = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    if url and not _lets_in(url, password):
+        raise ClusterError(
+            f"the Prefect server at {url} "
+            + ("refused the password" if password else "wants a password"),
+            remedy="set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING",
+        )
     return url
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    url: str
+    password: str = field(repr=False)
 
 
 class _Embedded:
@@ -100,16 +130,16 @@ class _Embedded:
         self._process: subprocess.Popen[bytes] | None = None
         self._hold: BinaryIO | None = None
 
-    def __enter__(self) -> str:
+    def __enter__(self) -> _Server:
         with self._alone():
             self._hold = (self._folder / "users").open("ab")
             fcntl.flock(self._hold, fcntl.LOCK_SH)
             try:
-                url = self._noted() or self._start()
+                server = self._noted() or self._start()
             except BaseException:
                 self._leave()
                 raise
-        return url
+        return server
 
     def __exit__(self, *_: object) -> None:
         with self._alone():
@@ -156,34 +186,66 @@ class _Embedded:
                 return False
             return True
 
-    def _noted(self) -> str | None:
-        """The URL of a server that another render started, if it still answers."""
+    def _noted(self) -> _Server | None:
+        """The server that another render started, if it still answers."""
         try:
-            url = str(json.loads((self._folder / "server.json").read_text())["url"])
+            note = json.loads((self._folder / "server.json").read_text())
+            server = _Server(str(note["url"]), str(note["password"]))
         except (OSError, ValueError, KeyError):
             return None
-        return url if answers(url) else None
+        return server if answers(server.url) else None
 
-    def _start(self) -> str:
-        port = _free_port()
-        url = f"http://127.0.0.1:{port}/api"
+    def _start(self) -> _Server:
+        host, given = settings().prefect_host, os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
+        check_listening(
+            host,
+            authenticated=bool(given),
+            what="Prefect's server",
+            remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST="
+            "127.0.0.1",
+        )
+        port = _free_port(host)
+        # What listens everywhere is spoken to here.
+        named = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        server = _Server(
+            f"http://{f'[{named}]' if ':' in named else named}:{port}/api",
+            given or f"douga:{secrets.token_urlsafe(24)}",
+        )
         environment = child_environment(
-            {**RECORDER, "PREFECT_HOME": str(self._folder), "PREFECT_SERVER_UI_API_URL": url}
+            {
+                **RECORDER,
+                "PREFECT_HOME": str(self._folder),
+                "PREFECT_SERVER_UI_API_URL": server.url,
+                "PREFECT_SERVER_API_AUTH_STRING": server.password,
+                # Its own services ask it too.
+                "PREFECT_API_AUTH_STRING": server.password,
+            }
         )
         environment.pop("PREFECT_API_URL", None)
         with (self._folder / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 # -P: a fastapi.py in the folder where a person happens to be is not meant.
-                [sys.executable, "-P", "-m", "flows.prefect_server", str(self._folder), str(port)],
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "flows.prefect_server",
+                    str(self._folder),
+                    host,
+                    str(port),
+                ],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self._wait(url)
-        (self._folder / "server.json").write_text(json.dumps({"url": url}))
-        return url
+        self._wait(server.url)
+        note = self._folder / "server.json"
+        note.unlink(missing_ok=True)
+        with os.fdopen(os.open(note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump({"url": server.url, "password": server.password}, file)
+        return server
 
     def _wait(self, url: str) -> None:
         process = self._process
@@ -208,7 +270,24 @@ def answers(url: str) -> bool:
         return False
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def _lets_in(url: str, password: str) -> bool:
+    """Whether an API answers to a password; other troubles than that are left to Prefect."""
+    request = urllib.request.Request(f"{url}/admin/version")
+    if password:
+        told = base64.b64encode(password.encode()).decode()
+        request.add_header("Authorization", f"Basic {told}")
+    elif key := os.environ.get("PREFECT_API_KEY"):
+        request.add_header("Authorization", f"Bearer {key}")
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code not in (401, 403)
+    except OSError:
+        return True
+    return True
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from cluster.errors import InputError, StoreError
 from cluster.keys import make_key
+from cluster.secrets import has_password, without_password
 from cluster.settings import Settings, settings
 
 _BLOCK_BYTES = 1 << 20
@@ -45,6 +46,12 @@ def local_source(path_or_url: str, *, cache: Path, using: Settings | None = None
     parts = urlsplit(path_or_url)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
+    if has_password(path_or_url):
+        raise InputError(
+            "has a user or a password in it",
+            where=without_password(path_or_url),
+            remedy="give the keys as DOUGA_S3_ACCESS_KEY and DOUGA_S3_SECRET_KEY",
+        )
     key = path_or_url.split("://", 1)[1].partition("/")[2]
     if parts.scheme != "s3" or not parts.netloc or not key:
         raise InputError(

@@ -54,11 +54,21 @@ def serve(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["banana", "127.0.0.1", "ray://head:10001", "head:", ":6379", "head:99999"]
+    "wrong",
+    [
+        "banana",
+        "127.0.0.1",
+        "ray://head:10001",
+        "head:",
+        ":6379",
+        "head:99999",
+        "me:word@head:6379",
+    ],
 )
 def test_what_is_no_address_is_a_usage_error(wrong: str) -> None:
-    with pytest.raises(UsageError, match="expected host:port"):
+    with pytest.raises(UsageError, match="expected host:port") as refused:
         check_head(wrong)
+    assert "word" not in str(refused.value)
 
 
 def test_auto_is_left_to_ray() -> None:

@@ -13,7 +13,7 @@ CONCAT = "ffconcat version 1.0\nfile {part}\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "part"),
+    ("called", "text", "part"),
     [
         ("list.m3u8", HLS, "part.ts"),
         ("far.m3u8", HLS, "{folder}/elsewhere/part.ts"),
@@ -23,11 +23,11 @@ CONCAT = "ffconcat version 1.0\nfile {part}\n"
     ],
 )
 def test_a_list_of_files_that_are_there_is_refused(
-    name: str, text: str, part: str, tiny_film: Path, tmp_path: Path
+    called: str, text: str, part: str, tiny_film: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     run_ffmpeg(["-i", str(tiny_film), "-c:v", "copy", "-an", str(tmp_path / "part.ts")])
     (tmp_path / "elsewhere" / "part.ts").write_bytes((tmp_path / "part.ts").read_bytes())
-    (tmp_path / name).write_text(text.format(part=part.format(folder=tmp_path)))
-    with pytest.raises(InputError, match="list of other files|not a video"):
-        index_source(str(tmp_path / name))
+    (tmp_path / called).write_text(text.format(part=part.format(folder=tmp_path)))
+    with pytest.raises(InputError, match=r"list of other files|not a video"):
+        index_source(str(tmp_path / called))
