@@ -6,6 +6,7 @@
     ├── StoreError             exit 1   the store refused or lost something
     │   └── DigestError                 bytes came back different from what was put
     ├── StageError             exit 1   a stage failed on a frame
+    │   └── OutOfMemory                 it did not fit, however small the pieces
     ├── EncodeError            exit 1   ffmpeg or the muxer failed
     ├── ClusterError           exit 1   no Ray, or not the resources asked for
     ├── ShotsFailed            exit 1   some shots failed, the rest are done
@@ -19,7 +20,9 @@ A message is one line: where, what was expected and what came, then the next ste
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum
+from fractions import Fraction
 from typing import ClassVar
 
 
@@ -35,11 +38,23 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try of a piece of work that failed: in which process of which machine, and with what."""
+
+    worker: str
+    node: str
+    error: str
+    traceback: str = ""
+
+
 class DougaError(Exception):
     """What went wrong, where, and what to do next.
 
     `where` reads from large to small (`ep01/sh010/upscale frame 12` or `episode.yaml:14`);
-    `retryable` says whether the same work may succeed when tried again.
+    `retryable` says whether the same work may succeed when tried again. `moment` is when in its
+    shot the frame is shown that is to blame, in seconds; None where no single one is. `attempts`
+    are the tries that workers made before it was given up; none where no worker was involved.
     """
 
     exit_code: ClassVar[Exit] = Exit.FAILED
@@ -52,9 +67,12 @@ class DougaError(Exception):
         self.where = where
         self.remedy = remedy
         self.retryable = retryable
+        self.moment: Fraction | None = None
+        self.attempts: tuple[Attempt, ...] = ()
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.where, self.remedy, self.retryable))
+        plain = (type(self), self.what, self.where, self.remedy, self.retryable)
+        return (_rebuild, plain, {"moment": self.moment, "attempts": self.attempts})
 
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
@@ -64,7 +82,13 @@ class DougaError(Exception):
     def at(self, where: str) -> DougaError:
         """The same error with a place put in front of the one it names."""
         joined = f"{where}: {self.where}" if self.where else where
-        return type(self)(self.what, where=joined, remedy=self.remedy, retryable=self.retryable)
+        return self.placed(joined)
+
+    def placed(self, where: str) -> DougaError:
+        """The same error with another place in place of the one it names."""
+        other = type(self)(self.what, where=where, remedy=self.remedy, retryable=self.retryable)
+        other.moment, other.attempts = self.moment, self.attempts
+        return other
 
 
 def _rebuild(
@@ -93,6 +117,10 @@ class DigestError(StoreError):
 
 class StageError(DougaError):
     """A stage failed on a frame."""
+
+
+class OutOfMemory(StageError):
+    """A stage's work does not fit in memory, in the smallest pieces it can be cut in."""
 
 
 class EncodeError(DougaError):

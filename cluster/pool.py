@@ -5,27 +5,30 @@ The pool knows nothing of animation. An actor hosts one handler object, named as
 actor has a few calls in flight, so that one loads and another stores while a third computes (the
 handler locks what must not overlap). Recovery is our own: Ray restarts a dead actor, and the pool
 submits its lost calls again (`max_task_retries=-1` took 26 s to notice a lost node, this 2-6 s).
+Who takes what, and what follows from a failure, is decided in `crew.py` without Ray.
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import dataclass
 from typing import Any
 
+from cluster.actor import Actor, Answer, own_error
 from cluster.connect import Cluster, Node
-from cluster.errors import ClusterError, DougaError, StageError
-from cluster.queue import choose_next
+from cluster.crew import Call, Crew, Worker
+from cluster.errors import ClusterError, DougaError, OutOfMemory
+from cluster.failures import Kind, kind_of
+from cluster.hosts import Hosts
 
 IN_FLIGHT = 3
 """Calls per actor: one loads, one computes, one stores."""
 RECOVERY_POLL_S = 0.3
 """How often a lost actor is asked whether it is back."""
-LOSSES = 6
-"""A call that has taken this many workers down with it is not tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,42 +53,42 @@ class PoolSpec:
         return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
 
 
-@dataclass(slots=True)
-class _Call:
-    method: str
-    payload: Any
-    group: str
-    future: Future[Any] = field(default_factory=Future)
-    losses: int = 0
-
-
-class _Host:
-    """What runs inside an actor."""
-
-    def __init__(self, handler: str, config: Any) -> None:
-        module, _, attribute = handler.partition(":")
-        self._handler = getattr(import_module(module), attribute)(config)
-
-    def ready(self) -> bool:
-        return True
-
-    def call(self, method: str, payload: Any) -> Any:
-        return getattr(self._handler, method)(payload)
+class _Host(Actor):
+    """The actor's class; Ray shows its name in the process list."""
 
 
 class Pool:
-    """A fixed number of actors and a queue before them. Use it in a `with`."""
+    """A fixed number of actors and a queue before them. Use it in a `with`.
 
-    def __init__(self, spec: PoolSpec, cluster: Cluster) -> None:
+    `hosts` is what the pools of a run know of their hosts together; `tell` hears, once each, what
+    a person should know of retries and of what was given up for want of memory.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        cluster: Cluster,
+        *,
+        hosts: Hosts | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.spec = spec
         self._cluster = cluster
-        self._actors: list[Any] = []
+        self._hosts = hosts or Hosts(tell)
+        self._tell = tell
+        self._told: set[str] = set()
+        self._crew = Crew(
+            clock=time.monotonic,
+            chance=random.random,
+            tell=self._say_later,
+            label=self._hosts.label,
+        )
+        self._to_say: list[str] = []
         self._threads: list[threading.Thread] = []
-        self._waiting: list[_Call] = []
-        self._busy: dict[int, str] = {}
         self._changed = threading.Condition()
         self._closed = False
-        self._serving = spec.workers * IN_FLIGHT
+        self._over = ""
+        self._serving = [IN_FLIGHT] * spec.workers
 
     def __enter__(self) -> Pool:
         import ray
@@ -101,10 +104,14 @@ class Pool:
             scheduling_strategy="SPREAD",
         )
         try:
-            self._actors = [
-                host.remote(self.spec.handler, self.spec.config) for _ in range(self.spec.workers)
+            self._crew.workers = [
+                Worker(number=number, actor=host.remote(self.spec.handler, self.spec.config))
+                for number in range(self.spec.workers)
             ]
-            ray.get([a.ready.remote() for a in self._actors], timeout=self.spec.start_timeout_s)
+            there = ray.get(
+                [worker.actor.ready.remote() for worker in self._crew.workers],
+                timeout=self.spec.start_timeout_s,
+            )
         except ray.exceptions.GetTimeoutError as error:
             self.close()
             raise ClusterError(
@@ -118,12 +125,16 @@ class Pool:
                 f"workers cannot start: {_cause(error)}",
                 remedy="is douga installed on every node, at the same version?",
             ) from error
-        for number, actor in enumerate(self._actors):
+        for worker, where in zip(self._crew.workers, there, strict=True):
+            self._hosts.name(where.node, where.host)
+            self._crew.arrived(worker, where, node_lives=True)
+        self._hosts.join(self)
+        for worker in self._crew.workers:
             if self.spec.warm is not None:
                 # Not waited for: what goes wrong goes wrong again, and is told, in a real call.
-                actor.call.remote("warm", self.spec.warm)
+                worker.actor.call.remote("warm", self.spec.warm)
             for _ in range(IN_FLIGHT):
-                thread = threading.Thread(target=self._serve, args=(number, actor), daemon=True)
+                thread = threading.Thread(target=self._serve, args=(worker,), daemon=True)
                 thread.start()
                 self._threads.append(thread)
         return self
@@ -131,21 +142,45 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def submit(self, method: str, payload: Any, *, group: str = "") -> Future[Any]:
-        """Queue a call; its future gives the method's result or raises its error."""
-        call = _Call(method=method, payload=payload, group=group)
+    def submit(
+        self,
+        method: str,
+        payload: Any,
+        *,
+        group: str = "",
+        owner: str = "",
+        sort: str = "",
+        lighter: Callable[[Any], Any | None] = lambda _: None,
+        finish: Callable[[Any, int], Any] = lambda result, _: result,
+    ) -> Future[Any]:
+        """Queue a call; its future gives the method's result or raises its error.
+
+        A group is what shares warm state; `owner` is whose work it is, the group if not said.
+        Calls of one `sort` (the method if not said) need about the same memory, and `lighter`
+        gives a payload that needs less, None where there is none. `finish` gives the future's
+        result from the method's and the number of tries that failed before it.
+        """
+        call = Call(
+            method=method,
+            payload=payload,
+            group=group,
+            owner=owner or group,
+            sort=sort or method,
+            lighter=lighter,
+            finish=finish,
+        )
         with self._changed:
-            if self._closed:
-                raise ClusterError("the pool is closed")
-            self._waiting.append(call)
-            self._changed.notify()
+            if self._closed or self._over:
+                raise ClusterError(self._over or "the pool is closed", where=group)
+            self._crew.waiting.append(call)
+            self._changed.notify_all()
         return call.future
 
     def cancel(self, *, group: str) -> None:
         """Drop the waiting calls of a group; those in flight run to their end."""
         with self._changed:
-            for call in [call for call in self._waiting if call.group == group]:
-                self._waiting.remove(call)
+            for call in [call for call in self._crew.waiting if call.group == group]:
+                self._crew.waiting.remove(call)
                 _settle_cancelled(call.future)
 
     def close(self) -> None:
@@ -155,69 +190,76 @@ class Pool:
         with self._changed:
             self._closed = True
         self._fail_waiting("the run is ending")
-        for actor in self._actors:
-            ray.kill(actor)
-        self._actors = []
+        for worker in self._crew.workers:
+            ray.kill(worker.actor)
         for thread in self._threads:
             thread.join(timeout=10)
         self._threads = []
+
+    def nodes(self) -> Collection[str]:
+        """The ids of the nodes that it has workers on now."""
+        with self._changed:
+            return self._crew.nodes()
+
+    def leave(self, node: str) -> None:
+        """End the workers on a node; their calls go to others."""
+        import ray
+
+        with self._changed:
+            leaving = self._crew.left(node)
+            self._changed.notify_all()
+        for worker in leaving:
+            ray.kill(worker.actor)
 
     def pids(self) -> list[int]:
         """Process ids of the actors, for tests that kill one."""
         import ray
 
         return [
-            ray.get(actor.call.remote("pid", None), timeout=self.spec.start_timeout_s)
-            for actor in self._actors
+            ray.get(worker.actor.ready.remote(), timeout=self.spec.start_timeout_s).pid
+            for worker in self._crew.workers
+            if not worker.retired
         ]
 
-    def _serve(self, number: int, actor: Any) -> None:
-        last: str | None = None
-        while (call := self._take(number, last)) is not None:
-            last = call.group
-            if not self._run(call, actor) and not self._recovers(actor):
-                break
-        with self._changed:
-            self._serving -= 1
-            abandoned = self._serving == 0 and not self._closed
-        if abandoned:
-            self._fail_waiting(f"no worker is left; the cluster had {self._cluster}")
+    # -- a worker's threads ----------------------------------------------------------------
 
-    def _recovers(self, actor: Any) -> bool:
-        """Wait until Ray has restarted a lost actor; False if it does not in time."""
+    def _serve(self, worker: Worker) -> None:
         import ray
 
-        until = time.monotonic() + self.spec.start_timeout_s
-        while not self._closed and time.monotonic() < until:
-            try:
-                return bool(ray.get(actor.ready.remote(), timeout=self.spec.start_timeout_s))
-            except ray.exceptions.RayError:
-                time.sleep(RECOVERY_POLL_S)
-        return False
-
-    def _fail_waiting(self, why: str) -> None:
+        last: str | None = None
+        while (taken := self._take(worker, last)) is not None:
+            call, life = taken
+            last = call.group
+            lost = self._run(call, worker, life)
+            with self._changed:
+                worker.calls.remove(call)
+                self._changed.notify_all()
+            self._say()
+            if lost and not self._recovers(worker):
+                break
         with self._changed:
-            waiting, self._waiting = self._waiting, []
-            self._changed.notify_all()
-        for call in waiting:
-            if not _settle_cancelled(call.future):
-                call.future.set_exception(ClusterError(why, where=call.group))
+            self._serving[worker.number] -= 1
+            done = not self._serving[worker.number]
+            abandoned = not any(self._serving) and not self._closed
+            if abandoned:
+                self._over = f"no worker is left; the cluster had {self._cluster}"
+        if done and not self._closed:
+            ray.kill(worker.actor)  # its model is to leave the memory
+        if abandoned:
+            self._fail_waiting(self._over)
 
-    def _take(self, number: int, last: str | None) -> _Call | None:
+    def _take(self, worker: Worker, last: str | None) -> tuple[Call, int] | None:
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            if self._closed:
-                return None
-            last = self._busy.get(number, last)
-            busy = frozenset(group for worker, group in self._busy.items() if worker != number)
-            groups = [call.group for call in self._waiting]
-            call = self._waiting.pop(choose_next(groups, last=last, busy=busy))
-            self._busy[number] = call.group
-            return call
+            while not self._closed and not worker.retired:
+                call = self._crew.take(worker, last=last)
+                if call is not None:
+                    self._changed.notify_all()
+                    return call, worker.life
+                self._changed.wait(self._crew.wait_s())
+            return None
 
-    def _run(self, call: _Call, actor: Any) -> bool:
-        """Make a call and settle its future; False if its worker was lost."""
+    def _run(self, call: Call, worker: Worker, life: int) -> bool:
+        """Make a call, and settle its future or have it tried again; True if its worker was lost."""
         import ray
 
         lost = (
@@ -225,42 +267,133 @@ class Pool:
             ray.exceptions.WorkerCrashedError,
             ray.exceptions.ObjectLostError,
             ray.exceptions.NodeDiedError,
-            ray.exceptions.OutOfMemoryError,
         )
-        if call.losses == 0 and not call.future.set_running_or_notify_cancel():
-            return True
-        try:
-            ref = actor.call.remote(call.method, call.payload)
-            result = ray.get(ref, timeout=self.spec.call_timeout_s)
-        except ray.exceptions.GetTimeoutError:
-            ray.kill(actor, no_restart=False)
-            self._again(call, f"took longer than {self.spec.call_timeout_s:g} s")
+        if not call.history.tries and not call.future.set_running_or_notify_cancel():
             return False
-        except lost as error:
-            self._again(call, _cause(error))
-            return False
-        except ray.exceptions.RayTaskError as error:
-            call.future.set_exception(_own_error(error))
-        except ray.exceptions.RayError as error:
-            call.future.set_exception(ClusterError(_cause(error), retryable=True))
-        else:
-            call.future.set_result(result)
-        return True
-
-    def _again(self, call: _Call, why: str) -> None:
-        call.losses += 1
         with self._changed:
-            if not self._closed and call.losses < LOSSES:
-                self._waiting.insert(0, call)
-                self._changed.notify()
-                return
-        call.future.set_exception(
-            ClusterError(
-                f"the worker was lost {call.losses} time(s) on the same work ({why})",
+            payload = self._crew.payload(call)
+        try:
+            ref = worker.actor.call.remote(call.method, payload)
+            answer: Answer = ray.get(ref, timeout=self.spec.call_timeout_s)
+        except ray.exceptions.GetTimeoutError:
+            error = ClusterError(
+                f"took longer than {self.spec.call_timeout_s:g} s",
                 where=call.group,
-                remedy="is there enough memory? try fewer --workers or a smaller --chunk",
+                remedy="raise DOUGA_CHUNK_TIMEOUT_S, or use a smaller --chunk",
             )
-        )
+            self._failed(call, worker, life, Kind.TIMEOUT, error)
+            return True
+        except ray.exceptions.OutOfMemoryError as error:
+            self._failed(call, worker, life, Kind.STARVED, _starved(call, _cause(error)))
+            return True
+        except lost as error:
+            self._failed(call, worker, life, Kind.LOST, _lost(call, _cause(error)))
+            return True
+        except ray.exceptions.RayTaskError as error:
+            raised = own_error(getattr(error, "cause", None) or error)
+            self._failed(call, worker, life, Kind.FAULT, raised)
+        except ray.exceptions.RayError as error:
+            unknown = ClusterError(_cause(error), where=call.group, retryable=True)
+            self._failed(call, worker, life, Kind.TRANSIENT, unknown)
+        else:
+            for line in answer.said:
+                self._say_later(line)
+            if answer.error is not None:
+                self._failed(call, worker, life, kind_of(answer.error), answer.error)
+            else:
+                self._succeeded(call, answer.result)
+        return False
+
+    def _succeeded(self, call: Call, result: Any) -> None:
+        try:
+            call.future.set_result(call.finish(result, call.history.tries))
+        finally:
+            self._hosts.blame(call.owner, call.history.blamed)
+
+    def _failed(self, call: Call, worker: Worker, life: int, kind: Kind, error: DougaError) -> None:
+        """What follows from a failure: another try, or the end of the call."""
+        import ray
+
+        with self._changed:
+            alive = worker.life == life
+            if self._closed:
+                final: DougaError | None = ClusterError("the run is ending", where=call.group)
+            else:
+                final = self._crew.failed(call, worker, life=life, kind=kind, error=error)
+            self._changed.notify_all()
+        if kind is Kind.TIMEOUT and alive and not self._closed:
+            ray.kill(worker.actor, no_restart=worker.retired)
+        if final is not None:
+            call.future.set_exception(final)
+
+    def _recovers(self, worker: Worker) -> bool:
+        """Wait until Ray has restarted a lost actor; False if it does not in time, or is not to."""
+        import ray
+
+        until = time.monotonic() + self.spec.start_timeout_s
+        while not self._closed and not worker.retired and time.monotonic() < until:
+            try:
+                where = ray.get(worker.actor.ready.remote(), timeout=self.spec.start_timeout_s)
+            except ray.exceptions.RayError:
+                time.sleep(RECOVERY_POLL_S)
+                continue
+            if self._hosts.is_bad(where.node):
+                break
+            self._hosts.name(where.node, where.host)
+            moved = where.node != worker.where.node
+            lives = not moved or _is_alive(worker.where.node)
+            with self._changed:
+                self._crew.arrived(worker, where, node_lives=lives)
+                self._changed.notify_all()
+            self._say()
+            return True
+        with self._changed:
+            worker.retired = True
+            self._changed.notify_all()
+        return False
+
+    def _fail_waiting(self, why: str) -> None:
+        with self._changed:
+            waiting, self._crew.waiting = self._crew.waiting, []
+            self._changed.notify_all()
+        for call in waiting:
+            if not _settle_cancelled(call.future):
+                call.future.set_exception(ClusterError(why, where=call.group))
+
+    def _say_later(self, line: str) -> None:
+        """Keep a line that is to be told when no lock is held; each is told once."""
+        if line not in self._told:
+            self._told.add(line)
+            self._to_say.append(line)
+
+    def _say(self) -> None:
+        with self._changed:
+            lines, self._to_say = self._to_say, []
+        for line in lines:
+            self._tell(line)
+
+
+def _is_alive(node: str) -> bool:
+    import ray
+
+    return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
+
+
+def _lost(call: Call, why: str) -> ClusterError:
+    losses = call.history.count(Kind.LOST) + 1
+    return ClusterError(
+        f"the worker was lost {losses} time(s) on the same work ({why})",
+        where=call.group,
+        remedy="is there enough memory? try fewer --workers or a smaller --chunk",
+    )
+
+
+def _starved(call: Call, why: str) -> OutOfMemory:
+    return OutOfMemory(
+        f"the worker was killed for want of memory ({why})",
+        where=call.group,
+        remedy="use fewer --workers or a smaller --chunk, or give the machine more memory",
+    )
 
 
 def _settle_cancelled(future: Future[Any]) -> bool:
@@ -285,15 +418,6 @@ def _needs(spec: PoolSpec) -> str:
     gpu = f", {spec.num_gpus:g} GPU" if spec.num_gpus else ""
     memory = f", {spec.memory_bytes / 2**30:.1f} GiB" if spec.memory_bytes else ""
     return f"{spec.num_cpus:g} CPU{gpu}{memory} each"
-
-
-def _own_error(error: Any) -> Exception:
-    """The error that a handler raised, as it raised it, if it is one of ours."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, DougaError):
-        return cause
-    kind = type(cause).__name__ if cause is not None else "error"
-    return StageError(f"{kind}: {cause if cause is not None else _cause(error)}")
 
 
 def _cause(error: Exception) -> str:

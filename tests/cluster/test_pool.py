@@ -10,7 +10,8 @@ import pytest
 
 from cluster.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError, InputError, StageError
-from cluster.pool import LOSSES, Pool, PoolSpec, check_resources
+from cluster.failures import LOSSES
+from cluster.pool import Pool, PoolSpec, check_resources
 
 HANDLER = "handler:Handler"
 
