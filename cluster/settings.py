@@ -68,6 +68,12 @@ class Settings(BaseSettings):
         description="hours for which douga gc leaves whatever is in a store; 0: what is needed only",
     )
 
+    gc_grace_h: float = Field(
+        default=96,
+        ge=0,
+        description="hours for which douga gc leaves whatever is in a store; 0: what is needed only",
+    )
+
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
     s3_region: str = Field(
         default_factory=lambda: os.environ.get("AWS_REGION", ""),

@@ -14,6 +14,7 @@ import typer
 
 from cluster.errors import DougaError, Exit, InputError, UsageError
 from flows.cli_bench import bench
+from flows.cli_gc import gc
 from flows.cli_models import models
 from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 
@@ -199,6 +200,7 @@ def retake(
 
 
 app.add_typer(tools)
+app.add_typer(gc)
 app.add_typer(models, name="models")
 app.add_typer(bench, name="bench")
 

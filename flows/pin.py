@@ -16,13 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cluster.errors import StoreError
 from cluster.lease import Lease, hold_lease
 from cluster.store import Store
-from flows.prepare import Prepared
 from flows.progress import Reporter
 from tasks.item import asset_name, notes_name, source_name
+
+if TYPE_CHECKING:
+    from flows.prepare import Prepared
 
 PINS = "pins/"
 SWEEPS = "sweeps/"
