@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, Exit, InputError, UsageError
+from cluster.errors import DougaError, Exit, UsageError
 from flows.cli_bench import bench
 from flows.cli_gc import gc
 from flows.cli_models import models
 from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
+from flows.cli_verify import verify
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -138,32 +139,6 @@ def status(
 
 
 @app.command()
-def verify(
-    source: Source,
-    output: Output = "",
-    store: StoreUrl = "",
-    against: Annotated[str, typer.Option(help="an episode: check SOURCE as its film")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Check a rendered film against its episode, frame by frame; exit 2 if it is wanting."""
-    from flows.check import check_document
-    from flows.prepare import prepare
-    from flows.progress import make_reporter
-    from flows.request import make_request
-    from flows.show import show_findings
-
-    request = make_request(against or source, output=source if against else output, store=store)
-    if not Path(request.output).is_file():
-        raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
-    with make_reporter() as reporter:
-        prepared = prepare(request, reporter)
-        document = check_document(prepared, Path(request.output), reporter)
-    print_json(document) if as_json else show_findings(document)
-    if document["findings"]:
-        raise typer.Exit(Exit.WANTING)
-
-
-@app.command()
 def review(source: Source, store: StoreUrl = "", as_json: AsJson = False) -> None:
     """List the shots of an episode with what people decided on each."""
     from flows.review import review_document
@@ -199,6 +174,7 @@ def retake(
     _decide(source, shots, "retake", note=note, store=store, as_json=as_json)
 
 
+app.command()(verify)
 app.add_typer(tools)
 app.add_typer(gc)
 app.add_typer(models, name="models")

@@ -142,7 +142,8 @@ def _make_film(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Repor
     with _folder_beside(film) as folder:
         fresh = Path(folder) / film.name
         info = _assemble(prepared, plan, fresh, reporter)
-        findings = tuple(str(found) for found in check_film(prepared, plan, fresh, reporter))
+        checked = check_film(prepared, plan, fresh, reporter)
+        findings = tuple(f"{found}; {found.next}" for found in checked.findings)
         if not findings:
             fresh.replace(film)
             return Made(notes=info.notes, fresh=True)

@@ -168,22 +168,6 @@ def show_review(document: dict[str, Any]) -> None:
     _console().print(table)
 
 
-def show_findings(document: dict[str, Any]) -> None:
-    """What verification found, or that it found nothing."""
-    console = _console()
-    if not document["findings"]:
-        console.print(
-            f"{document['film']}: good, {document['frames']} frames checked",
-            soft_wrap=True,
-            markup=False,
-        )
-        return
-    table = _table("what", "where", "expected", "got")
-    for finding in document["findings"]:
-        table.add_row(*(str(finding[name]) for name in ("what", "where", "expected", "got")))
-    console.print(table)
-
-
 def show_doctor(document: dict[str, Any]) -> None:
     """Each thing looked at, whether it is well, and the remedy where it is not."""
     table = _table("", "what", "found", "remedy")

@@ -8,13 +8,13 @@ was stopped for so long that another made it.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +24,12 @@ import cv2
 import numpy as np
 
 from cluster.chunk import encode_chunk, read_frames
-from cluster.errors import DougaError, InputError, StageError
+from cluster.errors import DougaError, StageError
 from cluster.keys import canonical
 from cluster.ledger import Receipt
 from cluster.store import Store, open_store
 from tasks.encode import encode_segment
+from tasks.failing import blamed, placed, ran_out
 from tasks.frames import Frames
 from tasks.item import (
     ChunkInput,
@@ -46,6 +47,8 @@ from tasks.readers import Readers
 from tasks.stage import Device, Note, Stage, Window
 from tasks.track import Span, Track
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
@@ -58,6 +61,18 @@ class WorkerConfig:
     cell: str = "zstd"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """Frames of a chunk as they came out, the track that they are of, and what it took."""
+
+    frames: Frames
+    track: Track
+    notes: tuple[Note, ...]
+    bytes_in: int
+    load_s: float
+    compute_s: float
+
+
 class Worker:
     """The handler that a stage actor hosts; its models and open sources stay warm."""
 
@@ -67,6 +82,7 @@ class Worker:
         self._readers = Readers(self._store, Path(config.cache))
         self._stages: dict[str, Stage[Any]] = {}
         self._ready: set[str] = set()
+        self._batches: dict[str, int] = {}
         self._computing = threading.Lock()
         cv2.setNumThreads(config.device.threads)
 
@@ -86,39 +102,31 @@ class Worker:
         if self._store.has([name]):
             return self._receipt(item, item.out, reused=True)
         where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
-        with _placed(where):
-            tracks, spans = self._unroll(item)
-            began = time.monotonic()
-            frames = self._load(item, spans[0])
-            loaded = time.monotonic()
-            bytes_in = frames.nbytes
-            notes: tuple[Note, ...] = ()
-            with self._computing:
-                started = time.monotonic()
-                for call, track, given, out in zip(
-                    item.calls, tracks, spans, spans[1:], strict=False
-                ):
-                    frames = self._process(call, track, given, frames, out)
-                    notes += self._stage(call).take_notes()
-                computed = time.monotonic()
-            after = tracks[-1]
+        with placed(where):
+            made = self._make_frames(item)
+            after = made.track
+            stored_from = time.monotonic()
             data = encode_chunk(
-                np.ascontiguousarray(frames),
+                np.ascontiguousarray(made.frames),
                 first=item.out.start,
                 times=[after.times[i] - after.times[0] for i in item.out.indices()],
-                meta={"stage": item.name, "picture": canonical(after.picture)},
+                meta={
+                    "key": item.key,
+                    "stage": item.name,
+                    "picture": canonical(after.picture),
+                },
                 codec=self._config.cell,
             )
-            if notes:
-                self._store.put(notes_name(item.key), pack_notes(notes), if_absent=True)
+            if made.notes:
+                self._store.put(notes_name(item.key), pack_notes(made.notes), if_absent=True)
             self._store.put(name, data, if_absent=True)
             stored = time.monotonic()
         return replace(
             self._receipt(item, item.out),
-            load_s=loaded - began,
-            compute_s=computed - started,
-            store_s=stored - computed,
-            bytes_in=bytes_in,
+            load_s=made.load_s,
+            compute_s=made.compute_s,
+            store_s=stored - stored_from,
+            bytes_in=made.bytes_in,
             bytes_out=len(data),
         )
 
@@ -128,7 +136,7 @@ class Worker:
         span = Span(0, item.frames)
         if self._store.has([name]):
             return self._receipt(item, span, reused=True)
-        with _placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
+        with placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
             began = time.monotonic()
             path = Path(folder) / "segment.mkv"
             encode_segment(
@@ -150,18 +158,81 @@ class Worker:
             bytes_out=size,
         )
 
-    def _unroll(self, item: WorkItem) -> tuple[list[Track], list[Span]]:
-        """The track before and after each call, and the span of each that this chunk needs."""
+    def _make_frames(self, item: WorkItem) -> _Made:
+        """The frames of a chunk, in batches that fit: halved as often as memory runs out."""
+        count = max(1, len(item.out))
+        while True:
+            batch = min(count, item.batch or count, self._batches.get(item.name, count))
+            spans = [Span(at, min(at + batch, item.out.end)) for at in _starts(item.out, batch)]
+            try:
+                return _join([self._make_batch(item, span) for span in spans])
+            except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
+                if batch == 1 or not ran_out(error):
+                    raise
+                self._batches[item.name] = batch // 2
+                log.warning(
+                    "%s: out of memory; going on with %d frames at once", item.name, batch // 2
+                )
+
+    def _make_batch(self, item: WorkItem, out: Span) -> _Made:
+        """Some frames of a chunk, by all its stages."""
+        tracks, spans = self._unroll(item, out)
+        began = time.monotonic()
+        frames = self._load(item, spans[0])
+        loaded = time.monotonic()
+        bytes_in = frames.nbytes
+        notes: tuple[Note, ...] = ()
+        with self._computing:
+            started = time.monotonic()
+            for call, track, given, made in zip(item.calls, tracks, spans, spans[1:], strict=False):
+                frames = self._process(call, track, given, frames, made)
+                notes += self._stage(call).take_notes()
+            computed = time.monotonic()
+        return _Made(
+            frames=frames,
+            track=tracks[-1],
+            notes=notes,
+            bytes_in=bytes_in,
+            load_s=loaded - began,
+            compute_s=computed - started,
+        )
+
+    def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], list[Span]]:
+        """The track before and after each call, and the span of each that these frames need."""
         tracks = [item.track]
         for call in item.calls:
             tracks.append(self._stage(call).track_after(tracks[-1]))
-        spans = [item.out]
+        spans = [out]
         for call, track in zip(reversed(item.calls), reversed(tracks[:-1]), strict=True):
             needed = self._stage(call).needs(spans[0], track)
             spans.insert(0, Span(min(needed), max(needed) + 1))
         return tracks, spans
 
     def _load(self, item: WorkItem, span: Span) -> Frames:
+        try:
+            return self._read(item, span)
+        except DougaError as error:
+            if error.retryable or ran_out(error):
+                raise
+            self._name_unreadable(item, span)
+            raise
+
+    def _name_unreadable(self, item: WorkItem, span: Span) -> None:
+        """Raise what the first frame that cannot be read raises, that frame blamed; nothing where
+        none can be, for then it is not the frames."""
+        first: DougaError | None = None
+        some = False
+        for index in span.indices():
+            try:
+                with blamed(item.track.times[index] - item.track.times[0]):
+                    self._read(item, Span(index, index + 1))
+                some = True
+            except DougaError as error:
+                first = first or error
+            if some and first is not None:
+                raise first
+
+    def _read(self, item: WorkItem, span: Span) -> Frames:
         if item.source is not None:
             return self._from_source(item.source, span)
         if item.chunks is None:
@@ -241,6 +312,25 @@ class Worker:
         )
 
 
+def _starts(span: Span, step: int) -> range:
+    """Where spans of `step` frames begin in a span; an empty one is made as it is."""
+    return range(span.start, max(span.end, span.start + 1), step)
+
+
+def _join(made: list[_Made]) -> _Made:
+    """Batches as one."""
+    if len(made) == 1:
+        return made[0]
+    return _Made(
+        frames=np.concatenate([part.frames for part in made]),
+        track=made[0].track,
+        notes=tuple(note for part in made for note in part.notes),
+        bytes_in=sum(part.bytes_in for part in made),
+        load_s=sum(part.load_s for part in made),
+        compute_s=sum(part.compute_s for part in made),
+    )
+
+
 def _each_once(stage: Stage[Any], track: Track, given: Span, frames: Frames, out: Span) -> Frames:
     """Frame by frame, a frame equal to the one before it made once: held drawings cost nothing."""
     made: list[Frames] = []
@@ -249,27 +339,10 @@ def _each_once(stage: Stage[Any], track: Track, given: Span, frames: Frames, out
             made.append(made[-1])
             continue
         window = Window(track=track, indices=(index,), frames_nhwc=frames[offset : offset + 1])
-        made.append(stage.process(window, Span(index, index + 1))[0])
+        with blamed(track.times[index] - track.times[0]):
+            made.append(stage.process(window, Span(index, index + 1))[0])
     return np.stack(made)
 
 
 def _offsets(indices: tuple[int, ...], span: Span) -> list[int]:
     return [index - span.start for index in indices]
-
-
-@contextmanager
-def _placed(where: str) -> Iterator[None]:
-    """Every error leaves with its place; what is not ours becomes a StageError with its name."""
-    try:
-        yield
-    except (InputError, StageError) as error:
-        raise error.at(where) from error
-    except DougaError:
-        raise
-    except MemoryError as error:
-        raise StageError(
-            "out of memory", where=where, remedy="use a smaller --chunk or fewer --workers"
-        ) from error
-    except Exception as error:
-        # The one broad catch: whatever a stage raises must name the shot and frames it was on.
-        raise StageError(f"{type(error).__name__}: {error}", where=where) from error

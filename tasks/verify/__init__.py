@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.verify.compare import compare_film
@@ -13,19 +15,27 @@ from tasks.verify.expectation import (
     expect_film,
 )
 from tasks.verify.facts import FilmFacts, read_facts
-from tasks.verify.findings import Finding, raise_on_findings
+from tasks.verify.findings import Finding, frames_words, raise_on_findings
+from tasks.verify.packets import Matched, Prints, match_packets, read_prints
+from tasks.verify.sound import compare_sounds
 
 __all__ = [
     "FilmExpectation",
     "FilmFacts",
     "Finding",
+    "Prints",
     "SoundExpectation",
     "SubtitleExpectation",
     "expect_film",
+    "frames_words",
     "raise_on_findings",
     "read_facts",
+    "read_prints",
     "verify_film",
 ]
+
+GUESSED = ("frame count", "frame time")
+"""What only counting finds: where it begins is a guess where a frame is missing or too many."""
 
 
 def verify_film(
@@ -36,16 +46,35 @@ def verify_film(
     picture_of: PictureOf | None = None,
     limit: float = LIKENESS_LIMIT,
     progress: Progress | None = None,
+    segments: Sequence[Prints | None] = (),
+    counts: Sequence[int] = (),
 ) -> list[Finding]:
     """What is wrong with a film; an empty list if nothing is.
 
-    Demuxes the whole film. `deep` decodes it too, and compares every frame with what `picture_of`
-    gives for it, if given: more than `limit` (mean absolute difference, of full scale) is a
-    finding. Errors: InputError if there is no film to read.
+    Demuxes the whole film. `segments` are the prints of what it was joined from, with how many
+    frames each should have in `counts`: its packets must be theirs. `deep` decodes it too, listens
+    to its sound beside the source's, and compares every frame with what `picture_of` gives for it,
+    if given: more than `limit` (mean absolute difference, of full scale) is a finding. Errors:
+    InputError if there is no film to read.
     """
-    found = compare_film(read_facts(film), expected)
+    facts = read_facts(film)
+    found = compare_film(facts, expected)
+    matched: Matched | None = None
+    if segments:
+        matched = match_packets(read_prints(film), segments, counts=counts)
+        if matched.findings:
+            # They say which frame it is; the count alone can only guess.
+            found = [replace(f, frames=None) if f.what in GUESSED else f for f in found]
+        found += matched.findings
     if deep:
         found += check_decoded(
-            film, expected, picture_of=picture_of, limit=limit, progress=progress
+            film,
+            expected,
+            picture_of=picture_of,
+            limit=limit,
+            progress=progress,
+            matched=matched,
+            times_s=facts.times_s,
         )
+        found += compare_sounds(film, expected)
     return found

@@ -8,9 +8,11 @@ from fractions import Fraction
 from tasks.assemble.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES
 from tasks.verify.expectation import FilmExpectation, SoundExpectation, SubtitleExpectation
 from tasks.verify.facts import FilmFacts, SoundFacts, SubtitleFacts
-from tasks.verify.findings import Finding, Severity
+from tasks.verify.findings import Finding, Severity, frames_words, runs_of
 
 MILLISECOND = Fraction(1, 1000)
+LENGTH_SLACK_S = Fraction(1, 10)
+"""Containers round, and count a last packet's length or do not."""
 UNSAID = (0, 2)
 """Code points of a colour tag that say nothing."""
 
@@ -19,6 +21,7 @@ def compare_film(facts: FilmFacts, expected: FilmExpectation) -> list[Finding]:
     """Everything in which a film is not as expected, most important first."""
     return [
         *_frames(facts, expected),
+        *_length(facts),
         *_picture(facts, expected),
         *_sounds(facts, expected),
         *_subtitles(facts, expected),
@@ -30,24 +33,28 @@ def _frames(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
     if facts.disorder:
         yield _finding("packet order", "every packet decoded in order", facts.disorder)
     if len(facts.times_s) != len(expected.times_s):
+        first = _first_difference(facts, expected)
         yield _finding(
             "frame count",
             str(len(expected.times_s)),
             str(len(facts.times_s)),
-            where=_first_difference(facts, expected),
+            where=f"frame {first} on",
+            frames=(first, first + 1),
         )
         return
-    rounding = facts.clock_s / 2
-    worst, at = Fraction(0), 0
-    for frame, (got, due) in enumerate(zip(facts.times_s, expected.times_s, strict=True)):
-        if abs(got - due) > worst:
-            worst, at = abs(got - due), frame
-    if worst > rounding:
+    wrong = {
+        frame: got
+        for frame, (got, due) in enumerate(zip(facts.times_s, expected.times_s, strict=True))
+        if abs(got - due) > facts.clock_s / 2
+    }
+    for run in runs_of(wrong):
+        worst = max(range(*run), key=lambda frame: abs(wrong[frame] - expected.times_s[frame]))
         yield _finding(
             "frame time",
-            _s(expected.times_s[at]),
-            _s(facts.times_s[at]),
-            where=f"frame {at}",
+            _s(expected.times_s[worst]),
+            _s(wrong[worst]),
+            where=frames_words(run),
+            frames=run,
         )
     # Matroska gives the last frame no length where the rate varies, and rounds it where not.
     slack = facts.clock_s + MILLISECOND
@@ -57,11 +64,17 @@ def _frames(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
         yield _finding("end", _s(expected.end_s), _s(facts.end_s), warn=not grave)
 
 
-def _first_difference(facts: FilmFacts, expected: FilmExpectation) -> str:
+def _length(facts: FilmFacts) -> Iterator[Finding]:
+    """The container's own word on how long it is, which players show."""
+    if facts.said_s is not None and abs(facts.said_s - facts.last_s) > LENGTH_SLACK_S:
+        yield _finding("duration", _s(facts.last_s), _s(facts.said_s))
+
+
+def _first_difference(facts: FilmFacts, expected: FilmExpectation) -> int:
     for frame, (got, due) in enumerate(zip(facts.times_s, expected.times_s, strict=False)):
         if abs(got - due) > facts.clock_s / 2:
-            return f"frame {frame} on"
-    return f"frame {min(len(facts.times_s), len(expected.times_s))} on"
+            return frame
+    return min(len(facts.times_s), len(expected.times_s))
 
 
 def _picture(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
@@ -149,9 +162,19 @@ def _count(what: str, due: int, got: int) -> Iterator[Finding]:
         yield _finding(what, str(due), str(got))
 
 
-def _finding(what: str, expected: str, got: str, *, where: str = "", warn: bool = False) -> Finding:
+def _finding(
+    what: str,
+    expected: str,
+    got: str,
+    *,
+    where: str = "",
+    warn: bool = False,
+    frames: tuple[int, int] | None = None,
+) -> Finding:
     severity: Severity = "warning" if warn else "error"
-    return Finding(what=what, where=where, expected=expected, got=got, severity=severity)
+    return Finding(
+        what=what, where=where, expected=expected, got=got, severity=severity, frames=frames
+    )
 
 
 def _code(codes: dict[str, int], code: int) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
@@ -19,20 +19,20 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from tasks.assemble.source import main_video, seconds
+from tasks.assemble.tags import MATRIX_CODES, PRIMARIES_CODES, TRANSFER_CODES
 from tasks.colour import rgb_from_planes
 from tasks.decode.planes import planar_format, planes_of
 from tasks.frames import to_uint8
 from tasks.picture import Picture
 from tasks.verify.expectation import FilmExpectation
-from tasks.verify.findings import Finding
+from tasks.verify.findings import Finding, frames_words, join_runs, runs_of
+from tasks.verify.packets import Matched
+from tasks.verify.pictures import Apart, apart
 
 PictureOf = Callable[[int], NDArray[np.uint8] | None]
 """Gives the picture expected of a frame, (H, W, 3) 8-bit R'G'B' of any size; None: do not look."""
 Progress = Callable[[int, int], None]
 
-THUMB = (64, 36)
-"""Pictures are compared this small, and 4 times smaller than they are: coding noise and halved
-chroma average out, a picture out of place does not."""
 _SWSCALE_MATRIX: dict[str, Colorspace] = {
     "bt709": Colorspace.ITU709,
     "bt470bg": Colorspace.ITU601,
@@ -45,6 +45,11 @@ _SWSCALE_MATRIX: dict[str, Colorspace] = {
 LIKENESS_LIMIT = 0.03
 """Mean absolute difference, of full scale, from which two pictures are taken for different ones.
 Compression stays under 0.01 at this size; neighbouring shots differ by 0.1 and more."""
+PART_LIMIT = 0.12
+"""A part of the picture, a block of 4x4 pixels or more, this far from the stored one is wrong."""
+NOISE_FACTOR = 5.0
+NOISE_FRAMES = 96
+"""… or farther than this many times what was usual in so many frames before, if that is more."""
 JUMP_S = Fraction(1, 50)
 """Decoded sound this far from where it was due has a gap; its source may have had it too."""
 MOST_FINDINGS = 20
@@ -58,11 +63,19 @@ def check_decoded(
     picture_of: PictureOf | None = None,
     limit: float = LIKENESS_LIMIT,
     progress: Progress | None = None,
+    matched: Matched | None = None,
+    times_s: Sequence[Fraction] = (),
 ) -> list[Finding]:
-    """Findings from decoding every frame and every sample of a film."""
+    """Findings from decoding every frame and every sample of a film.
+
+    `matched` says which frame each shown picture should look like, `times_s` when each of the
+    film's pictures is shown (default: they come as they are due).
+    """
+    eye = _Eye(expected, picture_of, limit, matched, times_s)
     try:
         with av.open(str(film)) as file:
-            found = list(_pictures(file, expected, picture_of, limit, progress))
+            found = join_runs(_pictures(file, eye, progress))
+        found += eye.verdicts()
         with av.open(str(film)) as file:
             found += list(_sounds(file))
     except (av.FFmpegError, OSError) as error:
@@ -73,63 +86,143 @@ def check_decoded(
     return found
 
 
-def _pictures(
-    file: InputContainer,
-    expected: FilmExpectation,
-    picture_of: PictureOf | None,
-    limit: float,
-    progress: Progress | None,
-) -> Iterator[Finding]:
+def _pictures(file: InputContainer, eye: _Eye, progress: Progress | None) -> Iterator[Finding]:
     video = main_video(file)
     if video is None:
         yield _broken("pictures", "none")
         return
     video.thread_type = "AUTO"  # type: ignore[attr-defined]  # handed on to the codec context
+    due = len(eye.expected.times_s)
     count = 0
     try:
         for frame in file.decode(video):
             if not isinstance(frame, VideoFrame):
                 continue
-            if frame.is_corrupt:
-                yield _broken(f"frame {count}", "a corrupt one")
-            if picture_of is not None:
-                yield from _look(frame, count, expected, picture_of, limit)
+            yield from eye.see(frame, count)
             count += 1
             if progress:
-                progress(count, len(expected.times_s))
+                progress(count, due)
     except av.FFmpegError as error:
-        yield _broken(f"frame {count}", str(error))
+        yield _broken(f"frame {count}", str(error), frames=(count, count + 1))
         return
-    if count != len(expected.times_s):
+    if count != due:
+        yield Finding(what="decoded frames", where="", expected=str(due), got=str(count))
+
+
+class _Eye:
+    """Looks at decoded frames, one after the other."""
+
+    def __init__(
+        self,
+        expected: FilmExpectation,
+        picture_of: PictureOf | None,
+        limit: float,
+        matched: Matched | None,
+        times_s: Sequence[Fraction],
+    ) -> None:
+        self.expected = expected
+        self._picture_of = picture_of
+        self._limit = limit
+        self._matched = matched
+        self._rank = {time: rank for rank, time in enumerate(times_s)}
+        self._noise = deque[Apart](maxlen=NOISE_FRAMES)
+        self._cleared: set[int] = set()
+
+    def see(self, frame: VideoFrame, count: int) -> Iterator[Finding]:
+        """Findings of one frame, the `count`-th that was decoded."""
+        rank = self._rank.get(seconds(frame.pts, frame.time_base), count)
+        index: int | None = rank
+        if self._matched is not None and rank < len(self._matched.frame_of):
+            index = self._matched.frame_of[rank]
+        place = rank if index is None else index
+        here = (place, place + 1)
+        if frame.is_corrupt:
+            yield _broken(frames_words(here), "a corrupt one", frames=here)
+        yield from self._form(frame, here)
+        if index is not None and self._picture_of is not None:
+            yield from self._look(frame, index, here)
+
+    def verdicts(self) -> list[Finding]:
+        """Of shots whose packets are not their segment's, those that look as they should."""
+        if self._matched is None:
+            return []
+        return [
+            Finding(
+                what="segment",
+                where=frames_words(run),
+                expected="the packets of the film, which shows the right pictures",
+                got="others",
+                frames=run,
+            )
+            for run in runs_of(self._matched.suspect & self._cleared)
+        ]
+
+    def _form(self, frame: VideoFrame, here: tuple[int, int]) -> Iterator[Finding]:
+        picture = self.expected.picture
+        if (frame.width, frame.height) != (picture.width, picture.height):
+            yield Finding(
+                what="frame size",
+                where=frames_words(here),
+                expected=f"{picture.width}x{picture.height}",
+                got=f"{frame.width}x{frame.height}",
+                frames=here,
+            )
+        for what, codes, tag, code in (
+            ("matrix", MATRIX_CODES, picture.matrix_tag, int(frame.colorspace)),
+            ("primaries", PRIMARIES_CODES, picture.primaries, int(frame.color_primaries)),
+            ("transfer", TRANSFER_CODES, picture.transfer, int(frame.color_trc)),
+        ):
+            if tag in codes and code != codes[tag]:
+                got = next((name for name, number in codes.items() if number == code), str(code))
+                yield Finding(
+                    what=f"{what} of decoded frames",
+                    where=frames_words(here),
+                    expected=tag,
+                    got=got,
+                    frames=here,
+                )
+
+    def _look(self, frame: VideoFrame, index: int, here: tuple[int, int]) -> Iterator[Finding]:
+        assert self._picture_of is not None
+        wanted = self._picture_of(index)
+        if wanted is None:
+            return
+        matrix = _SWSCALE_MATRIX.get(self.expected.picture.matrix_tag)
+        quick: Any = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
+        distance = apart(quick, wanted)
+        if self._is_other(distance):
+            exact = apart(_converted(frame, self.expected.picture), wanted)
+            distance = min(distance, exact, key=lambda one: one.most)
+        if not self._is_other(distance):
+            self._noise.append(distance)
+            self._cleared.add(index)
+            return
+        limit = self._limits()
         yield Finding(
-            what="decoded frames",
-            where="",
-            expected=str(len(expected.times_s)),
-            got=str(count),
+            what="stored picture" if self._is_copy(index) else "picture",
+            where=frames_words(here),
+            expected="the stored picture",
+            got=f"another, apart by {distance} ({limit} are allowed)",
+            frames=here,
         )
 
+    def _is_copy(self, index: int) -> bool:
+        """Whether the film's packets are the segment's, so that segment or chunk must be wrong."""
+        matched = self._matched
+        if matched is None or not matched.copied or matched.findings:
+            return False
+        return index not in matched.suspect
 
-def _look(
-    frame: VideoFrame,
-    index: int,
-    expected: FilmExpectation,
-    picture_of: PictureOf,
-    limit: float,
-) -> Iterator[Finding]:
-    wanted = picture_of(index)
-    if wanted is None:
-        return
-    matrix = _SWSCALE_MATRIX.get(expected.picture.matrix_tag)
-    quick: Any = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
-    apart = _apart(quick, wanted)
-    if apart > limit:
-        apart = min(apart, _apart(_converted(frame, expected.picture), wanted))
-    if apart > limit:
-        yield Finding(
-            what="picture",
-            where=f"frame {index}",
-            expected=f"a difference of {limit:.3f} at the most",
-            got=f"{apart:.3f}",
+    def _is_other(self, distance: Apart) -> bool:
+        limits = self._limits()
+        return distance.mean > limits.mean or distance.most > limits.most
+
+    def _limits(self) -> Apart:
+        """How far apart pictures may be: what coding did to the frames before counts."""
+        usual = np.median([(one.mean, one.most) for one in self._noise] or [(0.0, 0.0)], axis=0)
+        return Apart(
+            mean=max(self._limit, NOISE_FACTOR * float(usual[0])),
+            most=max(PART_LIMIT, NOISE_FACTOR * float(usual[1])),
         )
 
 
@@ -143,14 +236,6 @@ def _converted(frame: VideoFrame, picture: Picture) -> NDArray[np.uint8]:
         pix_fmt=planar_format(frame.format.name),
     )
     return to_uint8(rgb_from_planes(planes_of(frame), there))
-
-
-def _apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    """Mean absolute difference of two pictures made small, of full scale."""
-    height, width = one.shape[:2]
-    size = (min(THUMB[0], -(-width // 4)), min(THUMB[1], -(-height // 4)))
-    small = [cv2.resize(side, size, interpolation=cv2.INTER_AREA) for side in (one, other)]
-    return float(np.mean(np.abs(small[0].astype(np.float32) - small[1].astype(np.float32)))) / 255
 
 
 def _sounds(file: InputContainer) -> Iterator[Finding]:
@@ -197,5 +282,5 @@ class _Ear:
             yield finding
 
 
-def _broken(where: str, got: str) -> Finding:
-    return Finding(what="decoding", where=where, expected="no error", got=got)
+def _broken(where: str, got: str, *, frames: tuple[int, int] | None = None) -> Finding:
+    return Finding(what="decoding", where=where, expected="no error", got=got, frames=frames)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tasks.assemble.passing import Piece, film_chapters, plan_pieces
+from tasks.assemble.sound import Cut
 from tasks.assemble.source import Passthrough
 from tasks.assemble.streams import Container, StreamPlan, plan_streams
 from tasks.assemble.subtitles import Cue, flatten_cues, move_cues, read_cues
@@ -19,7 +20,8 @@ SOUND_LENGTH_TOLERANCE_S = Fraction(1, 20)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundExpectation:
-    """Sound, heard from `start_s` to `end_s` of the film; None: not known."""
+    """Sound, heard from `start_s` to `end_s` of the film; None: not known. `cuts` are the parts of
+    the sources that it is, one after another; `copied` says that its packets are the source's."""
 
     codec: str
     language: str = ""
@@ -27,6 +29,8 @@ class SoundExpectation:
     start_s: Fraction | None = None
     end_s: Fraction | None = None
     length_tolerance_s: Fraction = SOUND_LENGTH_TOLERANCE_S
+    cuts: tuple[Cut, ...] = ()
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,18 @@ def _sound(part: StreamPlan, pieces: Sequence[Piece]) -> SoundExpectation:
         title=part.stream.metadata.get("title", ""),
         start_s=max(Fraction(0), first_s) if part.how == "copy" else Fraction(0),
         end_s=end_s,
+        cuts=tuple(_cut(piece, part.place) for piece in pieces),
+        copied=part.how == "copy",
+    )
+
+
+def _cut(piece: Piece, place: int) -> Cut:
+    streams = piece.source.of("audio")
+    return Cut(
+        path=piece.range.path,
+        index=streams[place].index if place < len(streams) else None,
+        start_s=piece.range.start_s,
+        end_s=piece.range.end_s,
     )
 
 

@@ -46,7 +46,8 @@ class FilmFacts:
     `format` is "matroska" (webm too), "mp4" or "mov".
 
     `disorder` says in words what is wrong with the order of packets, empty if nothing. Tags are
-    code points of ITU-T H.273 (0 or 2: not said), range 1 limited, 2 full.
+    code points of ITU-T H.273 (0 or 2: not said), range 1 limited, 2 full. `said_s` is how long
+    the container says that it is, `last_s` when the last packet of any stream ends.
     """
 
     format: str
@@ -63,6 +64,8 @@ class FilmFacts:
     primaries: int
     transfer: int
     disorder: str = ""
+    said_s: Fraction | None = None
+    last_s: Fraction = Fraction(0)
     sounds: tuple[SoundFacts, ...] = ()
     subtitles: tuple[SubtitleFacts, ...] = ()
     chapters: tuple[tuple[Fraction, Fraction, str], ...] = ()
@@ -157,8 +160,11 @@ def _read(file: InputContainer, film: Path) -> FilmFacts:
     pictures = _Pictures()
     meters = {stream.index: _Meter(stream) for stream in file.streams.audio}
     starts: dict[int, list[Fraction]] = {s.index: [] for s in file.streams.subtitles}
+    last_s = Fraction(0)
     for packet in file.demux([video, *file.streams.audio, *file.streams.subtitles]):
         index = packet.stream.index
+        if packet.size and packet.pts is not None:
+            last_s = max(last_s, seconds(packet.pts + (packet.duration or 0), packet.time_base))
         if packet.stream is video:
             pictures.take(packet)
         elif index in meters:
@@ -183,6 +189,8 @@ def _read(file: InputContainer, film: Path) -> FilmFacts:
         primaries=int(context.color_primaries),
         transfer=int(context.color_trc),
         disorder=pictures.disorder,
+        said_s=None if file.duration is None else Fraction(file.duration, av.time_base),
+        last_s=last_s,
         sounds=tuple(facts for meter in meters.values() if (facts := meter.facts()) is not None),
         subtitles=tuple(
             _subtitle_facts(stream, tuple(starts[stream.index]))
