@@ -24,7 +24,8 @@ class Receipt:
     """What came of one work item: frames `[start, end)` of a shot after a run of stages.
 
     `stage` names the stages that ran as one (`interpolate+upscale`); `reused` says that the store
-    already had the chunk and nothing was computed. Seconds are wall time in the worker;
+    already had the chunk and nothing was computed; `retries` how many tries of it failed in this
+    run before, for whatever reason. Seconds are wall time in the worker;
     `finished_at` is ISO 8601 in UTC.
     """
 

@@ -78,13 +78,21 @@ def _tell(active: ActiveRun) -> State[Any] | dict[str, Any]:
     prepared = active.prepared
     results: list[ShotResult] = []
     render_s = 0.0
+    quarantined: tuple[str, ...] = ()
     if active.farm is not None:
         results, render_s = _render_shots(prepared, active.farm, active.reporter)
+        quarantined = active.farm.quarantined
     elif shots_to_render(prepared):
         with open_farm(prepared.request, prepared.plan, active.reporter) as farm:
             results, render_s = _render_shots(prepared, farm, active.reporter)
+            quarantined = farm.quarantined
     active.result = result = finish_film(
-        prepared, results, active.reporter, began=active.began, render_s=render_s
+        prepared,
+        results,
+        active.reporter,
+        began=active.began,
+        render_s=render_s,
+        quarantined=quarantined,
     )
     publish_artifacts(prepared, result)
     if result.failed:
@@ -178,4 +186,4 @@ def _outcome(work: ShotWork, shot: ShotPlan, future: Any) -> ShotResult:
         return outcome
     if not isinstance(outcome, DougaError):
         outcome = DougaError(f"{future.state.name}: {outcome}", where=shot.shot.id)
-    return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot), error=outcome)
+    return work.give_up(shot, outcome)

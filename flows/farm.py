@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from cluster.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError
+from cluster.hosts import Hosts
 from cluster.keys import canonical
+from cluster.ledger import Receipt
 from cluster.pool import Pool, PoolSpec
 from cluster.settings import settings
 from flows.plan import RenderPlan
@@ -26,19 +29,40 @@ from tasks.work import WorkerConfig
 class Farm:
     """Takes work items and gives futures of receipts."""
 
-    def __init__(self, cpu: Pool | None, gpu: Pool | None) -> None:
+    def __init__(self, cpu: Pool | None, gpu: Pool | None, hosts: Hosts | None = None) -> None:
         self._cpu = cpu
         self._gpu = gpu
+        self._hosts = hosts or Hosts()
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """The hosts that get no more work in this run, each with why."""
+        return self._hosts.quarantined
 
     def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
         """Queue a chunk where its stages run best."""
-        return self._pool(run).submit("make_chunk", item, group=f"{item.shot}/{item.name}")
+        return self._pool(run).submit(
+            "make_chunk",
+            item,
+            group=f"{item.shot}/{item.name}",
+            owner=item.shot,
+            sort=item.name,
+            lighter=WorkItem.lighter,
+            finish=_with_retries,
+        )
 
     def make_segment(self, item: SegmentItem) -> Future[Any]:
         """Queue the encoding of a shot, on CPU workers where there are any."""
         pool = self._cpu or self._gpu
         assert pool is not None
-        return pool.submit("make_segment", item, group=f"{item.shot}/encode")
+        return pool.submit(
+            "make_segment",
+            item,
+            group=f"{item.shot}/encode",
+            owner=item.shot,
+            sort="encode",
+            finish=_with_retries,
+        )
 
     def cancel(self, shot: str, run: RunPlan) -> None:
         """Drop the waiting chunks of a shot's run."""
@@ -62,8 +86,17 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
     reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
-        pools = {kind: stack.enter_context(Pool(spec, cluster)) for kind, spec in specs.items()}
-        yield Farm(pools.get("cpu"), pools.get("gpu"))
+        hosts = Hosts(tell=reporter.note)
+        pools = {
+            kind: stack.enter_context(Pool(spec, cluster, hosts=hosts, tell=reporter.note))
+            for kind, spec in specs.items()
+        }
+        yield Farm(pools.get("cpu"), pools.get("gpu"), hosts)
+
+
+def _with_retries(receipt: Receipt, retries: int) -> Receipt:
+    """A receipt that says how many tries failed before the one that it is of."""
+    return replace(receipt, retries=retries)
 
 
 def pool_specs(

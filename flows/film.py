@@ -84,6 +84,7 @@ def finish_film(
     *,
     began: float,
     render_s: float = 0.0,
+    quarantined: tuple[str, ...] = (),
 ) -> EpisodeResult:
     """Assemble and verify the film if every shot is there, and record what the run came to."""
     store = prepared.store
@@ -119,6 +120,7 @@ def finish_film(
         waiting=tuple(f"{shot}: {why}" for shot, why in waiting),
         wall_s=time.monotonic() - began,
         render_s=render_s,
+        quarantined=quarantined,
     )
     if results or made.fresh:
         record_run(prepared, result, result.state)

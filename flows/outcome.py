@@ -25,6 +25,7 @@ def sum_up(
     waiting: tuple[str, ...],
     wall_s: float,
     render_s: float,
+    quarantined: tuple[str, ...] = (),
 ) -> EpisodeResult:
     """The result of a run; `film` is the one that stands under its name, None if there is none."""
     by_shot = {result.shot: result for result in results}
@@ -47,6 +48,8 @@ def sum_up(
         waiting=waiting,
         notes=notes,
         findings=findings,
+        retries=sum(line.retries for line in lines),
+        quarantined=quarantined,
     )
 
 
@@ -56,6 +59,7 @@ def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLi
     stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
     there = chunks if plan.is_done(shot) else stored
     failed = result is not None and result.error is not None
+    failure = result.failure if result else None
     if failed:
         state = "failed"
     elif plan.is_done(shot):
@@ -76,4 +80,8 @@ def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLi
         if result
         else 0.0,
         error=str(result.error) if result and result.error else "",
+        retries=sum(r.retries for r in result.receipts) if result else 0,
+        frame=failure.frame if failure else None,
+        source_frame=failure.source_frame if failure else None,
+        failure=failure.name if failure else "",
     )

@@ -101,7 +101,14 @@ def _render_plainly(
         except BaseException:
             farm.close()  # or the threads would render on to the end
             raise
-    return finish_film(prepared, results, reporter, began=began, render_s=work.seconds())
+    return finish_film(
+        prepared,
+        results,
+        reporter,
+        began=began,
+        render_s=work.seconds(),
+        quarantined=farm.quarantined,
+    )
 
 
 def _try_shot(work: ShotWork, shot: ShotPlan) -> ShotResult:
@@ -110,6 +117,6 @@ def _try_shot(work: ShotWork, shot: ShotPlan) -> ShotResult:
             return render_shot_now(work, shot)
         except DougaError as error:
             if not left or not can_retry(error):
-                return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot), error=error)
+                return work.give_up(shot, error)
             time.sleep(RETRY_DELAY_S)
     raise AssertionError("a shot is tried once at least")

@@ -11,7 +11,12 @@ from flows.plan import RenderPlan, ShotPlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotLine:
-    """One shot of the table: source range, frames out, chunks made and reused, how it ended."""
+    """One shot of the table: source range, frames out, chunks made and reused, how it ended.
+
+    `retries` are tries of its chunks and segment that failed and were made good. Of a shot that
+    failed, `frame` is the one to blame, counted from its first, and `source_frame` the same in its
+    source, None where no single one is known; `failure` is the object that says why.
+    """
 
     id: str
     source: int
@@ -24,13 +29,17 @@ class ShotLine:
     state: str
     seconds: float = 0.0
     error: str = ""
+    retries: int = 0
+    frame: int | None = None
+    source_frame: int | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeResult:
     """`film` is None where shots are missing; `wall_s` is the whole
     command, `render_s` from the first chunk handed out to the last segment stored, `compute_s` the
-    sum of the workers' computing."""
+    sum of the workers' computing. `quarantined` are hosts that got no more work, each with why."""
 
     film: str | None
     episode: str
@@ -50,6 +59,8 @@ class EpisodeResult:
     waiting: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    retries: int = 0
+    quarantined: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
@@ -76,9 +87,10 @@ def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
     """The error that a run with failed shots ends with."""
     names = ", ".join(shot.id for shot in result.failed)
     done = sum(shot.state in ("rendered", "stored") for shot in result.shots)
+    first = result.failed[0]
+    kept = f" (traceback in the store: {first.failure})" if first.failure else ""
     return ShotsFailed(
-        f"{len(result.failed)} shot(s) failed ({names}), {done} done and kept: "
-        f"{result.failed[0].error}",
+        f"{len(result.failed)} shot(s) failed ({names}), {done} done and kept: {first.error}{kept}",
         remedy=f"mend it and run the same again, only these are rendered: {command}",
     )
 

@@ -17,13 +17,14 @@ from cluster.errors import DougaError, InputError, StoreError, UsageError
 from cluster.ledger import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store import Store
+from flows.failure import Failure, keep_failure, make_failure, place_failure
 from flows.farm import Farm
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shots import parse_frames
-from tasks.item import WorkItem, asset_name, chunk_name, segment_name, source_name
+from tasks.item import SegmentItem, WorkItem, asset_name, chunk_name, segment_name, source_name
 
 SEGMENT_UNIT = 0.1
 """How much encoding a frame counts in the progress bar against rendering it."""
@@ -36,6 +37,7 @@ class ShotResult:
     shot: str
     receipts: tuple[Receipt, ...] = ()
     error: DougaError | None = None
+    failure: Failure | None = None
 
 
 class ShotWork:
@@ -53,8 +55,10 @@ class ShotWork:
         reporter: Reporter,
         shots: Sequence[ShotPlan],
         only: Mapping[str, frozenset[int]],
+        command: str = "",
     ) -> None:
         self.plan = plan
+        self.command = command
         self.store = store
         self.farm = farm
         self.reporter = reporter
@@ -62,6 +66,7 @@ class ShotWork:
         self.only = dict(only)
         self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
         self._tried: set[str] = set()
+        self._failed_at: dict[str, WorkItem | SegmentItem] = {}
         self._looking = threading.Lock()
         self._began = time.monotonic()
 
@@ -74,7 +79,32 @@ class ShotWork:
                 there = self.store.has(names)
                 self.plan = self.plan.given((self.plan.stored - names) | there)
             self._tried.add(shot.shot.id)
+            self._failed_at.pop(shot.shot.id, None)
             return self.plan
+
+    def failed_at(self, shot: ShotPlan, item: WorkItem | SegmentItem) -> None:
+        """Remember what an attempt at a shot failed at."""
+        self._failed_at[shot.shot.id] = item
+
+    def give_up(self, shot: ShotPlan, error: DougaError) -> ShotResult:
+        """The result of a shot that failed for good; why is kept in the store."""
+        item = self._failed_at.get(shot.shot.id)
+        error = place_failure(shot, item, error)
+        failure = make_failure(
+            shot,
+            item,
+            error,
+            episode=self.plan.episode,
+            run=self.plan.run,
+            command=self.command,
+        )
+        try:
+            keep_failure(self.store, failure, item, error)
+        except StoreError as unkept:  # the shot's own error is the one to tell
+            self.reporter.note(f"why {shot.shot.id} failed could not be kept: {unkept}")
+        return ShotResult(
+            shot=shot.shot.id, receipts=self.receipts(shot), error=error, failure=failure
+        )
 
     def receipts(self, shot: ShotPlan) -> tuple[Receipt, ...]:
         """What was made of a shot so far, in all attempts."""
@@ -108,6 +138,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
         reporter=reporter,
         shots=shots_to_render(prepared),
         only=parse_frames(prepared.request.frames),
+        command=prepared.request.command,
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     frames = sum(len(item.out) for shot in work.shots for item in work.todo(shot))
@@ -135,8 +166,11 @@ def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
 
 
 def can_retry(error: BaseException | None) -> bool:
-    """A second attempt helps against a lost machine, not against a wrong picture or recipe."""
-    return not isinstance(error, InputError | UsageError)
+    """A second attempt at a shot helps where an object has vanished, for the plan is made anew. It
+    does not help against a wrong picture or recipe, nor where workers have tried more than once."""
+    if isinstance(error, StoreError):
+        return True
+    return not isinstance(error, InputError | UsageError) and not getattr(error, "attempts", ())
 
 
 def shots_at_once(request: RenderRequest) -> int:
@@ -174,12 +208,14 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     partly = shot.shot.id in work.only
     try:
         for run in shot.runs:
-            chunks = [work.farm.make_chunk(item, run) for item in run.items if item.key in todo]
+            chunks: dict[Future[Any], WorkItem | SegmentItem] = {
+                work.farm.make_chunk(item, run): item for item in run.items if item.key in todo
+            }
             drop_rest = partial(work.farm.cancel, shot.shot.id, run)
-            _gather(chunks, made, work.reporter, unit=1.0, drop_rest=drop_rest)
+            _gather(work, shot, chunks, made, unit=1.0, drop_rest=drop_rest)
         if shot.segment and not partly and not plan.is_done(shot):
             segment = work.farm.make_segment(shot.segment)
-            _gather([segment], made, work.reporter, unit=SEGMENT_UNIT)
+            _gather(work, shot, {segment: shot.segment}, made, unit=SEGMENT_UNIT)
     finally:
         work.keep(shot, made)
     if shot.segment and not partly:
@@ -190,19 +226,18 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
 def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
     """The shot's manifest, put once, when all it names is stored.
 
-    It names the segment, the chunks it was made of, those of earlier runs that are there, and
-    what was read besides. StoreError where the segment or one of its chunks has vanished.
+    It names the segment, and of the chunks and of what was read besides all that is there.
+    StoreError where the segment has vanished.
     """
     assert shot.segment is not None
     segment = segment_name(shot.segment.key)
     reads = _read_names(shot)
     there = store.has([*shot.names(), *reads])
-    needed = [segment, *(chunk_name(item.key) for item in shot.runs[-1].items)]
-    if lost := [name for name in needed if name not in there]:
+    if segment not in there:
         raise StoreError(
-            f"{len(lost)} object(s) vanished while the shot was rendered ({lost[0]})",
+            f"its segment vanished before it was recorded ({segment})",
             where=f"{plan.episode}/{shot.shot.id}",
-            remedy="run again to make them",
+            remedy="run again to make it",
             retryable=True,
         )
     manifest = {
@@ -247,9 +282,10 @@ def _read_names(shot: ShotPlan) -> list[str]:
 
 
 def _gather(
-    futures: Sequence[Future[Any]],
+    work: ShotWork,
+    shot: ShotPlan,
+    futures: Mapping[Future[Any], WorkItem | SegmentItem],
     receipts: list[Receipt],
-    reporter: Reporter,
     *,
     unit: float,
     drop_rest: Callable[[], None] = lambda: None,
@@ -264,9 +300,10 @@ def _gather(
         except DougaError as error:
             if first is None:
                 first = error
+                work.failed_at(shot, futures[future])
                 drop_rest()
             continue
         receipts.append(receipt)
-        reporter.advance((receipt.end - receipt.start) * unit)
+        work.reporter.advance((receipt.end - receipt.start) * unit)
     if first is not None:
         raise first

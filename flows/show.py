@@ -106,6 +106,10 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
     )
     for note in result.notes:
         console.print(f"note: {note}", markup=False)
+    if result.retries:
+        console.print(f"{result.retries} tries failed and were made good")
+    for host in result.quarantined:
+        console.print(f"quarantined: host {host}", style="red", markup=False)
     for finding in result.findings:
         console.print(f"wanting: {finding}", style="red", markup=False)
     missing = [shot.id for shot in result.shots if shot.state not in ("rendered", "stored")]
@@ -141,6 +145,8 @@ def show_status(document: dict[str, Any]) -> None:
                 shot["last_run"] or "-",
             )
         console.print(table)
+        for failure in document["failures"]:
+            _show_failure(console, failure)
         return
     table = _table("run", "episode", "state", "frames", "computed", "reused", "seconds", "film")
     for run in document["runs"]:
@@ -155,6 +161,17 @@ def show_status(document: dict[str, Any]) -> None:
             str(run["film"] or "-"),
         )
     console.print(table if document["runs"] else f"no runs in {document['store']} yet")
+
+
+def _show_failure(console: Console, failure: dict[str, Any]) -> None:
+    """Why a shot failed last, where its traceback is, and how to try it again."""
+    lines = (
+        f"{failure['shot']} failed in run {failure['run']}: {failure['error']}",
+        f"  traceback: {failure['name']} in the store",
+        f"  again: {failure['command']}",
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def show_review(document: dict[str, Any]) -> None:

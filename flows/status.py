@@ -7,6 +7,7 @@ from typing import Any
 
 from cluster.settings import settings
 from cluster.store import Store, open_store
+from flows.failure import read_failures
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
@@ -46,7 +47,14 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
                 "last_run": seen,
             }
         )
-    return {"episode": plan.episode, "store": prepared.request.store, "shots": shots}
+    failures = read_failures(prepared.store, plan.episode)
+    undone = [shot.shot.id for shot in plan.shots if not plan.is_done(shot)]
+    return {
+        "episode": plan.episode,
+        "store": prepared.request.store,
+        "shots": shots,
+        "failures": [failures[shot] for shot in undone if shot in failures],
+    }
 
 
 def _runs(store: Store) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -50,7 +50,10 @@ class ChunkInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """Make one chunk: the frames `out` of `shot` after `calls`, from `track` as it comes in."""
+    """Make one chunk: the frames `out` of `shot` after `calls`, from `track` as it comes in.
+
+    At most `batch` frames are worked on at once, 0: all. It changes no pixel and is in no key.
+    """
 
     key: Key
     run: str
@@ -62,11 +65,17 @@ class WorkItem:
     out: Span
     source: SourceInput | None = None
     chunks: ChunkInput | None = None
+    batch: int = 0
 
     @property
     def where(self) -> str:
         """The place that messages name."""
         return f"{self.episode}/{self.shot}/{self.name}"
+
+    def lighter(self) -> WorkItem | None:
+        """The same work in batches half as large; None if there are none."""
+        batch = min(self.batch or len(self.out), len(self.out))
+        return replace(self, batch=batch // 2) if batch > 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
