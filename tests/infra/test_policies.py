@@ -1,0 +1,262 @@
+"""The key of each role may do what the role does, and nothing beyond: policies held to the letter.
+
+A client of the tests refuses every request that its policy does not allow, as a service would: also
+the look at an object that is not there, which S3 answers with 404 to those alone who may list.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+import flows.render
+from cluster.errors import StoreError
+from cluster.settings import settings
+from cluster.store import open_store
+from cluster.store_s3 import S3Store
+from flows.prepare import prepare
+from flows.progress import Silent
+from flows.render import render
+from flows.request import RenderRequest, make_request
+from flows.review import decide, review_document
+from flows.status import status_document
+from flows.sweep import collect
+from tasks.item import SegmentItem, WorkItem
+from tasks.stage import Device
+from tasks.work import Worker, WorkerConfig
+
+POLICIES = Path(__file__).parents[2] / "infra" / "policies"
+ROLES = ("worker", "coordinator", "viewer", "gc")
+BUCKET, PREFIX = "studio", "ep01"
+ACTIONS = {
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "DeleteObject": "s3:DeleteObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
+
+
+def policy(role: str) -> list[dict[str, Any]]:
+    """A role's statements, for the bucket and prefix of these tests."""
+    text = (POLICIES / f"{role}.json").read_text()
+    document = json.loads(text.replace("BUCKET", BUCKET).replace("PREFIX", PREFIX))
+    statements: list[dict[str, Any]] = document["Statement"]
+    return statements
+
+
+def allows(statements: list[dict[str, Any]], action: str, *, key: str = "", look: str = "") -> bool:
+    """Whether a policy allows an action on an object, or on the bucket with a prefix to list."""
+    resource = f"arn:aws:s3:::{BUCKET}" + (f"/{key}" if key else "")
+    for statement in statements:
+        assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+        prefixes = statement.get("Condition", {}).get("StringLikeIfExists", {}).get("s3:prefix", [])
+        if (
+            statement["Effect"] == "Allow"
+            and action in statement["Action"]
+            and any(fnmatch.fnmatchcase(resource, each) for each in statement["Resource"])
+            and (not look or not prefixes or any(fnmatch.fnmatchcase(look, p) for p in prefixes))
+        ):
+            return True
+    return False
+
+
+def guard(client: Any, role: str) -> Any:
+    """A client that may do what a role may."""
+    statements = policy(role)
+
+    def check(params: dict[str, Any], model: Any, **_: Any) -> None:
+        name = model.name
+        assert params["Bucket"] == BUCKET
+        asked = allows(
+            statements, ACTIONS[name], key=params.get("Key", ""), look=params.get("Prefix", "")
+        )
+        if name in ("HeadObject", "GetObject"):
+            asked = asked and allows(statements, "s3:ListBucket")
+        if not asked:
+            about = {"Code": "AccessDenied", "Message": f"{role}: {name} {params.get('Key')}"}
+            raise ClientError({"Error": about}, name)
+
+    client.meta.events.register("provide-client-params.s3", check)
+    return client
+
+
+class Farm:
+    """One worker in this process, with a worker's key."""
+
+    quarantined: tuple[str, ...] = ()
+
+    def __init__(self, store: str, cache: Path, client: Any) -> None:
+        device = Device(kind="cpu", threads=1, tile=0)
+        self._worker = Worker(WorkerConfig(store_url=store, cache=str(cache), device=device))
+        self._worker._store.__dict__["_client"] = client
+        self._threads = ThreadPoolExecutor(1)
+
+    def make_chunk(self, item: WorkItem, _: object) -> Future[Any]:
+        return self._threads.submit(self._worker.make_chunk, item)
+
+    def make_segment(self, item: SegmentItem) -> Future[Any]:
+        return self._threads.submit(self._worker.make_segment, item)
+
+    def cancel(self, *_: object) -> None:
+        """Nothing waits."""
+
+    def close(self) -> None:
+        self._threads.shutdown()
+
+
+@pytest.fixture
+def as_role(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes every store that is opened from now on one with a role's key."""
+    for name, value in moto.environment().items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    moto.bucket(BUCKET)
+    for item in moto.client().list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+        moto.client().delete_object(Bucket=BUCKET, Key=item["Key"])
+    from cluster.store_s3_client import make_client
+
+    def become(role: str) -> None:
+        monkeypatch.setattr("cluster.store_s3.make_client", lambda s: guard(make_client(s), role))
+
+    yield become
+    settings.cache_clear()
+
+
+@pytest.fixture
+def episode(
+    as_role: Callable[[str], None], moto: Any, tiny_film: Path, tmp_path: Path, monkeypatch: Any
+) -> RenderRequest:
+    """An episode that a coordinator renders on a farm elsewhere: sources and assets are put too."""
+    from cluster.store_s3_client import make_client
+
+    client = guard(make_client(settings()), "worker")
+
+    @contextmanager
+    def open_farm(request: RenderRequest, *_: object) -> Iterator[Farm]:
+        farm = Farm(request.store, tmp_path / "cache", client)
+        yield farm
+        farm.close()
+
+    monkeypatch.setattr(flows.render, "open_farm", open_farm)
+    monkeypatch.setattr(flows.render, "_check_servers", lambda _: None)
+    path = tmp_path / "ep.yaml"
+    store = f"s3://{BUCKET}/{PREFIX}"
+    path.write_text(f"source: {tiny_film}\ncut: [24]\nrecipe: [hold]\nstore: {store}\n")
+    as_role("coordinator")
+    return make_request(str(path), output=str(tmp_path / "ep.mkv"), ray="elsewhere:6379")
+
+
+def test_a_coordinator_and_a_worker_make_a_film_together(episode: RenderRequest) -> None:
+    result = render(episode, Silent())
+    assert result.verified
+    assert result.chunks_computed > 0
+    prepared = prepare(episode, Silent())
+    decide(prepared, [], "approved")
+
+
+def test_a_viewer_sees_all_and_changes_nothing(
+    episode: RenderRequest, as_role: Callable[[str], None]
+) -> None:
+    render(episode, Silent())
+    as_role("viewer")
+    prepared = prepare(episode, Silent())
+    assert not any(prepared.plan.todo(shot) for shot in prepared.plan.shots)
+    assert status_document("", store=episode.store)
+    assert review_document(prepared)["shots"]
+    with pytest.raises(StoreError, match="refused the key"):
+        decide(prepared, ["sh010"], "retake", note="not mine to say")
+
+
+def test_gc_removes_what_it_may(
+    episode: RenderRequest, as_role: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    render(episode, Silent())
+    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
+    settings.cache_clear()
+    as_role("worker")
+    stray = f"frames/aa/{'a' * 40}.arrow"
+    open_store(episode.store).put(stray, b"of nobody")
+    as_role("gc")
+    document = collect(episode.store, Silent(), keep_days=None, dry_run=False)
+    assert document
+    assert not open_store(episode.store).has([stray])
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("worker", "films/ep01/a.json"),
+        ("worker", "shots/ep01/sh010/a.json"),
+        ("worker", "reviews/ep01/decisions/sh010/a.json"),
+        ("worker", "sources/aa/aa"),
+        ("coordinator", "frames/aa/a.arrow"),
+        ("viewer", "reviews/ep01/decisions/sh010/a.json"),
+        ("viewer", "probe/a"),
+        ("gc", "frames/aa/a.arrow"),
+        ("gc", "films/ep01/a.json"),
+    ],
+)
+def test_nobody_writes_what_is_another_s(
+    role: str, name: str, as_role: Callable[[str], None]
+) -> None:
+    as_role(role)
+    with pytest.raises(StoreError, match="refused the key"):
+        open_store(f"s3://{BUCKET}/{PREFIX}").put(name, b"mine")
+
+
+@pytest.mark.parametrize(
+    ("role", "name"),
+    [
+        ("worker", "frames/aa/a.arrow"),
+        ("coordinator", "frames/aa/a.arrow"),
+        ("coordinator", "reviews/ep01/decisions/sh010/a.json"),
+        ("viewer", "probe/a"),
+        ("gc", "reviews/ep01/decisions/sh010/a.json"),
+        ("gc", "ledger/run/a.parquet"),
+    ],
+)
+def test_nobody_removes_what_must_stay(
+    role: str, name: str, as_role: Callable[[str], None]
+) -> None:
+    as_role(role)
+    with pytest.raises(StoreError, match="refused the key"):
+        open_store(f"s3://{BUCKET}/{PREFIX}").delete(name)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_key_reaches_beyond_its_prefix(role: str, as_role: Callable[[str], None]) -> None:
+    as_role(role)
+    beyond: S3Store = open_store(f"s3://{BUCKET}/another")  # type: ignore[assignment]
+    for doing in (
+        lambda: beyond.get("frames/aa/a.arrow"),
+        lambda: beyond.put("frames/aa/a.arrow", b"mine"),
+        lambda: beyond.delete("frames/aa/a.arrow"),
+        lambda: list(beyond.list()),
+    ):
+        with pytest.raises(StoreError, match="refused the key"):
+            doing()
+
+
+def test_there_is_a_policy_per_role_and_none_grants_more_than_is_known() -> None:
+    assert {path.stem for path in POLICIES.glob("*.json")} == set(ROLES)
+    for role in ROLES:
+        for statement in policy(role):
+            assert set(statement["Action"]) <= set(ACTIONS.values()), role
+            assert not any(
+                each in ("*", f"arn:aws:s3:::{BUCKET}/*") for each in statement["Resource"]
+            )
