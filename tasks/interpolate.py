@@ -64,7 +64,7 @@ class InterpolateParams(Params):
     factor: Ratio | None = None
     rate: Ratio | None = None
     timing: Timing = "smooth"
-    engine: Literal["network", "dis", "average"] = "dis"
+    engine: Literal["network", "dis", "average"] = "network"
     model: str = ""
     precision: Precision | None = None
     cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)

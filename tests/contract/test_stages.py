@@ -46,9 +46,9 @@ EXAMPLES: dict[str, list[Example]] = {
     "hold": [Example()],
     "interpolate": [
         Example(params={"factor": 2}),
-        Example(params={"factor": "5/2"}),
+        Example(params={"factor": "5/2", "engine": "dis"}),
         Example(params={"factor": "2/5"}),
-        Example(params={"rate": 60}),
+        Example(params={"rate": 60, "engine": "dis"}),
         Example(params={"rate": 60, "timing": "keep", "engine": "dis"}),
         Example(params={"rate": 23.976, "engine": "average"}),
     ],

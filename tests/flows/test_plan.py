@@ -283,7 +283,7 @@ def test_keys_do_not_follow_the_order_of_parameters() -> None:
 
 
 def test_a_parameter_left_out_and_its_default_have_one_key() -> None:
-    written = step("interpolate", factor=2, engine="dis")
+    written = step("interpolate", factor=2, engine="network", timing="smooth")
     assert (
         plan(make_film([names("a", 9)], recipe=[DOUBLE])).names()
         == plan(make_film([names("a", 9)], recipe=[written])).names()
@@ -318,7 +318,8 @@ def test_a_new_version_of_a_stage_has_other_keys(monkeypatch: pytest.MonkeyPatch
 
 
 def test_another_device_makes_other_keys_only_of_networks() -> None:
-    film = make_film([names("a", 9)], recipe=[DOUBLE, UPSCALE])
+    classical = step("interpolate", factor=2, engine="dis")
+    film = make_film([names("a", 9)], recipe=[classical, UPSCALE])
     cpu, cuda = plan(film), plan(film, device="cuda")
     assert run_keys(cpu, 0) == run_keys(cuda, 0)
     assert not run_keys(cpu, 1) & run_keys(cuda, 1)

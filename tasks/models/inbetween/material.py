@@ -21,7 +21,7 @@ _STEPPED_SHARE = 0.12
 """Triplets animated on twos or threes under a moving camera: something stays or leaps."""
 _REDRAWN_SHARE = 0.15
 """Triplets whose b shows some layers elsewhere or in another shape: nothing leads there."""
-_GAPS = (1.0, 1.0, 2.0, 2.0, 2.0, 4.0, 4.0, 8.0)
+_GAPS = (1.0, 1.0, 2.0, 2.0, 2.0, 4.0)
 """Frames from a to b; the long ones leap further than any flow can tell."""
 _BATCH = 8
 
