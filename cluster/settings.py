@@ -32,6 +32,10 @@ class Settings(BaseSettings):
         ),
         description="folder for the networks that `douga models add` registers",
     )
+    roots: str = Field(
+        default="",
+        description="folders, joined by :, that paths in an episode may not lead out of; empty: any",
+    )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
     ray_open: bool = Field(
         default=False, description="join a cluster without a token, listening where it does"
@@ -61,12 +65,6 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="where a server started for the run listens"
     )
     server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
-
-    gc_grace_h: float = Field(
-        default=96,
-        ge=0,
-        description="hours for which douga gc leaves whatever is in a store; 0: what is needed only",
-    )
 
     gc_grace_h: float = Field(
         default=96,
