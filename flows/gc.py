@@ -88,8 +88,9 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcPlan:
-    """What stays and what goes, in the order of going."""
+    """What stays and what goes, in the order of going; `runs` are in progress."""
 
+    runs: frozenset[str]
     kept: tuple[StoredObject, ...]
     removed: tuple[Removal, ...]
 
@@ -134,7 +135,7 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
             why = "begun by a writer that was stopped"
             removed.append(Removal(stored=stored, why=why, leftover=True))
     removed.sort(key=lambda each: (not each.stored.name.startswith(RECORDS), each.stored.name))
-    return GcPlan(kept=tuple(kept), removed=tuple(removed))
+    return GcPlan(runs=runs, kept=tuple(kept), removed=tuple(removed))
 
 
 def _reachable(

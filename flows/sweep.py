@@ -146,7 +146,7 @@ def collect(
             ("unfinished" if removal.leftover else _kind(removal.stored.name), removal.stored)
             for removal in plan.removed
         ),
-        "runs_in_progress": sorted(pin.run for pin in seen.pins),
+        "runs_in_progress": sorted(plan.runs),
     }
 
 
