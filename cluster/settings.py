@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     roots: str = Field(
         default="",
-        description="folders, joined by :, that paths in an episode may not lead out of; empty: any",
+        description="folders, joined by :, that an episode's paths may not lead out of; empty: any",
     )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
     ray_open: bool = Field(

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from flows.roots import check_roots
+
 Encoder = Literal["libx264", "libx265", "libsvtav1", "prores", "ffv1"]
 Container = Literal["mkv", "mp4", "mov", "webm"]
 Audio = Literal["copy", "aac", "flac", "opus", "none"]
@@ -169,10 +171,11 @@ class EpisodeSpec(Document):
         return self
 
     def resolve(self, path: str) -> str:
-        """A path of the document as an absolute one; URLs stay as they are."""
+        """A path of the document as an absolute one; URLs stay as they are. UsageError where it
+        leads out of DOUGA_ROOTS."""
         if "://" in path:
-            return path
-        return str((Path(self.folder) / expand_home(path)).absolute())
+            return check_roots(path)
+        return check_roots(str((Path(self.folder) / expand_home(path)).absolute()))
 
     def cast_for(self, shot: str) -> tuple[str, ...]:
         """Who is in a shot, by name."""

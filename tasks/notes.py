@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
+from cluster.errors import StoreError
 from tasks.stage import Note
 
+NOTES_BYTES = 1 << 30
+"""A chunk's notes are a few small pictures and words."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The same notes are the same bytes, whenever they are written."""
 
@@ -24,9 +27,19 @@ def pack_notes(notes: Sequence[Note]) -> bytes:
 
 
 def unpack_notes(data: bytes) -> tuple[Note, ...]:
-    """The notes of a zip."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return tuple(Note(name=name, data=archive.read(name)) for name in archive.namelist())
+    """The notes of a zip. StoreError for one that no stage has made: with a name that would lead
+    out of the folder it is laid in, or unpacking to more than NOTES_BYTES."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > NOTES_BYTES:
+                raise StoreError(f"notes that unpack to more than {NOTES_BYTES >> 20} MiB")
+            for entry in entries:
+                if set("/\\\0") & set(entry.filename) or entry.filename[:1] in ("", "."):
+                    raise StoreError(f"not a note's name: {entry.filename[:100]!r}")
+            return tuple(Note(name=entry.filename, data=archive.read(entry)) for entry in entries)
+    except zipfile.BadZipFile as error:
+        raise StoreError(f"not a zip of notes ({error})") from error
 
 
 def join_lists(shots: Mapping[str, Iterable[Note]]) -> bytes:

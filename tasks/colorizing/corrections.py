@@ -25,6 +25,8 @@ _KEPT = 0.5
 """A mark goes on to a region that continues the marked one at least this likely."""
 _TOLD = ("box", "confidence", "why")
 """What the list of doubtful regions says besides, so that its entries can be copied as they are."""
+MAX_BYTES = 4 << 20
+"""No episode is corrected in more YAML; reading so much takes a minute."""
 _EXAMPLE = '{frame: 12, point: [310, 95], colour: "#d23c32"}'
 
 
@@ -77,6 +79,8 @@ def read_corrections(
 ) -> list[dict[str, Any]]:
     """The entries of one shot. UsageError `path:line: what; remedy` for anything wrong in the file,
     whichever shot it is about."""
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"larger than {MAX_BYTES >> 10} KiB", where=path)
     try:
         root = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
@@ -87,6 +91,8 @@ def read_corrections(
         raise UsageError(
             f"not valid YAML: {getattr(error, 'problem', None) or error}", where=where
         ) from error
+    except RecursionError as error:
+        raise UsageError("nested too deeply", where=path) from error
     if root is None:
         return []
     if not isinstance(root, yaml.MappingNode):
@@ -113,7 +119,11 @@ def read_corrections(
 
 def _entry(node: yaml.Node, path: str) -> dict[str, Any]:
     where = f"{path}:{node.start_mark.line + 1}"
-    value = yaml.SafeLoader("").construct_document(node)
+    try:
+        value = yaml.SafeLoader("").construct_document(node)
+    except yaml.YAMLError as error:
+        what = f"not valid YAML: {getattr(error, 'problem', None) or error}"
+        raise UsageError(what, where=where) from error
     if not isinstance(value, dict):
         raise UsageError("expected a correction", where=where, remedy=f"for example {_EXAMPLE}")
     value = {str(name): item for name, item in value.items() if name not in _TOLD}
