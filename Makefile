@@ -4,12 +4,13 @@ PY ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help install demo test check bench clean
+.PHONY: help install demo test chaos check bench clean
 
 help:
 	@echo "make demo     install, synthesise an episode, render it, show what to try next"
 	@echo "make install  the environment in .venv"
 	@echo "make test     check, then the whole suite (S3 on a real server it starts by itself)"
+	@echo "make chaos    the nightly suite: seeded kills, faults and bad input by the hundred"
 	@echo "make check    ruff, types, import rules"
 	@echo "make bench    frames per second beside the bare loop, pictures beside the references"
 
@@ -40,6 +41,9 @@ check: install
 
 test: check .venv-swift/.installed
 	$(BIN)/python -m pytest -q
+
+chaos: install .venv-swift/.installed
+	$(BIN)/python -m pytest -q -m chaos
 
 bench: install
 	$(BIN)/douga bench speed
