@@ -2,7 +2,8 @@
 
 import pytest
 
-from cluster.queue import choose_next
+from cluster.failures import History, Kind, Place
+from cluster.queue import Entry, Taker, choose_call, choose_next, next_change
 
 
 def test_a_worker_stays_with_its_shot() -> None:
@@ -20,3 +21,34 @@ def test_a_worker_helps_with_the_oldest_when_all_are_taken() -> None:
 def test_nothing_waiting_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing waits"):
         choose_next([], last=None, busy=frozenset())
+
+
+def choose(*waiting: Entry, taker: Taker, others: tuple[Taker, ...] = (), now: float = 0.0):
+    return choose_call(waiting, taker, others=others, now=now, last=None, busy=frozenset())
+
+
+HERE = Taker(number=0, node="A")
+FAILED_HERE = History().after(Kind.FAULT, Place(worker=0, node="A"))
+
+
+def test_what_failed_elsewhere_comes_first() -> None:
+    failed = Entry(group="b", history=History().after(Kind.FAULT, Place(worker=9, node="Z")))
+    assert choose(Entry(group="a"), failed, taker=HERE) == 1
+
+
+def test_what_failed_here_is_left_to_another_node_then_to_another_worker() -> None:
+    failed, beside = Entry(group="b", history=FAILED_HERE), Taker(number=1, node="A")
+    away = Taker(number=2, node="B")
+    assert choose(failed, Entry(group="a"), taker=beside, others=(HERE, away)) == 1
+    assert choose(failed, taker=away, others=(HERE, beside)) == 0
+    assert choose(failed, taker=HERE, others=(beside,)) is None
+    assert choose(failed, taker=beside, others=(HERE,)) == 0
+    assert choose(failed, taker=HERE) == 0
+
+
+def test_what_waits_for_its_time_is_left() -> None:
+    later = Entry(group="a", ready_at=5.0)
+    assert choose(later, taker=HERE, now=4.0) is None
+    assert next_change([later], now=4.0) == 1.0
+    assert choose(later, taker=HERE, now=5.0) == 0
+    assert next_change([later], now=5.0) is None
