@@ -14,6 +14,7 @@ import socket
 import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -34,7 +35,6 @@ from tasks.frames import Frames
 from tasks.item import (
     ChunkInput,
     SegmentItem,
-    SourceInput,
     StageCall,
     WorkItem,
     asset_name,
@@ -176,16 +176,18 @@ class Worker:
 
     def _make_batch(self, item: WorkItem, out: Span) -> _Made:
         """Some frames of a chunk, by all its stages."""
-        tracks, spans = self._unroll(item, out)
+        tracks, read, spans = self._unroll(item, out)
         began = time.monotonic()
-        frames = self._load(item, spans[0])
+        frames = self._load(item, read)
         loaded = time.monotonic()
         bytes_in = frames.nbytes
         notes: tuple[Note, ...] = ()
         with self._computing:
             started = time.monotonic()
-            for call, track, given, made in zip(item.calls, tracks, spans, spans[1:], strict=False):
+            given = read
+            for call, track, made in zip(item.calls, tracks, spans, strict=False):
                 frames = self._process(call, track, given, frames, made)
+                given = made.indices()
                 notes += self._stage(call).take_notes()
             computed = time.monotonic()
         return _Made(
@@ -197,58 +199,60 @@ class Worker:
             compute_s=computed - started,
         )
 
-    def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], list[Span]]:
-        """The track before and after each call, and the span of each that these frames need."""
+    def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], tuple[int, ...], list[Span]]:
+        """The track before and after each call, the frames to read, and what each call makes.
+
+        Only what the first call asks for is read, however far apart: a drawing may have been held
+        for minutes.
+        """
         tracks = [item.track]
         for call in item.calls:
             tracks.append(self._stage(call).track_after(tracks[-1]))
-        spans = [out]
+        spans: list[Span] = []
+        needed = out.indices()
         for call, track in zip(reversed(item.calls), reversed(tracks[:-1]), strict=True):
-            needed = self._stage(call).needs(spans[0], track)
             spans.insert(0, Span(min(needed), max(needed) + 1))
-        return tracks, spans
+            needed = self._stage(call).needs(spans[0], track)
+        return tracks, needed, spans
 
-    def _load(self, item: WorkItem, span: Span) -> Frames:
+    def _load(self, item: WorkItem, indices: tuple[int, ...]) -> Frames:
         try:
-            return self._read(item, span)
+            return self._read(item, indices)
         except DougaError as error:
             if error.retryable or ran_out(error):
                 raise
-            self._name_unreadable(item, span)
+            self._name_unreadable(item, indices)
             raise
 
-    def _name_unreadable(self, item: WorkItem, span: Span) -> None:
+    def _name_unreadable(self, item: WorkItem, indices: tuple[int, ...]) -> None:
         """Raise what the first frame that cannot be read raises, that frame blamed; nothing where
         none can be, for then it is not the frames."""
         first: DougaError | None = None
         some = False
-        for index in span.indices():
+        for index in indices:
             try:
                 with blamed(item.track.times[index] - item.track.times[0]):
-                    self._read(item, Span(index, index + 1))
+                    self._read(item, (index,))
                 some = True
             except DougaError as error:
                 first = first or error
             if some and first is not None:
                 raise first
 
-    def _read(self, item: WorkItem, span: Span) -> Frames:
+    def _read(self, item: WorkItem, indices: tuple[int, ...]) -> Frames:
         if item.source is not None:
-            return self._from_source(item.source, span)
+            first = item.source.first
+            return self._readers.read(item.source, [first + index for index in indices])
         if item.chunks is None:
             raise StageError("a work item without input", where=item.where)
-        return self._from_chunks(item.chunks, span)
+        return self._from_chunks(item.chunks, indices)
 
-    def _from_source(self, source: SourceInput, span: Span) -> Frames:
-        indices = [source.first + index for index in span.indices()]
-        return self._readers.read(source, indices)
-
-    def _from_chunks(self, chunks: ChunkInput, span: Span) -> Frames:
+    def _from_chunks(self, chunks: ChunkInput, indices: tuple[int, ...]) -> Frames:
         parts = []
         for key, held in chunks.chunks:
-            wanted = range(max(span.start, held.start), min(span.end, held.end))
+            wanted = indices[bisect_left(indices, held.start) : bisect_left(indices, held.end)]
             if wanted:
-                parts.append(read_frames(self._store, chunk_name(key), list(wanted)))
+                parts.append(read_frames(self._store, chunk_name(key), wanted))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _frames_of(self, chunks: ChunkInput) -> Iterator[Frames]:
@@ -256,7 +260,12 @@ class Worker:
             yield from read_frames(self._store, chunk_name(key), held.indices())
 
     def _process(
-        self, call: StageCall, track: Track, given: Span, frames: Frames, out: Span
+        self,
+        call: StageCall,
+        track: Track,
+        given: tuple[int, ...],
+        frames: Frames,
+        out: Span,
     ) -> Frames:
         stage = self._stage(call, ready=True)
         frames.flags.writeable = False
@@ -264,7 +273,7 @@ class Worker:
         if stage.card().per_frame:
             made = _each_once(stage, track, given, frames, out)
         else:
-            picked = frames if needed == given.indices() else frames[_offsets(needed, given)]
+            picked = frames if needed == given else frames[_offsets(needed, given)]
             made = stage.process(Window(track=track, indices=needed, frames_nhwc=picked), out)
         expected = stage.track_after(track).picture
         if made.dtype != np.uint16 or made.shape != (len(out), expected.height, expected.width, 3):
@@ -331,10 +340,12 @@ def _join(made: list[_Made]) -> _Made:
     )
 
 
-def _each_once(stage: Stage[Any], track: Track, given: Span, frames: Frames, out: Span) -> Frames:
+def _each_once(
+    stage: Stage[Any], track: Track, given: tuple[int, ...], frames: Frames, out: Span
+) -> Frames:
     """Frame by frame, a frame equal to the one before it made once: held drawings cost nothing."""
     made: list[Frames] = []
-    for offset, index in enumerate(out.indices(), start=out.start - given.start):
+    for offset, index in enumerate(out.indices(), start=given.index(out.start)):
         if made and np.array_equal(frames[offset], frames[offset - 1]):
             made.append(made[-1])
             continue
@@ -344,5 +355,6 @@ def _each_once(stage: Stage[Any], track: Track, given: Span, frames: Frames, out
     return np.stack(made)
 
 
-def _offsets(indices: tuple[int, ...], span: Span) -> list[int]:
-    return [index - span.start for index in indices]
+def _offsets(indices: tuple[int, ...], given: tuple[int, ...]) -> list[int]:
+    places = {index: place for place, index in enumerate(given)}
+    return [places[index] for index in indices]
