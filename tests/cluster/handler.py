@@ -1,10 +1,17 @@
 """A handler for the pool's tests, in a module of its own so that an actor can import it."""
 
+import fcntl
+import logging
 import os
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from cluster.errors import InputError
+import ray
+
+from cluster.errors import InputError, OutOfMemory, StoreError
+
+log = logging.getLogger("tasks.handler")
 
 
 class Handler:
@@ -34,3 +41,49 @@ class Handler:
     def die(self, _: None) -> None:
         """Takes its process down every time."""
         os.kill(os.getpid(), 9)
+
+    def stumble(self, name: str) -> str:
+        """Answers the third time; before, its store is busy."""
+        if self._count(name) < 3:
+            raise StoreError("the store is busy", where=name, retryable=True)
+        return name
+
+    def crowd(self, most: int) -> int:
+        """Runs out of memory when more than `most` are at it in all processes together."""
+        log.warning("crowd: at it")
+        with ExitStack() as held:
+            for seat in range(most):
+                file = held.enter_context((self._folder / f"seat{seat}").open("w"))
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    continue
+            else:
+                raise OutOfMemory("out of memory")
+            time.sleep(0.3)
+        return most
+
+    def fit(self, batch: int) -> int:
+        """How many it was to work on at once."""
+        return batch
+
+    def hang(self, name: str) -> str:
+        """Takes for ever."""
+        self._count(name)
+        time.sleep(600)
+        return name
+
+    def only_elsewhere(self, work: tuple[str, str]) -> str:
+        """Fails on one node; says where it went well."""
+        node, name = work
+        here = ray.get_runtime_context().get_node_id()
+        if here == node:
+            self._count(name)
+            raise ValueError("bit rot")
+        return str(here)
+
+    def _count(self, name: str) -> int:
+        """Which time this is, in all processes together."""
+        (self._folder / f"{name}.{os.getpid()}.{time.monotonic_ns()}").touch()
+        return len(list(self._folder.glob(f"{name}.*")))

@@ -1,13 +1,17 @@
 """The pool on a real local Ray: results, errors as they were raised, actors killed."""
 
 import os
+import platform
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import ray
 
+from cluster.actor import Answer
 from cluster.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError, InputError, StageError
 from cluster.failures import LOSSES
@@ -22,7 +26,7 @@ def cluster() -> Iterator[Cluster]:
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, before]))
     try:
-        with join_cluster(workers=2) as cluster:
+        with join_cluster(workers=6) as cluster:
             yield cluster
     finally:
         os.environ["PYTHONPATH"] = before
@@ -77,6 +81,83 @@ def test_work_that_kills_every_worker_is_given_up_with_a_reason(pool: Pool) -> N
     assert f"lost {LOSSES} time(s)" in str(error)
     assert "sh666" in str(error)
     assert pool.submit("double", 4).result(timeout=60) == 8
+
+
+def test_a_bug_is_confirmed_by_another_process_and_both_tracebacks_are_kept(pool: Pool) -> None:
+    error = pool.submit("break_down", None).exception(timeout=60)
+    assert isinstance(error, StageError)
+    first, second = error.attempts
+    assert {int(first.worker), int(second.worker)} == set(pool.pids())
+    for attempt in error.attempts:
+        assert 'raise ZeroDivisionError("one over nothing")' in attempt.traceback
+        assert attempt.node == platform.node()
+
+
+def test_a_failure_that_passes_is_counted_told_and_made_good(
+    cluster: Cluster, folder: Path
+) -> None:
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        future = pool.submit("stumble", "s", group="sh010", finish=lambda name, n: (name, n))
+        assert future.result(timeout=60) == ("s", 2)
+    assert ["the store is busy" in line for line in said] == [True, True]
+    assert "(1 of 6)" in said[0]
+    assert "(2 of 6)" in said[1]
+
+
+def test_memory_that_does_for_one_worker_leaves_one_and_all_is_done(
+    cluster: Cluster, folder: Path
+) -> None:
+    """Three workers where memory does for one at a time; what each warns of is told once."""
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=3, num_cpus=0.5)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        futures = [pool.submit("crowd", 1, group=f"sh{n}") for n in range(6)]
+        assert [future.result(timeout=120) for future in futures] == [1] * 6
+        assert len(pool.pids()) == 1, "the others are gone, with their models"
+    assert said.count("crowd: at it") == 1
+    left = [line.rpartition("with ")[2] for line in said if "worker(s)" in line]
+    assert left == ["2 worker(s)", "1 worker(s)"]
+
+
+def test_a_worker_killed_by_rays_memory_monitor_comes_back_to_smaller_batches(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ray.get
+
+    def evict(refs: Any, **options: Any) -> Any:
+        """As if the monitor had killed the actor of every call with more than two at once."""
+        answer = plain(refs, **options)
+        if isinstance(answer, Answer) and isinstance(answer.result, int) and answer.result > 2:
+            raise ray.exceptions.OutOfMemoryError("4.1 GiB of 4.0 GiB are used")
+        return answer
+
+    monkeypatch.setattr(ray, "get", evict)
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        futures = [
+            pool.submit("fit", 8, group=f"sh{n}", lighter=lambda batch: batch // 2 or None)
+            for n in range(4)
+        ]
+        assert [future.result(timeout=60) for future in futures] == [2] * 4
+    assert sum("going on in smaller batches" in line for line in said) == 1, "told once"
+
+
+def test_a_call_that_never_ends_is_ended_tried_once_more_and_given_up(
+    cluster: Cluster, folder: Path
+) -> None:
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1, call_timeout_s=4)
+    with Pool(spec, cluster) as pool:
+        hanging = pool.submit("hang", "h", group="sh010")
+        beside = pool.submit("double", 7, group="sh020")
+        error = hanging.exception(timeout=120)
+        assert isinstance(error, ClusterError)
+        assert "took longer than 4 s" in str(error)
+        assert len({attempt.worker for attempt in error.attempts}) == 2, "each its own process"
+        assert beside.result(timeout=60) == 14
+    assert len(list(folder.glob("h.*"))) == 2
 
 
 def test_waiting_calls_of_a_group_can_be_cancelled(pool: Pool) -> None:
