@@ -1,8 +1,8 @@
 """A store in a bucket of any S3-compatible service, by boto3.
 
-botocore repeats requests that fail on the way (settings.s3_attempts, waiting longer each time,
-with jitter). What it cannot know is done here: a body that breaks off or differs from its digest
-is fetched again, and a put whose answer was lost is looked up before it counts as failed. Every
+Requests that fail on the way are repeated (settings.s3_attempts, see `store_s3_retries`). So is a
+get whose body breaks off or differs from its digest, and a put of which the service says that it
+got other bytes; a put whose answers were lost is looked up before it counts as failed. Every
 object carries its digest in its metadata. Checksum headers beyond the signature are sent only
 where the service demands them: many compatible services refuse them.
 """
@@ -10,9 +10,7 @@ where the service demands them: many compatible services refuse them.
 from __future__ import annotations
 
 import itertools
-import random
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,9 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from boto3.exceptions import Boto3Error
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import Digest, digest_bytes, digest_file
@@ -39,15 +36,19 @@ from cluster.store import (
 )
 from cluster.store_files import copy_stream, explain_os, new_file, open_source
 from cluster.store_s3_client import CONNECTIONS, make_client
-from cluster.store_s3_errors import AlreadyThere, explain
+from cluster.store_s3_errors import MUTE, AlreadyThere, changed_on_its_way, code_of, explain
+from cluster.store_s3_etags import Etags, Summed, md5_of
+from cluster.store_s3_parts import PartsUpload
+from cluster.store_s3_retries import Retries, is_passing
 from cluster.store_s3_uploads import drop_upload, list_uploads
 
 DIGEST_FIELD = "digest"
-PART_BYTES = 64 << 20
-"""Larger files are sent in parts; S3's smallest part is 5 MiB, its most parts 10,000."""
+PART_BYTES = 16 << 20
+"""Larger files are sent in parts of this size."""
 PAGE_NAMES = 1000
-FIRST_WAIT_S = 0.2
-PROBE_ATTEMPTS = 2
+PROBE_ATTEMPTS = 4
+PROBE_TIMEOUT_S = 5.0
+"""An endpoint that never answers is to be told of soon."""
 
 T = TypeVar("T")
 
@@ -55,7 +56,9 @@ T = TypeVar("T")
 class S3Store:
     """See `cluster.store.Store`. Opens its connection at the first use."""
 
-    def __init__(self, url: str, *, using: Settings | None = None) -> None:
+    def __init__(
+        self, url: str, *, using: Settings | None = None, retries: Retries | None = None
+    ) -> None:
         parts = urlsplit(url)
         if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
             raise UsageError(
@@ -67,6 +70,8 @@ class S3Store:
         if self.prefix:
             check_name(self.prefix)
         self._settings = using or settings()
+        self._retries = retries or Retries(self._settings.s3_attempts)
+        self._etags = Etags()
 
     def __reduce__(self) -> tuple[type[S3Store], tuple[str]]:
         return (S3Store, (self.url,))
@@ -75,52 +80,37 @@ class S3Store:
     def url(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
+    @property
+    def retries(self) -> int:
+        """How many requests this store has sent again so far, in this process."""
+        return self._retries.count
+
     def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
         digest = digest_bytes(data)
         if if_absent and (kept := self._digest_of(name)):
             return kept
-        condition = {"IfNoneMatch": "*"} if if_absent else {}
-
-        def send() -> None:
-            self._client.put_object(
-                Bucket=self.bucket,
-                Key=self._key(name),
-                Body=bytes(data),
-                Metadata={DIGEST_FIELD: digest},
-                **condition,
-            )
-
-        return self._put(name, digest, send)
+        return self._put(name, digest, bytes(data), if_absent=if_absent)
 
     def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
         open_source(path).close()
         digest = digest_file(path)
         if if_absent and (kept := self._digest_of(name)):
             return kept
-
-        def send() -> None:
-            if if_absent and path.stat().st_size < PART_BYTES:
-                # upload_file takes no condition; parts that are joined late lose by the look above.
-                with open_source(path) as file:
-                    self._client.put_object(
-                        Bucket=self.bucket,
-                        Key=self._key(name),
-                        Body=file,
-                        Metadata={DIGEST_FIELD: digest},
-                        IfNoneMatch="*",
-                    )
-                return
-            self._client.upload_file(
-                str(path),
-                self.bucket,
-                self._key(name),
-                ExtraArgs={"Metadata": {DIGEST_FIELD: digest}},
-                Config=TransferConfig(
-                    multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES
-                ),
-            )
-
-        return self._put(name, digest, send)
+        if path.stat().st_size <= PART_BYTES:
+            with open_source(path) as file:
+                return self._put(name, digest, file.read(), if_absent=if_absent)
+        # Parts that are joined late lose by the look above: joining takes no condition everywhere.
+        doing = f"put {name}"
+        upload = PartsUpload(
+            client=self._client,
+            place={"Bucket": self.bucket, "Key": self._key(name)},
+            tried=lambda call: self._tried(doing, call),
+            sent=lambda data, answer: self._check_part(name, data, answer),
+            arrived=lambda: self._arrived(name, digest),
+        )
+        with self._unless_arrived(name, digest):
+            upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=PART_BYTES)
+        return digest
 
     def get(self, name: str) -> bytes:
         def read(answer: dict[str, Any]) -> bytes:
@@ -142,11 +132,17 @@ class S3Store:
         return self._fetch(name, read, Range=f"bytes={start}-{start + length - 1}")
 
     def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
+        seen: set[Digest] = set()
+
         def read(answer: dict[str, Any]) -> None:
+            body = Summed(answer["Body"])
             with new_file(path) as file:
-                digest = copy_stream(answer["Body"], file)
+                digest = copy_stream(body, file)
                 if not foreign or DIGEST_FIELD in answer["Metadata"]:
                     self._check(name, answer, digest)
+                elif self._etags.refute(body.md5, answer) and digest not in seen:
+                    seen.add(digest)  # the same bytes twice: its ETag is something else
+                    raise changed_on_its_way(self.url, name)
 
         try:
             self._fetch(name, read)
@@ -167,30 +163,34 @@ class S3Store:
         return int(head["ContentLength"])
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
-        with self._refusals("list"):
-            for page in self._pages(prefix):
-                for item in page.get("Contents", ()):
-                    yield StoredObject(
-                        name=item["Key"][len(self._root) :],
-                        size_bytes=item["Size"],
-                        modified=item["LastModified"],
-                    )
+        for page in self._pages("list", prefix):
+            for item in page.get("Contents", ()):
+                yield StoredObject(
+                    name=item["Key"][len(self._root) :],
+                    size_bytes=item["Size"],
+                    modified=item["LastModified"],
+                )
 
     def delete(self, name: str) -> None:
-        with self._refusals(f"delete {name}"):
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(name))
+        place = {"Bucket": self.bucket, "Key": self._key(name)}
+        self._tried(f"delete {name}", lambda: self._client.delete_object(**place))
 
     def leftovers(self) -> Iterator[StoredObject]:
-        with self._refusals("list uploads"):
-            yield from list_uploads(self._client, self.bucket, self._root)
+        yield from self._tried(
+            "list uploads", lambda: list(list_uploads(self._client, self.bucket, self._root))
+        )
 
     def drop_leftover(self, name: str) -> None:
-        with self._refusals(f"delete {name}"):
-            drop_upload(self._client, self.bucket, self._root, name)
+        self._tried(
+            f"delete {name}", lambda: drop_upload(self._client, self.bucket, self._root, name)
+        )
 
     def probe(self) -> None:
         hasty = self._settings.model_copy(
-            update={"s3_attempts": min(PROBE_ATTEMPTS, self._settings.s3_attempts)}
+            update={
+                "s3_attempts": min(PROBE_ATTEMPTS, self._settings.s3_attempts),
+                "s3_timeout_s": min(PROBE_TIMEOUT_S, self._settings.s3_timeout_s),
+            }
         )
         store, name = S3Store(self.url, using=hasty), f"probe/{secrets.token_hex(8)}"
         store.put(name, PROBE_BYTES)
@@ -219,26 +219,61 @@ class S3Store:
                 remedy="correct DOUGA_S3_ENDPOINT (or AWS_ENDPOINT_URL)",
             ) from error
 
-    def _put(self, name: str, digest: Digest, send: Callable[[], None]) -> Digest:
+    def _put(self, name: str, digest: Digest, data: bytes, *, if_absent: bool) -> Digest:
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+
+        def send() -> None:
+            answer = self._client.put_object(
+                Bucket=self.bucket,
+                Key=self._key(name),
+                Body=data,
+                Metadata={DIGEST_FIELD: digest},
+                **condition,
+            )
+            try:
+                self._check_sent(name, data, digest, answer)
+            except StoreError:
+                condition.clear()  # what is there now is ours, and wrong
+                raise
+
         try:
-            with self._refusals(f"put {name}"):
-                send()
+            with self._unless_arrived(name, digest):
+                self._tried(f"put {name}", send)
         except AlreadyThere:
             kept = self._digest_of(name)
             if kept is None:
                 raise
             return kept
+        return digest
+
+    @contextmanager
+    def _unless_arrived(self, name: str, digest: Digest) -> Iterator[None]:
+        """A put whose answers were lost counts as done if it was done all the same."""
+        try:
+            yield
+        except DigestError:
+            raise
         except StoreError as error:
             if not (error.retryable and self._arrived(name, digest)):
                 raise
-        return digest
 
     def _arrived(self, name: str, digest: Digest) -> bool:
-        """Whether a put whose answer was lost was done all the same."""
         try:
             return self._digest_of(name) == digest
         except StoreError:
             return False
+
+    def _check_sent(self, name: str, data: bytes, digest: Digest, answer: dict[str, Any]) -> None:
+        if not self._etags.refute(md5_of(data), answer):
+            return
+        if not self._etags.proven and digest_bytes(self._read(name)) == digest:
+            self._etags.dismiss()
+            return
+        raise changed_on_its_way(self.url, name)
+
+    def _check_part(self, name: str, data: bytes, answer: dict[str, Any]) -> None:
+        if self._etags.refute(md5_of(data), answer) and self._etags.proven:
+            raise changed_on_its_way(self.url, name)
 
     def _digest_of(self, name: str) -> Digest | None:
         head = self._head(name)
@@ -254,34 +289,40 @@ class S3Store:
         head, wanted, reached = f"{folder}/" if folder else "", set(names), ""
         found: set[str] = set()
         if len(names) > 1:
-            with self._refusals("look"):
-                for page in itertools.islice(self._pages(head), len(names)):
-                    keys = [item["Key"][len(self._root) :] for item in page.get("Contents", ())]
-                    found.update(wanted.intersection(keys))
-                    if not page["IsTruncated"] or keys[-1] >= names[-1]:
-                        return found
-                    reached = keys[-1]
+            for page in itertools.islice(self._pages("look", head), len(names)):
+                keys = [item["Key"][len(self._root) :] for item in page.get("Contents", ())]
+                found.update(wanted.intersection(keys))
+                if not page["IsTruncated"] or keys[-1] >= names[-1]:
+                    return found
+                reached = keys[-1]
         return found.union(n for n in names if n > reached and self._head(n) is not None)
 
-    def _pages(self, prefix: str) -> Iterator[dict[str, Any]]:
-        pages: Iterator[dict[str, Any]] = iter(
-            self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket,
-                Prefix=self._root + prefix,
-                PaginationConfig={"PageSize": PAGE_NAMES},
-            )
-        )
-        return pages
+    def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
+        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": PAGE_NAMES}
+        while True:
+            page = self._tried(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
+            yield page
+            if not page["IsTruncated"]:
+                return
+            place = {**place, "ContinuationToken": page["NextContinuationToken"]}
 
     def _head(self, name: str) -> dict[str, Any] | None:
+        place, doing = {"Bucket": self.bucket, "Key": self._key(name)}, f"look at {name}"
         try:
-            with self._refusals(f"look at {name}"):
-                head: dict[str, Any] = self._client.head_object(
-                    Bucket=self.bucket, Key=self._key(name)
-                )
+            head: dict[str, Any] = self._tried(doing, lambda: self._client.head_object(**place))
         except NotStored:
             return None
+        except StoreError as error:
+            if code_of(error.__cause__) in MUTE:
+                # The answer to HEAD has no body, and so no reason in it. Here is one:
+                self._tried(doing, lambda: self._client.get_object(**place)["Body"].close())
+            raise
         return head
+
+    def _read(self, name: str) -> bytes:
+        answer = self._client.get_object(Bucket=self.bucket, Key=self._key(name))
+        data: bytes = answer["Body"].read()
+        return data
 
     def _check(self, name: str, answer: dict[str, Any], digest: Digest) -> None:
         expected = answer["Metadata"].get(DIGEST_FIELD, "")
@@ -290,25 +331,29 @@ class S3Store:
 
     def _fetch(self, name: str, read: Callable[[dict[str, Any]], T], **extra: str) -> T:
         """What `read` makes of the object's answer, asked for again while its body is broken."""
-        attempts, doing = self._settings.s3_attempts, f"get {name}"
-        attempt = 0
-        while True:
-            attempt += 1
-            with self._refusals(doing):
-                answer = self._client.get_object(Bucket=self.bucket, Key=self._key(name), **extra)
-            try:
-                with self._refusals(doing):
-                    return read(answer)
-            except StoreError as error:
-                broken = error.retryable or (isinstance(error, DigestError) and not extra)
-                if not broken or attempt >= attempts:
-                    raise
-            time.sleep(random.uniform(0, FIRST_WAIT_S * 2**attempt))
 
-    @contextmanager
-    def _refusals(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except (BotoCoreError, ClientError, Boto3Error) as error:
-            where = f"{self.url}: {doing}"
-            raise explain(error, where=where, bucket=self.bucket) from error
+        def fetch() -> T:
+            return read(self._client.get_object(Bucket=self.bucket, Key=self._key(name), **extra))
+
+        def is_broken(error: StoreError) -> bool:
+            return is_passing(error) or (isinstance(error, DigestError) and not extra)
+
+        return self._tried(f"get {name}", fetch, again=is_broken)
+
+    def _tried(
+        self,
+        doing: str,
+        call: Callable[[], T],
+        *,
+        again: Callable[[StoreError], bool] = is_passing,
+    ) -> T:
+        """What `call` gives, repeated while its failures may pass."""
+
+        def explained() -> T:
+            try:
+                return call()
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
+                where = f"{self.url}: {doing}"
+                raise explain(error, where=where, bucket=self.bucket) from error
+
+        return self._retries.run(explained, again=again)

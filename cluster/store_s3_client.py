@@ -42,7 +42,7 @@ def make_client(using: Settings) -> Any:
             s3={"addressing_style": "path"},
             connect_timeout=min(CONNECT_TIMEOUT_S, using.s3_timeout_s),
             read_timeout=using.s3_timeout_s,
-            retries={"mode": "standard", "total_max_attempts": using.s3_attempts},
+            retries={"mode": "standard", "total_max_attempts": 1},  # see store_s3_retries
             max_pool_connections=CONNECTIONS,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

@@ -30,12 +30,7 @@ ATTEMPTS = 3
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("DOUGA_", "AWS_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("cluster.store_s3.FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", no_delay)
-
-
-def no_delay(self: object, context: object) -> float:
-    return 0.0
+    monkeypatch.setattr("cluster.store_s3_retries.FIRST_WAIT_S", 0.001)
 
 
 @pytest.fixture(scope="module")
