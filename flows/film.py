@@ -13,6 +13,7 @@ from pathlib import Path
 from cluster.errors import EncodeError, UsageError
 from cluster.keys import Key, digest_file, make_key
 from flows.check import check_film
+from flows.manifest import write_missing_manifests
 from flows.notes import gather_notes
 from flows.outcome import sum_up
 from flows.plan import RenderPlan
@@ -99,6 +100,7 @@ def finish_film(
         record = _film_record(prepared, plan)
         known = _known_film(prepared, film, record)
         if known is None:
+            write_missing_manifests(store, plan)
             made = _make_film(prepared, plan, film, reporter)
             if made.findings:
                 film = None
@@ -106,6 +108,8 @@ def finish_film(
                 _record_film(prepared, plan, film, record, made.notes)
         else:
             made = Made(notes=known)
+    else:
+        write_missing_manifests(store, plan)
     sheet = store_sheet(prepared.store, plan)
     left = gather_notes(store, plan, Path(prepared.request.output))
     result = sum_up(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -19,12 +17,13 @@ from cluster.settings import settings
 from cluster.store import Store
 from flows.failure import Failure, keep_failure, make_failure, place_failure
 from flows.farm import Farm
+from flows.manifest import write_manifest
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shots import parse_frames
-from tasks.item import SegmentItem, WorkItem, asset_name, chunk_name, segment_name, source_name
+from tasks.item import SegmentItem, WorkItem
 
 SEGMENT_UNIT = 0.1
 """How much encoding a frame counts in the progress bar against rendering it."""
@@ -221,64 +220,6 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     if shot.segment and not partly:
         write_manifest(work.store, work.plan, shot)
     return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot))
-
-
-def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
-    """The shot's manifest, put once, when all it names is stored.
-
-    It names the segment, and of the chunks and of what was read besides all that is there.
-    StoreError where the segment has vanished.
-    """
-    assert shot.segment is not None
-    segment = segment_name(shot.segment.key)
-    reads = _read_names(shot)
-    there = store.has([*shot.names(), *reads])
-    if segment not in there:
-        raise StoreError(
-            f"its segment vanished before it was recorded ({segment})",
-            where=f"{plan.episode}/{shot.shot.id}",
-            remedy="run again to make it",
-            retryable=True,
-        )
-    manifest = {
-        "episode": plan.episode,
-        "shot": shot.shot.id,
-        "run": plan.run,
-        "source": shot.shot.source,
-        "range": [shot.shot.start, shot.shot.end],
-        "frames": shot.segment.frames,
-        "runs": [
-            {
-                "stages": run.name,
-                "chunks": [
-                    {"name": chunk_name(item.key), "span": [item.out.start, item.out.end]}
-                    for item in run.items
-                    if chunk_name(item.key) in there
-                ],
-            }
-            for run in shot.runs
-        ],
-        "segment": segment,
-        "reads": [name for name in reads if name in there],
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    store.put(
-        f"shots/{plan.episode}/{shot.shot.id}/{plan.run}.json",
-        json.dumps(manifest, indent=1).encode(),
-        if_absent=True,
-    )
-
-
-def _read_names(shot: ShotPlan) -> list[str]:
-    """What the shot's workers read from the store besides frames."""
-    names = {
-        name
-        for item in shot.items()
-        if item.source
-        for name in (item.source.index_name, source_name(item.source.digest))
-    }
-    calls = (call for item in shot.items() for call in item.calls)
-    return sorted(names | {asset_name(digest) for call in calls for _, digest in call.assets})
 
 
 def _gather(

@@ -19,11 +19,11 @@ import pytest
 from cluster.settings import settings
 from cluster.store import Store
 from flows.film import upload_inputs
+from flows.manifest import write_manifest
 from flows.pin import needed_names
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
-from flows.shot import write_manifest
 from tasks.item import SegmentItem, WorkItem
 from tasks.stage import Device
 from tasks.work import Worker, WorkerConfig
