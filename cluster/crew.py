@@ -25,7 +25,10 @@ from cluster.failures import (
     decide,
     relieve,
 )
-from cluster.queue import Entry, Taker, choose_call, next_change
+from cluster.queue import Taker, choose_call, next_change
+
+PATIENCE_S = 30.0
+"""So long a call that is to be tried elsewhere waits for a worker that is being restarted."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -51,7 +54,7 @@ class Call:
 @dataclass(slots=True, eq=False, kw_only=True)
 class Worker:
     """An actor as the pool sees it. A life ends when its process does; `ended` are those that we
-    ended ourselves, `lost` the calls that went down with the last one."""
+    ended ourselves, `lost` the calls that went down with the last one, `fell` when it did."""
 
     number: int
     actor: Any = None
@@ -59,6 +62,7 @@ class Worker:
     up: bool = False
     retired: bool = False
     life: int = 0
+    fell: float = 0.0
     ended: set[int] = field(default_factory=set)
     calls: list[Call] = field(default_factory=list)
     lost: list[Call] = field(default_factory=list)
@@ -96,9 +100,9 @@ class Crew:
         if not worker.up or worker.retired:
             return None
         last = worker.calls[-1].group if worker.calls else last
-        others = [other for other in self.at_work() if other is not worker]
+        others = [other for other in self.workers if other is not worker and self._expected(other)]
         at = choose_call(
-            [Entry(group=c.group, ready_at=c.ready_at, history=c.history) for c in self.waiting],
+            self.waiting,
             _taker(worker),
             others=[_taker(other) for other in others],
             now=self._clock(),
@@ -113,9 +117,15 @@ class Crew:
         return call
 
     def wait_s(self) -> float | None:
-        """Seconds until a call that waits for its time may begin; None if none does."""
-        entries = [Entry(group=call.group, ready_at=call.ready_at) for call in self.waiting]
-        return next_change(entries, now=self._clock())
+        """Seconds until a waiting call may begin that may not yet; None if none waits for time."""
+        now = self._clock()
+        waits = [next_change(self.waiting, now=now)]
+        waits += [
+            other.fell + PATIENCE_S - now
+            for other in self.workers
+            if not other.up and self._expected(other)
+        ]
+        return min((wait for wait in waits if wait is not None), default=None)
 
     def payload(self, call: Call) -> Any:
         """What to send: the call's payload, in the batches that have proven to fit."""
@@ -127,6 +137,11 @@ class Crew:
     def at_work(self) -> list[Worker]:
         """The workers that are there and take calls."""
         return [worker for worker in self.workers if worker.up and not worker.retired]
+
+    def _expected(self, worker: Worker) -> bool:
+        """Whether a worker is at work or likely to be again soon."""
+        back_soon = worker.fell > 0 and self._clock() < worker.fell + PATIENCE_S
+        return not worker.retired and (worker.up or back_soon)
 
     def nodes(self) -> set[str]:
         """The nodes that they are on."""
@@ -195,6 +210,7 @@ class Crew:
             kind = Kind.LOST
         if worker.life == life:
             worker.life, worker.up, worker.lost = life + 1, False, []
+            worker.fell = self._clock()
             if kind is Kind.TIMEOUT:
                 worker.ended.add(life)
         return kind

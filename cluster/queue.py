@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from cluster.failures import History
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Protocol):
     """A waiting call: what shares warm state with it, when it may begin, what became of it."""
 
     group: str
-    ready_at: float = 0.0
-    history: History = field(default_factory=History)
+    ready_at: float
+    history: History
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +75,8 @@ def choose_call(
 def suits(history: History, taker: Taker, others: Sequence[Taker]) -> bool:
     """Whether a worker is far enough from where a call failed: on another node if there is one, or
     else another worker if there is one. `others` are those at work besides."""
+    if not history.shunned:
+        return True
     nodes = {place.node for place in history.shunned}
     if any(other.node not in nodes for other in (taker, *others)):
         return taker.node not in nodes

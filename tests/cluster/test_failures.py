@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.actor import Whereabouts
-from cluster.crew import Call, Crew, Worker
+from cluster.crew import PATIENCE_S, Call, Crew, Worker
 from cluster.errors import (
     ClusterError,
     DougaError,
@@ -160,11 +160,15 @@ def test_on_one_node_it_is_another_worker_and_on_one_worker_the_same() -> None:
     assert alone.fail(Kind.FAULT, BUG) is BUG
 
 
-def test_a_node_without_workers_left_is_not_waited_for() -> None:
+def test_a_worker_that_is_being_restarted_is_waited_for_but_not_for_ever() -> None:
     play = Play("AB")
     play.submit()
     play.fail(Kind.FAULT, BUG, play.crew.workers[0])
-    play.crew.workers[1].up = False
+    other = play.crew.workers[1]
+    other.up, other.fell = False, play.now
+    assert play.takers() == []
+    assert play.crew.wait_s() == PATIENCE_S
+    play.now += PATIENCE_S
     assert play.takers() == [play.crew.workers[0]]
 
 
