@@ -82,7 +82,8 @@ class Passing:
         if not self.pieces:
             return ways
         cues = self._read_cues()
-        opened = self.stack.enter_context(av.open(str(self.pieces[0].source.path)))
+        source = av.open(str(self.pieces[0].source.path), metadata_errors="replace")
+        opened = self.stack.enter_context(source)
         for plan in self.plan.streams:
             added = self._add_stream(film, opened, plan, cues)
             if added is not None:

@@ -124,7 +124,7 @@ def _cut_samples(cut: Cut, *, form: SoundForm) -> Iterator[Samples]:
         return
     try:
         for lead_s in LEAD_S:
-            with av.open(str(cut.path)) as file:
+            with av.open(str(cut.path), metadata_errors="replace") as file:
                 frames = _frames_from(file, cut.index, cut.start_s, lead_s)
                 if frames is not None:
                     yield from _place(frames, cut.start_s, cut.end_s, form)

@@ -82,7 +82,7 @@ def copy_sound(
     (Matroska), not by a shorter packet (mp4).
     """
     pen = _Pen(sound, trims_in_packet)
-    with av.open(str(path)) as file:
+    with av.open(str(path), metadata_errors="replace") as file:
         for packet in file.demux(file.streams[sound.stream.index]):
             if packet.size == 0 or packet.pts is None:
                 continue
@@ -152,7 +152,7 @@ def _drop_at_end(packet: Packet, samples: int) -> None:
 
 
 def _stamps(path: Path, index: int) -> list[int]:
-    with av.open(str(path)) as file:
+    with av.open(str(path), metadata_errors="replace") as file:
         return [
             packet.pts
             for packet in file.demux(file.streams[index])

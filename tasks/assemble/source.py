@@ -139,7 +139,7 @@ def probe_source(path: Path) -> Source:
     Errors: InputError.
     """
     try:
-        with av.open(str(path)) as file:
+        with av.open(str(path), metadata_errors="replace") as file:
             starts = _Starts.read(file)
             streams = tuple(
                 described
@@ -242,7 +242,9 @@ class _Starts:
         self.first.setdefault(index, time)
         skip, _ = skipped_samples(packet)
         if index not in self.audible and (skip or not packet.is_discard):
-            self.audible[index] = time + Fraction(skip, packet.stream.codec_context.sample_rate)
+            context = packet.stream.codec_context  # None for a codec that libav does not know
+            late = Fraction(skip, context.sample_rate) if context and context.sample_rate else 0
+            self.audible[index] = time + late
 
 
 def _describe(stream: Stream, starts: _Starts) -> SourceStream | None:

@@ -54,7 +54,7 @@ def read_cues(path: Path, indices: Iterable[int], *, texts: frozenset[int]) -> d
     headers: dict[int, bytes] = {}
     if not found:
         return {}
-    with av.open(str(path)) as file:
+    with av.open(str(path), metadata_errors="replace") as file:
         for packet in file.demux([file.streams[index] for index in found]):
             if packet.size == 0 or packet.pts is None or bytes(packet) == _EMPTY_MOV_TEXT:
                 continue

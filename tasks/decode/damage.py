@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LOGGED_CODECS = frozenset(("ffv1", "gif"))
+"""Codecs whose decoders say in the log alone what they could not decode, and show the rest."""
+
 
 def error_detection(codec: str) -> str:
     """libav's `err_detect` for a codec: errors are errors, except where sound files would suffer.

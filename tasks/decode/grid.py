@@ -54,11 +54,13 @@ def find_grid(
 def missing_frames(pts: Sequence[int], *, time_base: Fraction, rate: Fraction) -> tuple[int, int]:
     """How many frames are missing from an else constant film, and after which; (0, 0) if none are.
 
-    Only a few count: a film in which more than one frame in twenty is missing is a variable one.
+    A few holes count, of any length: a film with one after more than every twentieth frame is a
+    variable one.
     """
     places = [round((ticks - pts[0]) * time_base * rate) for ticks in pts]
     missing = places[-1] - (len(pts) - 1)
-    if not 0 < missing * 20 <= len(pts):
+    holes = sum(b > a + 1 for a, b in pairwise(places))
+    if missing <= 0 or not 0 < holes <= max(1, len(pts) // 20):
         return 0, 0
     for ticks, place in zip(pts, places, strict=True):
         if abs((ticks - pts[0]) * time_base - place / rate) > time_base:

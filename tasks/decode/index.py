@@ -21,6 +21,8 @@ from tasks.decode.describe import (
 from tasks.decode.digest import file_digest
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
+from tasks.decode.logs import heard_errors
+from tasks.decode.mp4boxes import strays_at
 from tasks.decode.opening import Opening, decode_opening
 from tasks.decode.probe import opened, video_stream
 from tasks.decode.scan import Scan, scan_packets
@@ -49,9 +51,9 @@ def index_source(
                 "a folder of frames has no rate of its own", where=path, remedy="give --fps"
             )
         return index_folder(path, listing, fps=fps, cache_dir=cache_dir)
-    with opened(path) as container:
+    with heard_errors() as heard, opened(path) as container:
         stream = video_stream(container, path=path)
-        scan = scan_packets(container, stream, path=path)
+        scan = scan_packets(container, stream, path=path, heard=heard)
         about = _About(container, stream)
     if not scan.shown:
         raise InputError("holds no frames", where=path, remedy="fetch or export it again")
@@ -61,6 +63,7 @@ def index_source(
             where=path,
             remedy="leave --fps out; a stage can change the rate",
         )
+    about.notes += _lost(path, scan, about)
     opening = decode_opening(path, scan)
     index = (
         _timed(path, scan, about, opening) if scan.timed else _counted(path, about, opening, fps)
@@ -86,6 +89,8 @@ class _About:
             "duration": Fraction(container.duration, av.time_base) if container.duration else None,
         }
         self.is_interlaced = context.field_order in (2, 3, 4, 5)
+        self.stated_frames = stream.frames
+        self.notes: list[str] = []
         self.siting = siting_of(container, stream.index)
         self.sar = stream.sample_aspect_ratio
 
@@ -105,8 +110,9 @@ def _timed(path: str, scan: Scan, about: _About, opening: Opening) -> SourceInde
     ticks = (*pts, pts[-1] + last) if held and last else pts
     grid = find_grid(ticks, time_base=about.time_base, declared=about.declared, last_duration=last)
     dropped = len(ordered) - len(kept)
-    notes = [f"{dropped} leading frames left out: they need frames before the start"]
-    notes = notes if dropped else []
+    notes = about.notes
+    if dropped:
+        notes.append(f"{dropped} leading frames left out: they need frames before the start")
     if grid is None and about.declared:
         notes += _missing_note(path, pts, about)
     return SourceIndex(
@@ -147,6 +153,20 @@ def _missing_note(path: str, pts: Sequence[int], about: _About) -> list[str]:
     return [f"{frames} missing, the first after frame {before} ({time}); the one before stays"]
 
 
+def _lost(path: str, scan: Scan, about: _About) -> list[str]:
+    """Notes on frames that the file states or may hold, and that nothing can reach."""
+    notes = []
+    found = len(scan.shown) + scan.empty
+    if found < about.stated_frames:
+        notes.append(f"the file states {about.stated_frames} frames and shows {found} of them")
+    if "mp4" in about.fields["container"].split(","):
+        with Path(path).open("rb") as file:
+            place = strays_at(file, size_bytes=Path(path).stat().st_size)
+        if place is not None:
+            notes.append(f"what follows byte {place} is no part of an MP4: frames may be missing")
+    return notes
+
+
 def _end(pts: Sequence[int], about: _About, grid: Grid | None, last: int) -> Fraction:
     if grid is not None:
         return grid.start + len(pts) / grid.rate
@@ -164,7 +184,7 @@ def _counted(path: str, about: _About, opening: Opening, fps: Fraction | None) -
         path=path,
         kind="counted",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(opening, (note,)),
+        picture=_displayed(opening, (note, *about.notes)),
         pts=tuple(range(opening.count)),
         time_base=1 / rate,
         start=Fraction(0),

@@ -76,13 +76,22 @@ def _decoded(
     try:
         frames = packet.decode()
     except (av.error.FFmpegError, OSError) as error:
-        if _may_be_lost(packet.pts, scan):
+        # A recording begins anywhere, with frames that need others from before. Elsewhere the first
+        # packet is a key frame: one that is refused is damaged.
+        if scan.is_recording and _is_before_key(packet, scan):
             return []
         raise _undecodable(path, opening, reason(error)) from error
     for frame in frames:
         if frame.is_corrupt and not _may_be_lost(frame.pts, scan):
             raise _undecodable(path, opening, "its data are damaged")
     return [frame for frame in frames if not frame.is_corrupt]
+
+
+def _is_before_key(packet: av.Packet[av.VideoStream], scan: Scan) -> bool:
+    """Whether a packet comes, and is shown, before the first key frame."""
+    if not scan.timed or packet.is_keyframe:
+        return False
+    return packet.pts is None or scan.first_key is None or packet.pts < scan.first_key
 
 
 def _check_complete(opening: Opening, scan: Scan, path: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import av
 
 from cluster.errors import InputError
 from tasks.decode.describe import codec_name
-from tasks.decode.logs import heard_errors
+from tasks.decode.gifblocks import walk_gif
 from tasks.decode.probe import reason
 from tasks.decode.pulse import beat
 from tasks.decode.recovery import is_hidden, starts_clean
@@ -22,6 +23,8 @@ _UNTIMED = frozenset(
 _PACKED = ("mpeg", "mpegts")
 """Containers that may put several frames into one timed packet: libav then interpolates times, and
 not the same ones after a seek. Such frames have no position."""
+_HARMLESS = ("Referenced QT chapter track not found",)
+"""What demuxers call an error although every picture is there."""
 _REFETCH = "fetch or export the file again, or remux what is left: ffmpeg -i FILE -c copy NEW.mkv"
 
 
@@ -41,47 +44,72 @@ class Scan:
 
     `shown` are packets that show a frame, `clean` key frames that decoding may start at (shown or
     not: an edit list hides some), `first_key` the pts of the first that is flagged as one. `timed`
-    is False where frames have no timestamps, or none that tell them apart.
+    is False where frames have no timestamps, or none that tell them apart. `empty` counts packets
+    of no bytes (AVI repeats a frame so). `is_recording`: the container is one that is recorded from
+    the middle of a broadcast.
     """
 
     shown: list[Entry] = field(default_factory=list)
     clean: list[Entry] = field(default_factory=list)
     first_key: int | None = None
     timed: bool = True
+    empty: int = 0
+    is_recording: bool = False
 
 
 def scan_packets(
-    container: av.container.InputContainer, stream: av.VideoStream, *, path: str
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    *,
+    path: str,
+    heard: Sequence[tuple[int, str, str]],
 ) -> Scan:
     """All packets of `stream` that show a frame; edit lists' and other discarded ones left out.
 
+    `heard` is what `heard_errors` hears since before the container was opened: opening reads ahead.
     InputError, naming the place, where the demuxer met damage: it would pass over it in silence,
     and the film would be shorter.
     """
-    scan = Scan(timed=_is_timed(container, stream))
+    scan = Scan(timed=_is_timed(container, stream), is_recording=container.format.name in _PACKED)
     codec = codec_name(stream.codec_context)
     may_start = _start_rule(stream, codec)
-    with heard_errors() as heard:
-        for packet in _demuxed(container, stream, path, scan):
-            beat()
-            said = [text for _, component, text in heard if component == container.format.name]
-            if said or (packet.is_corrupt and scan.shown):
-                raise _damaged(said, packet, path, scan)
-            if not packet.size:
-                continue
-            entry = Entry(packet.pts or 0, packet.dts, _position(packet), packet.duration or 0)
-            if packet.pts is None or packet.has_sidedata("new_extradata"):
-                scan.timed = False
-            if packet.is_keyframe:
-                scan.first_key = entry.pts if scan.first_key is None else scan.first_key
-                if may_start(packet):
-                    scan.clean.append(entry)
-            if not packet.is_discard and not is_hidden(memoryview(packet), codec=codec):
-                scan.shown.append(entry)
+    for packet in _demuxed(container, stream, path, scan):
+        beat()
+        said = [text for _, component, text in heard if component == container.format.name]
+        said = [text for text in said if not text.startswith(_HARMLESS)]
+        if said or (packet.is_corrupt and scan.shown):
+            raise _damaged(said, packet, path, scan)
+        if not packet.size:
+            scan.empty += packet.dts is not None
+            continue
+        entry = Entry(packet.pts or 0, packet.dts, _position(packet), packet.duration or 0)
+        if packet.pts is None or packet.has_sidedata("new_extradata"):
+            scan.timed = False
+        if packet.is_keyframe:
+            scan.first_key = entry.pts if scan.first_key is None else scan.first_key
+            if may_start(packet):
+                scan.clean.append(entry)
+        if not packet.is_discard and not is_hidden(memoryview(packet), codec=codec):
+            scan.shown.append(entry)
     doubled = len({entry.pts for entry in scan.shown}) != len(scan.shown)
     if doubled or (container.format.name in _PACKED and any(e.pos is None for e in scan.shown)):
         scan.timed = False
+    if container.format.name == "gif":
+        _check_gif(path, scan)
     return scan
+
+
+def _check_gif(path: str, scan: Scan) -> None:
+    with Path(path).open("rb") as file:
+        whole, why = walk_gif(file)
+    if not why and whole != len(scan.shown):
+        why = f"only {len(scan.shown)} of its {whole} pictures can be found"
+    if why:
+        raise InputError(
+            f"is damaged after {min(whole, len(scan.shown))} whole frames ({why})",
+            where=path,
+            remedy=_REFETCH,
+        )
 
 
 def _start_rule(stream: av.VideoStream, codec: str) -> Callable[[av.Packet[av.VideoStream]], bool]:

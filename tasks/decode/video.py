@@ -10,7 +10,7 @@ from typing import TypeAlias, cast
 import av
 
 from cluster.errors import InputError
-from tasks.decode.damage import Damage, error_detection
+from tasks.decode.damage import LOGGED_CODECS, Damage, error_detection
 from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
 from tasks.decode.probe import open_container, reason
 from tasks.decode.source import SeekPoint, SourceIndex
@@ -35,8 +35,8 @@ class VideoDecoder:
         self._index = index
         self._number = {pts: k for k, pts in enumerate(index.pts)}
         self._clean = frozenset(point.pts for point in index.seek_points)
-        # FFV1's damage shows in the log alone, which is only heard from one thread.
-        self._threads = 1 if index.codec == "ffv1" else max(1, threads)
+        # What is only logged is only heard from one thread.
+        self._threads = 1 if index.codec in LOGGED_CODECS else max(1, threads)
         self._container: av.container.InputContainer | None = None
         self._frames: Iterator[tuple[int, av.VideoFrame]] = iter(())
         self._ready: dict[int, av.VideoFrame] = {}
@@ -209,7 +209,7 @@ class VideoDecoder:
             yield from frames
 
     def _decode(self, packet: Packet) -> list[av.VideoFrame]:
-        if self._index.codec != "ffv1":
+        if self._index.codec not in LOGGED_CODECS:
             return packet.decode()
         with heard_errors() as heard:
             frames = packet.decode()

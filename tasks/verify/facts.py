@@ -84,7 +84,7 @@ def read_facts(film: Path) -> FilmFacts:
 
 def measure_sound(path: Path, index: int) -> SoundFacts | None:
     """When a sound stream of a source is heard, on its clock; None if it has no packets."""
-    with av.open(str(path)) as file:
+    with av.open(str(path), metadata_errors="replace") as file:
         stream = file.streams[index]
         assert isinstance(stream, AudioStream)
         meter = _Meter(stream)

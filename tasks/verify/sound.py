@@ -41,6 +41,7 @@ SLACK = RATE * 3 // 1000
 """Clocks of 1 ms, rounded twice, move sound by so many samples at the most."""
 RUN = 2
 """Windows in a row that must differ; one may be a coder's echo before a beat."""
+NEAR_S, SAME_S = 1.0, 10.0
 FARTHEST = 5 * RATE
 SURE = 0.5
 """How alike (of 1) a shifted sound must be for the shift to be named."""
@@ -171,11 +172,12 @@ def _shift(wanted: Wave, came: Wave, bad: NDArray[np.bool_]) -> str:
 
 
 def _stretches(bad: Sequence[tuple[float, str]]) -> list[_Stretch]:
-    """Bad windows with less than a second between them as one stretch."""
+    """Bad windows as stretches: near ones, and the same fault again within some seconds."""
     found: list[_Stretch] = []
     for start_s, got in bad:
         end_s = start_s + 2 * HALF / RATE
-        if found and start_s - found[-1].end_s < 1:
+        reach = SAME_S if found and found[-1].got == got else NEAR_S
+        if found and start_s - found[-1].end_s < reach:
             found[-1] = _Stretch(start_s=found[-1].start_s, end_s=end_s, got=found[-1].got)
         else:
             found.append(_Stretch(start_s=start_s, end_s=end_s, got=got))
@@ -209,7 +211,7 @@ def _packets(film: Path, index: int, cut: Cut) -> list[_Stretch]:
 def _prints(path: Path, index: int) -> tuple[list[bytes], list[float]]:
     """The digests of a stream's packets, and when each begins, in seconds."""
     digests, times = list[bytes](), list[float]()
-    with av.open(str(path)) as file:
+    with av.open(str(path), metadata_errors="replace") as file:
         for packet in file.demux(file.streams[index]):
             if packet.size:
                 digests.append(hashlib.blake2b(bytes(packet), digest_size=16).digest())
