@@ -71,7 +71,7 @@ def test_without_roots_a_path_may_lead_anywhere(
         "source: /private/film.mkv",
         "source: film.mkv\ncut: ../private/cut.otio",
         "source: film.mkv\ncast: {mika: {references: [../private/a.png]}}",
-        "source: film.mkv\nrecipe: [{colorize: {references: [{path: ../private/a.png}]}}]\ncut: [24]",
+        "source: film.mkv\nrecipe: [{colorize: {reference: ../private/a.png}}]\ncut: [24]",
         "source: film.mkv\nrecipe: [{colorize: {references: [{path: a.png}], "
         "corrections: ../private/a.png}}]\ncut: [24]",
         "source: film.mkv\ndelivery: {output: ../private/film.mkv}",

@@ -51,3 +51,24 @@ def test_nothing_is_published_beyond_this_machine() -> None:
     ports = [port for service in services().values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_every_server_asks_who_comes() -> None:
+    found = services()
+    assert "PREFECT_SERVER_API_AUTH_STRING" in found["prefect"]["environment"]
+    assert "PREFECT_API_AUTH_STRING" in found["douga"]["environment"]
+    for name in ("head", "worker", "douga"):
+        environment = found[name]["environment"]
+        assert environment["RAY_AUTH_MODE"] == "token", name
+        assert environment["RAY_AUTH_TOKEN_PATH"] == "/run/secrets/ray_token"
+        assert "ray_token" in found[name]["secrets"]
+
+
+def test_no_secret_is_written_down_and_each_has_only_its_own() -> None:
+    text = (INFRA / "compose.yaml").read_text()
+    for line in re.findall(r"^ +\w*(?:KEY|AUTH_STRING)\w*: (.+)$", text, re.M):
+        assert re.fullmatch(r"\$\{\w+:[-?][^}]*\}", line), line
+    found = services()
+    for name in ("prefect", "head"):
+        assert not any("S3" in key for key in found[name].get("environment", {})), name
+    assert "PREFECT_API_AUTH_STRING" not in found["worker"]["environment"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from cluster.settings import quiet_environment
 
 ROOT = Path(__file__).parents[2]
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "memory": 4 << 30}
+NOTICED_WITHIN_S = 90
+"""Ray takes a node for dead after five silences of three seconds or more."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,8 @@ class RayNodes:
 
     cluster: Any
     folder: str
+    code: Path = ROOT
+    """Where its workers find the packages."""
 
     @property
     def address(self) -> str:
@@ -39,14 +44,30 @@ class RayNodes:
 
     def add(self, **more: Any) -> Any:
         """Another node."""
+        from ray._private.services import node_ip_address_from_perspective
+
+        # Said outright: a Ray of our own in this process would lend its 127.0.0.1.
+        here = {"node_ip_address": node_ip_address_from_perspective()}
         kept = dict(os.environ)
-        own = {"PYTHONPATH": str(ROOT), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
+        own = {"PYTHONPATH": str(self.code), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
         os.environ.update({**quiet_environment(), **own})
         try:
-            return self.cluster.add_node(**NODE, **more)
+            return self.cluster.add_node(**{**NODE, **here, **more})
         finally:
             os.environ.clear()
             os.environ.update(kept)
+
+    def wait_for(self, count: int) -> None:
+        """Return when Ray knows of so many living nodes. AssertionError if it does not in time."""
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+        until = time.monotonic() + NOTICED_WITHIN_S
+        while time.monotonic() < until:
+            known = GcsClient(address=self.address).get_all_node_info(timeout=10)
+            if sum(1 for info in known.values() if info.state == 0) == count:  # ALIVE
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"Ray does not know of {count} living nodes")
 
     def kill(self, node: Any) -> None:
         """End a node as a power cut would."""
@@ -54,13 +75,13 @@ class RayNodes:
 
 
 @contextmanager
-def ray_nodes(count: int) -> Iterator[RayNodes]:
+def ray_nodes(count: int, *, code: Path = ROOT) -> Iterator[RayNodes]:
     """So many nodes for the length of the block; nothing of them is left afterwards."""
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="douga-nodes-", dir="/tmp")  # short: sockets lie in it
     cluster = Cluster()
-    nodes = RayNodes(cluster, folder)
+    nodes = RayNodes(cluster, folder, code)
     try:
         nodes.add(include_dashboard=False)
         for _ in range(count - 1):
