@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.settings import Settings
 from cluster.store_s3 import S3Store
+from cluster.store_s3_retries import Retries
 from tests.servers.faults import Fault, FaultyProxy, Plan, faulty_proxy
 from tests.servers.moto_server import moto_server
 from tests.servers.swift import S3Server
@@ -73,16 +75,119 @@ def test_proxy_without_faults_changes_nothing(moto: S3Server) -> None:
         assert proxy.seen == {"PUT": 1, "GET": 1, "HEAD": 1}
 
 
-@pytest.mark.parametrize("fault", ["cut body", "flip bit", "answer 503", "swallow"])
+READ_FAULTS = ["cut body", "flip bit", "answer 500", "answer 503", "swallow", "reset", "delay"]
+
+
+@pytest.mark.parametrize("fault", READ_FAULTS)
 def test_broken_read_is_repeated(moto: S3Server, fault: Fault, tmp_path: Path) -> None:
     with store_behind(moto, first("GET", fault, times=ATTEMPTS - 1)) as (store, proxy):
         store.put(NAME, DATA)
         assert store.get(NAME) == DATA
-        assert proxy.seen["GET"] == ATTEMPTS
-        proxy.seen.clear()
+        tries = 1 if fault == "delay" else ATTEMPTS
+        assert proxy.seen["GET"] == tries
+        assert store.retries == tries - 1
+    with store_behind(moto, first("GET", fault, times=ATTEMPTS - 1)) as (store, proxy):
+        store.put(NAME, DATA)
         store.get_file(NAME, tmp_path / "x")
         assert (tmp_path / "x").read_bytes() == DATA
-        assert proxy.seen["GET"] == ATTEMPTS
+        assert proxy.seen["GET"] == tries
+
+
+def test_listing_that_cannot_be_read_is_asked_for_again(moto: S3Server) -> None:
+    for fault in ("flip bit", "cut body"):
+        with store_behind(moto, first("GET", fault)) as (store, proxy):
+            store.put(NAME, DATA)
+            assert [found.name for found in store.list()] == [NAME]
+            assert proxy.seen["GET"] == 2
+
+
+def test_put_of_which_other_bytes_arrived_is_repeated(moto: S3Server, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(DATA)
+    for put in (
+        lambda store: store.put(NAME, DATA),
+        lambda store: store.put(NAME, DATA, if_absent=True),
+        lambda store: store.put_file(NAME, tmp_path / "x", if_absent=True),
+    ):
+        with store_behind(moto, first("PUT", "flip sent bit")) as (store, proxy):
+            put(store)
+            assert store.get(NAME) == DATA
+            assert proxy.seen["PUT"] == 2
+            assert store.retries == 1
+
+
+def test_etags_that_are_no_digests_are_no_complaint(moto: S3Server) -> None:
+    """One look at what is stored tells that it is right, and no more are taken."""
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        store._client.meta.events.register(
+            "after-call.s3.PutObject", lambda parsed, **_: parsed.update(ETag='"' + "0" * 32 + '"')
+        )
+        for number in range(3):
+            store.put(f"{NAME}{number}", DATA)
+        assert proxy.seen == {"PUT": 3, "GET": 1}
+        assert store.retries == 0
+
+
+def test_foreign_object_is_held_against_its_etag(moto: S3Server, tmp_path: Path) -> None:
+    with store_behind(moto, first("GET", "flip bit")) as (store, proxy):
+        key = f"{store.prefix}/in.mkv"
+        moto.client().put_object(Bucket=store.bucket, Key=key, Body=DATA)
+        store.get_file("in.mkv", tmp_path / "in.mkv", foreign=True)
+        assert (tmp_path / "in.mkv").read_bytes() == DATA
+        assert proxy.seen["GET"] == 2
+
+
+def test_each_retry_is_one_line_of_the_log(
+    moto: S3Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store_behind(moto, first("GET", "answer 503", times=2)) as (store, _):
+        store.put(NAME, DATA)
+        store.get(NAME)
+        head = rf"{store.url}: get {NAME}: the S3 service answered 503; try "
+        ours = [r.getMessage() for r in caplog.records if r.name.startswith("cluster")]
+        assert len(ours) == 2
+        for try_, line in enumerate(ours, start=2):
+            assert re.fullmatch(rf"{head}{try_} of {ATTEMPTS} in \d+\.\d\d s", line)
+
+
+def test_what_the_service_asks_for_is_waited(moto: S3Server) -> None:
+    waits: list[float] = []
+    retries = Retries(3, chance=lambda: 0.5, sleep=waits.append)
+    with faulty_proxy(moto.endpoint, first("PUT", "slow down")) as proxy:
+        url = f"s3://{moto.bucket()}/{secrets.token_hex(4)}"
+        S3Store(url, using=settings_for(proxy.endpoint), retries=retries).put(NAME, DATA)
+    assert waits == [1.5], "Retry-After: 1, and half of the bound for a busy service"
+    assert retries.count == 1
+
+
+REFUSED: list[tuple[Fault, str]] = [
+    ("unknown key", r"refused the key \(InvalidAccessKeyId\); .*DOUGA_S3_ACCESS_KEY"),
+    ("bad signature", r"refused the key \(SignatureDoesNotMatch\); .*DOUGA_S3_SECRET_KEY"),
+    ("expired token", r"refused the key \(ExpiredToken\): it has expired; get a new one"),
+]
+
+
+@pytest.mark.parametrize(("fault", "line"), REFUSED)
+def test_refused_key_is_told_at_once_by_every_request(
+    moto: S3Server, fault: Fault, line: str, tmp_path: Path
+) -> None:
+    with store_behind(moto, lambda method, count: fault) as (store, _):
+        for attempt in (
+            lambda: store.put(NAME, DATA),
+            lambda: store.put(NAME, DATA, if_absent=True),
+            lambda: store.get(NAME),
+            lambda: store.get_file(NAME, tmp_path / "x"),
+            lambda: store.size(NAME),
+            lambda: store.has([NAME]),
+            lambda: store.has([NAME, f"{NAME}2"]),
+            lambda: list(store.list()),
+            lambda: store.delete(NAME),
+        ):
+            with pytest.raises(StoreError, match=line) as caught:
+                attempt()
+            assert str(caught.value).startswith(f"{store.url}: ")
+            assert not caught.value.retryable
+        assert store.retries == 0
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("fault", ["cut body", "answer 503", "swallow"])
