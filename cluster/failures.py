@@ -90,10 +90,12 @@ class History:
     def after(self, kind: Kind, place: Place) -> History:
         """The history with one more failure in it."""
         speaks = kind in (Kind.LOST, Kind.TIMEOUT, Kind.FAULT)
+        # A process that is no more cannot be shunned, unless it was for this call alone.
+        shuns = speaks and (kind is not Kind.LOST or self.alone)
         return replace(
             self,
             counts={**self.counts, kind: self.count(kind) + 1},
-            shunned=(*self.shunned, place) if speaks else self.shunned,
+            shunned=(*self.shunned, place) if shuns else self.shunned,
             blamed=(*self.blamed, place) if speaks else self.blamed,
             alone=self.alone or kind in (Kind.LOST, Kind.TIMEOUT, Kind.MOVED, Kind.STARVED),
         )

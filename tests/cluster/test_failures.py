@@ -199,6 +199,15 @@ def test_what_was_beside_it_is_tried_alone_and_so_survives() -> None:
     assert play.crew.take(worker, last=None) is None, "it has the worker to itself"
 
 
+def test_a_loss_beside_others_does_not_bring_a_bug_back_to_where_it_failed() -> None:
+    play = Play("AA")
+    first, second = play.crew.workers
+    play.submit()
+    assert play.fail(Kind.FAULT, BUG, first) is None
+    assert play.fail(Kind.LOST, GONE, second) is None
+    assert _later(play) == [second], "its process is another now"
+
+
 def test_a_call_that_is_to_be_alone_waits_until_the_worker_is_free_and_gets_it() -> None:
     play = Play("A")
     (worker,) = play.crew.workers
