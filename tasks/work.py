@@ -15,9 +15,10 @@ import tempfile
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import cv2
 import numpy as np
 
 from cluster.chunk import encode_chunk, read_frames
-from cluster.errors import DougaError, StageError
+from cluster.errors import DougaError, StageError, StoreError
 from cluster.keys import canonical
 from cluster.ledger import Receipt
 from cluster.store import Store, open_store
@@ -48,6 +49,9 @@ from tasks.stage import Device, Note, Stage, Window
 from tasks.track import Span, Track
 
 log = logging.getLogger(__name__)
+
+STORE_WAITS_S = (2.0, 4.0, 8.0, 16.0)
+"""On top of the store's own retries: a server that is started again is back by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +122,9 @@ class Worker:
                 codec=self._config.cell,
             )
             if made.notes:
-                self._store.put(notes_name(item.key), pack_notes(made.notes), if_absent=True)
-            self._store.put(name, data, if_absent=True)
+                notes = pack_notes(made.notes)
+                _patiently(partial(self._store.put, notes_name(item.key), notes, if_absent=True))
+            _patiently(partial(self._store.put, name, data, if_absent=True))
             stored = time.monotonic()
         return replace(
             self._receipt(item, item.out),
@@ -149,7 +154,7 @@ class Worker:
             )
             encoded = time.monotonic()
             size = path.stat().st_size
-            self._store.put_file(name, path, if_absent=True)
+            _patiently(partial(self._store.put_file, name, path, if_absent=True))
             stored = time.monotonic()
         return replace(
             self._receipt(item, span),
@@ -319,6 +324,24 @@ class Worker:
             reused=reused,
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
+
+
+def _patiently(put: Callable[[], object]) -> None:
+    """Store what was made; where the store is away, wait for it rather than make it again.
+
+    After the last wait its error is raised: then it is the pool's turn.
+    """
+    for wait_s in STORE_WAITS_S:
+        try:
+            put()
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("%s: %s; what was made is kept for %g s", error.where, error.what, wait_s)
+            time.sleep(wait_s)
+        else:
+            return
+    put()
 
 
 def _starts(span: Span, step: int) -> range:
