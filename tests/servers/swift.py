@@ -38,6 +38,7 @@ class S3Server:
     access_key: str
     secret_key: str = field(repr=False)
     region: str = "us-east-1"
+    process: subprocess.Popen[str] | None = field(default=None, repr=False, compare=False)
 
     def environment(self) -> dict[str, str]:
         """Variables with which douga finds and may use this server."""
@@ -47,6 +48,23 @@ class S3Server:
             "DOUGA_S3_ACCESS_KEY": self.access_key,
             "DOUGA_S3_SECRET_KEY": self.secret_key,
         }
+
+    def crash(self) -> None:
+        """Kill all its processes at once; what it has stored stays on the disk."""
+        self._tell("crash")
+
+    def start_again(self) -> None:
+        """Start it where it was, and wait until it answers."""
+        self._tell("again")
+
+    def _tell(self, word: str) -> None:
+        assert self.process is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer.startswith("ready"), f"Swift ended at {word!r}"
 
     @cache  # noqa: B019
     def client(self) -> Any:
@@ -82,7 +100,12 @@ def swift_server(*options: str) -> Iterator[S3Server]:
     key, secret = "test:tester", secrets.token_hex(16)
     process, port = _start(key, secret, *options)
     try:
-        yield S3Server(endpoint=f"http://127.0.0.1:{port}", access_key=key, secret_key=secret)
+        yield S3Server(
+            endpoint=f"http://127.0.0.1:{port}",
+            access_key=key,
+            secret_key=secret,
+            process=process,
+        )
     finally:
         _end(process)
 

@@ -1,8 +1,9 @@
 """Run OpenStack Swift (proxy, account, container, object) on 127.0.0.1 until told to end.
 
 Started by `swift.py` beside it with the Python of `.venv-swift`: `swift_processes.py FOLDER KEY
-SECRET [memory]`. Prints `ready PORT` (the S3 port) once all four processes answer. Any input, and
-the end of input, ends them: however its owner goes, no process is left behind.
+SECRET [memory]`. Prints `ready PORT` (the S3 port) once all four processes answer. The line
+`crash` kills them, after which `again` starts them where they were and prints `ready PORT`. Any
+other input, and the end of input, ends them: however its owner goes, no process is left behind.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from swift.common.utils import set_swift_dir
 START_TIMEOUT_S = 60.0
 KINDS = ("account", "container", "object")
 REGION = "us-east-1"
+CRASH, AGAIN = "crash\n", "again\n"
 MEMORY = "memory"
 """Last argument: keep extended attributes in memory even where the file system has them."""
 PR_SET_PDEATHSIG = 1
@@ -44,7 +46,19 @@ def main() -> int:
         for port in ports.values():
             wait_for(port, children)
         print(f"ready {ports['proxy']}", flush=True)
-        wait_for_end_of_input(children)
+        while (line := wait_for_line(children)) in (CRASH, AGAIN):
+            if line == CRASH:
+                # Extended attributes in memory would die with the process that keeps the data.
+                spared = [] if xattr_works else children[-1:]
+                for pid in children[: len(children) - len(spared)]:
+                    end(pid)
+                children[:] = spared
+            else:
+                kinds = list(ports)[: len(ports) - len(children)]
+                children[:0] = [start(folder, kind, xattr_works=xattr_works) for kind in kinds]
+                for port in ports.values():
+                    wait_for(port, children)
+            print(f"ready {ports['proxy']}", flush=True)
     finally:
         for pid in children:
             end(pid)
@@ -214,10 +228,10 @@ def wait_for(port: int, children: list[int]) -> None:
             return
 
 
-def wait_for_end_of_input(children: list[int]) -> None:
+def wait_for_line(children: list[int]) -> str:
     while True:
         if select.select([sys.stdin], [], [], 1.0)[0]:
-            return
+            return sys.stdin.readline()
         check_alive(children)
 
 
