@@ -19,8 +19,8 @@ from tasks.verify import Finding, expect_film, frames_words, verify_film
 
 MADE_ANEW = ("segment", "stored picture")
 """Findings in a film that are the store's fault."""
-REPAIR = "verify --repair, render"
-RENDER = "render again"
+REPAIR = "douga verify --repair"
+RENDER = "douga render"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ class SourceLook:
         self._shot: ShotPlan | None = None
         self._black: list[int] = []
         self._repeats: list[tuple[int, int]] = []
-        self._last: dict[bytes, int] = {}
+        self._first: dict[bytes, int] = {}
         self._looks: list[Look] = []
         self._reader: tuple[int, FrameReader] | None = None
 
@@ -59,10 +59,9 @@ class SourceLook:
                 self._black.append(index)
                 continue
             digest = picture.tobytes()
-            earlier = self._last.get(digest)
-            if earlier is not None:
-                self._repeats.append((earlier, index))
-            self._last[digest] = index
+            earliest = self._first.setdefault(digest, index)
+            if earliest != index:
+                self._repeats.append((earliest, index))
 
     def finish(self) -> list[Look]:
         """All that is not as the source means it, in film order."""
@@ -74,7 +73,7 @@ class SourceLook:
 
     def _judge(self) -> None:
         shot, black, repeats = self._shot, self._black, self._repeats
-        self._black, self._repeats, self._last = [], [], {}
+        self._black, self._repeats, self._first = [], [], {}
         if shot is None or not (black or repeats):
             return
         entry = self._inputs[shot.shot.id]

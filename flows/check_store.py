@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from cluster.chunk import ChunkInfo, chunk_info, decode_chunk
-from cluster.errors import InputError, StoreError
+from cluster.errors import DigestError, InputError, StoreError
 from cluster.store import NotStored, Store
 from flows.check_source import Look, SourceLook
 from flows.plan import RenderPlan, ShotPlan
@@ -20,6 +20,8 @@ from tasks.item import WorkItem, chunk_name, segment_name
 from tasks.track import Track
 from tasks.verify import Finding, Prints, frames_words, read_prints
 from tasks.verify.pictures import Small, is_nonsense, small_frame
+
+AS_PUT = "as it was put"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ class StoredFrames:
         except NotStored:
             return _Seen(findings=tuple(self._missing(place)))
         except StoreError as error:
-            return _Seen(findings=(place.finding("chunk", "as it was stored", error.what),))
+            return _Seen(findings=(place.finding("chunk", AS_PUT, _say(error)),))
         start = place.run.track.times[0]
         wrong = [
             place.finding("frame time of a chunk", str(due - start), str(got), frames=(i, i + 1))
@@ -172,7 +174,7 @@ class StoredFrames:
         except NotStored:
             return self._missing(place)
         except StoreError as error:
-            return [place.finding("chunk", "as it was stored", error.what)]
+            return [place.finding("chunk", AS_PUT, _say(error))]
 
     def _missing(self, place: _Place) -> list[StoreFinding]:
         if not self._missing_is_wrong:
@@ -198,7 +200,10 @@ def read_segments(
             except NotStored:
                 prints.append(None)
                 got = "not there" if missing_is_wrong else ""
-            except (StoreError, InputError) as error:
+            except StoreError as error:
+                prints.append(None)
+                got = _say(error)
+            except InputError as error:
                 prints.append(None)
                 got = error.what
             path.unlink(missing_ok=True)
@@ -215,6 +220,11 @@ def read_segments(
                 )
                 found.append(StoreFinding(finding=finding, shot=shot.shot.id, objects=(name,)))
     return prints, found
+
+
+def _say(error: StoreError) -> str:
+    """An error in a few words: digests fill a table's line."""
+    return "damaged (other digest)" if isinstance(error, DigestError) else error.what
 
 
 def _shots(plan: RenderPlan) -> Iterator[tuple[ShotPlan, int]]:

@@ -149,7 +149,7 @@ def _make_film(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Repor
         fresh = Path(folder) / film.name
         info = _assemble(prepared, plan, fresh, reporter)
         checked = check_film(prepared, plan, fresh, reporter)
-        findings = tuple(f"{found}; {found.next}" for found in checked.findings)
+        findings = tuple(f"{found}; next: {found.next}" for found in checked.findings)
         if not findings:
             fresh.replace(film)
             return Made(notes=info.notes, fresh=True)

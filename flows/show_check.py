@@ -9,7 +9,7 @@ from rich.table import Table
 
 from flows.show import WIDTH
 
-COLUMNS = {"what": 14, "where": 22, "expected": 20, "got": 20, "next": 14}
+COLUMNS = {"what": 14, "where": 22, "expected": 21, "got": 21, "next": 12}
 """Names in the document, and how wide each is at the least: 98 of 100 columns with the gaps."""
 
 

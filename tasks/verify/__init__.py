@@ -64,7 +64,7 @@ def verify_film(
         matched = match_packets(read_prints(film), segments, counts=counts)
         if matched.findings:
             # They say which frame it is; the count alone can only guess.
-            found = [replace(f, frames=None) if f.what in GUESSED else f for f in found]
+            found = [replace(f, frames=None, where="") if f.what in GUESSED else f for f in found]
         found += matched.findings
     if deep:
         found += check_decoded(

@@ -197,12 +197,11 @@ class _Eye:
             self._noise.append(distance)
             self._cleared.add(index)
             return
-        limit = self._limits()
         yield Finding(
             what="stored picture" if self._is_copy(index) else "picture",
             where=frames_words(here),
             expected="the stored picture",
-            got=f"another, apart by {distance} ({limit} are allowed)",
+            got=f"another: {distance.mean:.3f} apart, {distance.most:.3f} in part",
             frames=here,
         )
 

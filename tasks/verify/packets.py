@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import av
@@ -94,33 +94,73 @@ def match_packets(
     """
     digests, frames = _due(segments, counts)
     known = sum(digest != UNKNOWN for digest in digests)
-    differences = align(digests, film.digests)
-    lost = sum(digests[at] != UNKNOWN for d in differences for at in range(d.start, d.end))
-    if known == 0 or known - lost < OWN_SHARE * known:
+    starts = [0, *accumulate(counts)]
+    differences = _split(align(digests, film.digests), starts)
+    lost = {at for d in differences for at in range(d.start, d.end) if digests[at] != UNKNOWN}
+    gone = {frames[at] for at in lost}
+    if known == 0 or known - len(lost) < OWN_SHARE * known:
         return Matched(frame_of=tuple(range(len(film))), copied=False)
     shows = film.shows()
     frame_of: list[int | None] = [None] * len(film)
     for at, place in _equal(len(film), differences):
         frame_of[shows[at]] = frames[place]
     places = dict(zip(digests, frames, strict=True))
-    starts = {0, *accumulate(counts)}
     suspect: set[int] = set()
-    findings = _out_of_order(frame_of)
-    for difference in differences:
-        due = range(difference.start, difference.end)
-        came = range(difference.found_start, difference.found_end)
-        blind = len(due) > 0 and all(digests[at] == UNKNOWN for at in due)
-        whole = {difference.start, difference.end} <= starts
-        if blind or (whole and len(due) == len(came)):
-            # Shown in order they are a shot, or several: decode order is mixed within shots only.
-            shown = sorted(shows[at] for at in came)
-            for rank, frame in zip(shown, sorted(frames[at] for at in due), strict=False):
+    findings: list[Finding] = []
+    for start, end in pairwise(starts):
+        here = [d for d in differences if start <= d.start < end]
+        known_here = any(digests[at] != UNKNOWN for at in range(start, end))
+        came = _instead(here, start=start, end=end)
+        if here and came is not None and not (known_here and _in_part(here, count=end - start)):
+            # In the order shown: decode order is mixed within a shot only.
+            for rank, frame in zip(
+                sorted(shows[at] for at in came), range(start, end), strict=True
+            ):
                 frame_of[rank] = frame
-                suspect.update(() if blind else (frame,))
+            suspect.update(range(start, end) if known_here else ())
             continue
-        found = [places.get(film.digests[at]) for at in came]
-        findings += _describe([frames[at] for at in due], found, before=difference.start)
+        for difference in here:
+            due = [frames[at] for at in range(difference.start, difference.end)]
+            found = range(difference.found_start, difference.found_end)
+            if not known_here:
+                continue
+            others = [places.get(film.digests[at]) for at in found]
+            before = frames[difference.start]
+            findings += _describe(due, others, before=before, lost=gone)
+    for difference in differences:
+        if difference.start >= starts[-1]:
+            found = range(difference.found_start, difference.found_end)
+            others = [places.get(film.digests[at]) for at in found]
+            findings += _describe([], others, before=starts[-1], lost=gone)
+    findings += _out_of_order(frame_of)
     return Matched(frame_of=tuple(frame_of), suspect=frozenset(suspect), findings=tuple(findings))
+
+
+def _split(differences: Sequence[Difference], starts: Sequence[int]) -> list[Difference]:
+    """Differences cut where shots begin, found packets going with those they stand for."""
+    parts: list[Difference] = []
+    for d in differences:
+        cuts = [start for start in starts if d.start < start < d.end]
+        bounds = [d.start, *cuts, d.end]
+        reach = [min(d.found_end, d.found_start + bound - d.start) for bound in bounds[:-1]]
+        for (start, end), (came, until) in zip(
+            pairwise(bounds), pairwise([*reach, d.found_end]), strict=True
+        ):
+            parts.append(Difference(start=start, end=end, found_start=came, found_end=until))
+    return parts
+
+
+def _instead(here: Sequence[Difference], *, start: int, end: int) -> range | None:
+    """The film's packets that stand where a shot's should; None if they are more or fewer."""
+    if not here or sum(d.end - d.start - d.found_end + d.found_start for d in here):
+        return None
+    offset = here[0].found_start - here[0].start
+    return range(start + offset, end + offset)
+
+
+def _in_part(here: Sequence[Difference], *, count: int) -> bool:
+    """Whether most of a shot's packets are its own."""
+    return 2 * sum(d.end - d.start for d in here) < count
 
 
 def _due(segments: Sequence[Prints | None], counts: Sequence[int]) -> tuple[list[bytes], list[int]]:
@@ -167,20 +207,23 @@ def _out_of_order(frame_of: Sequence[int | None]) -> list[Finding]:
     ]
 
 
-def _describe(due: Sequence[int], found: Sequence[int | None], *, before: int) -> list[Finding]:
-    """Findings for frames in whose place others came, or none."""
+def _describe(
+    due: Sequence[int], found: Sequence[int | None], *, before: int, lost: set[int]
+) -> list[Finding]:
+    """Findings for frames `due` in whose place others came, or none; `lost` are not in theirs."""
     others = [frame for frame in found if frame is not None]
     if not due:
-        words = _numbers(others) if others else f"{len(found)} unknown"
-        place = (before, before + 1)
+        moved = others if others and lost.issuperset(others) else [max(0, before - 1)]
+        words = _numbers(others) if others else "unknown ones"
         return [
             Finding(
-                what="frames too many",
-                where=f"before {frames_words(place)}",
-                expected="none",
-                got=f"{len(found)} more: {words}",
-                frames=place,
+                what="frames out of place" if moved is others else "frames too many",
+                where=frames_words(run),
+                expected="each once, at its time",
+                got=f"{words} after frame {before - 1}",
+                frames=run,
             )
+            for run in runs_of(moved)
         ]
     if not found:
         what, got = "frames missing", "not in the film"

@@ -36,9 +36,6 @@ class Apart:
     mean: float
     most: float
 
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} in the mean and {self.most:.3f} at most"
-
 
 def small_size(width: int, height: int) -> tuple[int, int]:
     """Width and height that a picture is compared at."""

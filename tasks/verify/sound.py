@@ -155,9 +155,10 @@ def _shift(wanted: Wave, came: Wave, bad: NDArray[np.bool_]) -> str:
     begin, until = max(0, first * HALF - RATE), (last + 2) * HALF + RATE
     one, two = wanted[begin:until], came[begin:until]
     power = float(np.sqrt(np.square(one).sum() * np.square(two).sum()))
-    if np.sqrt(np.square(two).mean()) < LOUD / 3:
+    quiet = [float(np.median(_energy(wave)[bad])) <= LOUD**2 * HALF for wave in (came, wanted)]
+    if quiet[0]:
         return "silence"
-    if not power:
+    if quiet[1] or not power:
         return "sound where there is none"
     size = 1 << (len(one) + len(two)).bit_length()
     spectrum = np.fft.rfft(two, size) * np.conj(np.fft.rfft(one, size))
