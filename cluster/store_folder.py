@@ -71,7 +71,7 @@ class FolderStore:
 
     def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
         with (
-            self._refusals(f"get {name}"),
+            self._refusals(f"get {name} to {path}"),
             self._open(name) as file,
             new_file(path) as target,
         ):

@@ -147,7 +147,7 @@ class S3Store:
         try:
             self._fetch(name, read)
         except OSError as error:
-            raise explain_os(error, where=f"{self.url}: get {name}") from error
+            raise explain_os(error, where=f"{self.url}: get {name} to {path}") from error
 
     def has(self, names: Iterable[str]) -> set[str]:
         folders: dict[str, list[str]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,18 +62,76 @@ def test_folder_that_cannot_be_written_is_one_clear_line(kind: str, tmp_path: Pa
     assert store.has([NAME]) == set()
 
 
-def test_full_disk_is_named_and_leaves_nothing(
+STEPS = [
+    "Path.mkdir",
+    "Path.open",
+    "write",
+    "os.fsync of the file",
+    "Path.touch",
+    "os.fsync of a folder",
+    "Path.replace",
+]
+
+
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [*((step, errno.ENOSPC) for step in STEPS), ("Path.mkdir", errno.EDQUOT)],
+)
+def test_full_disk_at_any_step_is_named_and_leaves_nothing_half_done(
+    step: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path / "store")
+    with monkeypatch.context() as patch:
+        fill_disk(patch, step, number)
+        words = "disk is full: free some" if number == errno.ENOSPC else "quota is used up: free"
+        with pytest.raises(StoreError, match=words) as caught:
+            store.put(NAME, b"data" * 1000)
+        assert str(caught.value).startswith(f"{store.url}: put {NAME}: ")
+        assert not caught.value.retryable
+    assert not [name for name in plain_files(tmp_path) if name.endswith(".partial")]
+    if store.has([NAME]):  # the name was given and only then the disk refused: it is whole
+        assert store.get(NAME) == b"data" * 1000
+    store.put(NAME, b"data" * 1000)
+    assert store.get(NAME) == b"data" * 1000
+
+
+def fill_disk(patch: pytest.MonkeyPatch, step: str, number: int) -> None:
+    """Let a step of every write fail; /dev/full does it for the writing itself."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def fsync(handle: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        if folder == (step == "os.fsync of a folder"):
+            refuse()
+
+    real = Path.open
+
+    def open_full(path: Path, mode: str = "r", *more: object) -> object:
+        file = real(path, mode, *more)
+        if "x" in mode:
+            file.close()
+            return open("/dev/full", "wb")
+        return file
+
+    if step.startswith("os.fsync"):
+        patch.setattr(store_files.os, "fsync", fsync)
+    elif step == "write":
+        patch.setattr(Path, "open", open_full)
+    else:
+        patch.setattr(Path, step.removeprefix("Path."), refuse)
+
+
+def test_disk_that_is_full_where_a_file_is_fetched_to_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_space(handle: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    store = FolderStore(tmp_path)
-    monkeypatch.setattr(store_files.os, "fsync", no_space)
-    with pytest.raises(StoreError, match="disk is full: free some space"):
-        store.put(NAME, b"data")
-    assert not [name for name in plain_files(tmp_path) if not name.startswith(".digests")]
-    assert store.has([NAME]) == set()
+    store, target = FolderStore(tmp_path / "store"), tmp_path / "x.mkv"
+    store.put(NAME, b"data" * 1000)
+    fill_disk(monkeypatch, "write", errno.ENOSPC)
+    with pytest.raises(StoreError, match=rf"get {NAME} to {target}: .*the disk is full"):
+        store.get_file(NAME, target)
+    assert not target.exists()
 
 
 def test_reader_never_sees_half_an_object(tmp_path: Path) -> None:

@@ -115,6 +115,44 @@ def test_put_of_which_other_bytes_arrived_is_repeated(moto: S3Server, tmp_path: 
             assert store.retries == 1
 
 
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of three parts."""
+    monkeypatch.setattr("cluster.store_s3.PART_BYTES", 5 << 20)
+    (tmp_path / "large").write_bytes(secrets.token_bytes(11 << 20))
+    return tmp_path / "large"
+
+
+@pytest.mark.parametrize("fault", ["flip sent bit", "drop answer", "answer 503", "reset"])
+def test_part_that_fails_is_sent_again_alone(moto: S3Server, fault: Fault, large: Path) -> None:
+    failing = {1}  # request 0 proves that ETags are MD5s, 1 is a part
+    plan: Plan = lambda m, n: fault if m == "PUT" and n in failing else "none"  # noqa: E731
+    with store_behind(moto, plan) as (store, proxy):
+        store.put("small", b"x")
+        store.put_file(NAME, large)
+        assert store.get(NAME) == large.read_bytes()
+        assert proxy.seen["PUT"] == 1 + 3 + 1
+        assert store.retries == 1
+        assert list(store.leftovers()) == []
+
+
+def test_end_of_an_upload_whose_answer_was_lost_is_looked_up(moto: S3Server, large: Path) -> None:
+    plan: Plan = lambda m, n: "drop answer" if (m, n) == ("POST", 1) else "none"  # noqa: E731
+    with store_behind(moto, plan) as (store, proxy):
+        store.put_file(NAME, large)
+        assert store.get(NAME) == large.read_bytes()
+        assert proxy.seen["POST"] >= 3
+
+
+def test_upload_that_cannot_be_done_leaves_no_parts(moto: S3Server, large: Path) -> None:
+    plan: Plan = lambda m, n: "answer 503" if m == "PUT" and n > 0 else "none"  # noqa: E731
+    with store_behind(moto, plan) as (store, _):
+        with pytest.raises(StoreError, match="answered 503"):
+            store.put_file(NAME, large)
+        assert store.has([NAME]) == set()
+        assert list(store.leftovers()) == []
+
+
 def test_etags_that_are_no_digests_are_no_complaint(moto: S3Server) -> None:
     """One look at what is stored tells that it is right, and no more are taken."""
     with store_behind(moto, lambda method, count: "none") as (store, proxy):
