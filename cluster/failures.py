@@ -61,11 +61,17 @@ def kind_of(error: DougaError) -> Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a try was made: a worker's number, its node's id, and which life of that worker."""
+    """Where a try was made: a worker's number, its node's id, and which life of that worker. `own`
+    where the failure was that call's own, and not one of all that were in flight there."""
 
     worker: int
     node: str
     life: int = 0
+    own: bool = False
+
+    def is_at(self, other: Place) -> bool:
+        """Whether both are one life of one worker."""
+        return (self.worker, self.node, self.life) == (other.worker, other.node, other.life)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,7 @@ class History:
             self,
             counts={**self.counts, kind: self.count(kind) + 1},
             shunned=(*self.shunned, place) if shuns else self.shunned,
-            blamed=(*self.blamed, place) if speaks else self.blamed,
+            blamed=(*self.blamed, replace(place, own=shuns)) if speaks else self.blamed,
             alone=self.alone or kind in (Kind.LOST, Kind.TIMEOUT, Kind.MOVED, Kind.STARVED),
         )
 
@@ -110,8 +116,8 @@ class History:
         return replace(
             self,
             counts={**counts, kind: self.count(kind) + 1},
-            shunned=tuple(other for other in self.shunned if other != place),
-            blamed=tuple(other for other in self.blamed if other != place),
+            shunned=tuple(other for other in self.shunned if not other.is_at(place)),
+            blamed=tuple(other for other in self.blamed if not other.is_at(place)),
         )
 
 
@@ -192,12 +198,14 @@ class Blame:
 
 
 def is_bad(node: str, blames: Iterable[Blame]) -> bool:
-    """Whether a node is to be quarantined: `BLAMES` failures of as many owners' work, each in
-    another worker's life, for all that is in flight in a process goes down with it."""
+    """Whether a node is to be quarantined: for `BLAMES` failures of as many owners' work. All that
+    is in flight in a process goes down with it, and is one failure."""
     here = [blame for blame in blames if blame.place.node == node]
-    owners = {blame.owner for blame in here}
-    lives = {(blame.place.worker, blame.place.life) for blame in here}
-    return min(len(owners), len(lives)) >= BLAMES
+    own = {blame.owner for blame in here if blame.place.own}
+    beside = [blame for blame in here if blame.owner not in own]
+    owners = {blame.owner for blame in beside}
+    lives = {(blame.place.worker, blame.place.life) for blame in beside}
+    return len(own) + min(len(owners), len(lives)) >= BLAMES
 
 
 def is_last(node: str, pools: Iterable[Collection[str]], quarantined: Collection[str]) -> bool:

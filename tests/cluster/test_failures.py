@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cluster.actor import Whereabouts
@@ -356,6 +358,21 @@ def test_three_failures_of_different_shots_make_a_bad_host() -> None:
     assert not is_bad("A", blames(*of[:2], ("sh010", place("A", 5)))), "two shots"
     assert not is_bad("A", blames(*[(owner, place("A", 0)) for owner, _ in of])), "one process died"
     assert is_bad("A", blames(*[(f"sh{n}", place("A", 0, life=n)) for n in range(BLAMES)]))
+    own = [(f"sh{n}", replace(place("A", 0), own=True)) for n in range(BLAMES)]
+    assert is_bad("A", blames(*own)), "errors that a process raised and lived on"
+    assert not is_bad("A", blames(*own[:2], own[0]))
+
+
+def test_an_error_is_a_calls_own_and_a_loss_only_if_it_was_alone() -> None:
+    def blamed(*kinds: Kind) -> list[bool]:
+        history = History()
+        for kind in kinds:
+            history = history.after(kind, place("A", 0))
+        return [where.own for where in history.blamed]
+
+    assert blamed(Kind.FAULT) == [True]
+    assert blamed(Kind.TIMEOUT) == [True]
+    assert blamed(Kind.LOST, Kind.LOST) == [False, True]
 
 
 def test_work_that_fails_everywhere_speaks_against_no_host() -> None:
