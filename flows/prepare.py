@@ -146,7 +146,9 @@ def _check_cast(request: RenderRequest) -> None:
     for name, member in episode.cast.items():
         for path in member.references:
             if "://" not in path and not Path(episode.resolve(path)).is_file():
-                raise InputError("no such picture", where=f"cast {name}: {path}")
+                raise InputError(
+                    "no such picture", where=f"cast {name}: {path}", remedy="check the path"
+                )
 
 
 def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceIndex:

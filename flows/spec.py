@@ -50,9 +50,18 @@ Cut = Annotated[str | tuple[int, ...], BeforeValidator(_cut)]
 def _name(value: str) -> str:
     if not value or set(value) & set("/\\\0\n\r") or value.startswith("."):
         raise ValueError(f"expected a plain name without slashes or a leading dot, got {value!r}")
+    if len(value.encode()) > 200:
+        raise ValueError(f"expected a name of 200 bytes at the most, got {len(value.encode())}")
     return value
 
 
+def _preset(value: str) -> str:
+    if not (value.isascii() and value.isalnum()):
+        raise ValueError(f"expected a preset such as medium, 8 or hq, got {value!r}")
+    return value
+
+
+Preset = Annotated[str, AfterValidator(_preset)]
 Name = Annotated[str, AfterValidator(_name)]
 
 
@@ -92,7 +101,7 @@ class StageSpec(Document):
 class SourceSpec(Document):
     """A film, a numbered frame folder (with `fps`) or an `s3://` object."""
 
-    path: str
+    path: str = Field(min_length=1)
     fps: Rate | None = None
 
     @model_validator(mode="before")
@@ -123,7 +132,7 @@ class DeliverySpec(Document):
     container: Container | None = None
     encoder: Encoder = "libx264"
     quality: int | None = Field(default=None, ge=0, le=63)
-    preset: str | None = None
+    preset: Preset | None = None
     pix_fmt: str | None = None
     audio: Audio = "copy"
 

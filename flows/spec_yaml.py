@@ -18,6 +18,7 @@ MAX_BYTES = 1 << 20
 """No episode is described in more than 1 MiB of YAML."""
 MAX_NODES = 100_000
 """Aliases are counted at every use, so that a YAML bomb is refused before it unfolds."""
+_WRITE_OUT = "write it as README's episode.yaml is written"
 
 M = TypeVar("M")
 Place = tuple[str | int, ...]
@@ -74,7 +75,9 @@ def _check_stages(
 def _load(path: Path) -> tuple[Any, dict[Place, int]]:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"larger than {MAX_BYTES >> 10} KiB", where=str(path))
+            raise UsageError(
+                f"larger than {MAX_BYTES >> 10} KiB", where=str(path), remedy=_WRITE_OUT
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         why = (error.strerror or str(error)).lower()
@@ -96,10 +99,12 @@ def _load(path: Path) -> tuple[Any, dict[Place, int]]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         since = f", in what begins in line {begun.line + 1}" if begun else ""
         raise UsageError(
-            f"not valid YAML: {getattr(error, 'problem', None) or error}{since}", where=where
+            f"not valid YAML: {getattr(error, 'problem', None) or error}{since}",
+            where=where,
+            remedy=_WRITE_OUT,
         ) from error
     except RecursionError as error:
-        raise UsageError("nested too deeply", where=str(path)) from error
+        raise UsageError("nested too deeply", where=str(path), remedy=_WRITE_OUT) from error
 
 
 def _note_lines(
@@ -107,7 +112,7 @@ def _note_lines(
 ) -> None:
     seen[0] += 1
     if seen[0] > MAX_NODES:
-        raise UsageError("too many values (aliases unfolded)", where=str(path))
+        raise UsageError("too many values (aliases unfolded)", where=str(path), remedy=_WRITE_OUT)
     lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         named: set[str] = set()
@@ -136,6 +141,22 @@ def _validate(kind: TypeAdapter[M], data: Any, path: Path, lines: dict[Place, in
         raise UsageError(*_explain(first, place), where=f"{path}:{line}") from error  # type: ignore[misc]
 
 
+_KINDS = {
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "string_too_short": "some text",
+    "too_short": "a list of one or more",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "invalid_key": "a key in letters",
+}
+"""What a person calls what pydantic calls its types."""
+
+
 def _explain(error: Any, place: Place) -> tuple[str]:
     name = ".".join(str(part) for part in place) or "episode"
     if error["type"] == "extra_forbidden":
@@ -146,6 +167,9 @@ def _explain(error: Any, place: Place) -> tuple[str]:
     if error["type"] == "missing":
         missing = "source" if place == ("sources",) else name
         return (f"{missing} is missing",)
+    if kind := _KINDS.get(error["type"]):
+        got = " ".join(repr(error["input"]).split())
+        return (f"{name}: expected {kind}, got {got if len(got) <= 60 else got[:57] + '...'}",)
     message = str(error["msg"]).removeprefix("Value error, ")
     return (f"{name}: {message[0].lower()}{message[1:]}",)
 

@@ -8,17 +8,24 @@ with the clip's name, never quietly changed.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cluster.errors import UsageError
+from cluster.errors import InputError, UsageError
 from flows.shots import Shot, shot_name
 from tasks.decode import SourceIndex
 
+_EDL_TRANSITION = re.compile(r"\s*\d+\s+\S+\s+\S+\s+(D|W\d+|K[BO]?)\s")
+"""An event of a CMX3600 list whose fourth field is no cut."""
+MAX_BYTES = 64 << 20
+"""No episode's timeline is larger: some 1 KiB a clip."""
+_EXPORT_AGAIN = "export the timeline again, as OTIO or CMX3600"
 SHOT_NAME = re.compile(r"(?i)^sh_?\d{2,6}[a-z]?$")
 """Clip names that are shot names already are kept where each occurs once."""
 
@@ -41,27 +48,48 @@ def _read(path: Path, sources: Sequence[SourceIndex]) -> Any:
     import opentimelineio as otio
 
     if not path.is_file():
-        raise UsageError("no such timeline", where=str(path))
+        raise UsageError("no such timeline", where=str(path), remedy="check the path")
     try:
-        if path.suffix.lower() != ".edl":
-            return otio.adapters.read_from_file(str(path), "otio_json")
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(
+                f"larger than {MAX_BYTES >> 20} MiB", where=str(path), remedy=_EXPORT_AGAIN
+            )
         text = path.read_text(encoding="utf-8", errors="replace")
-        _refuse_motion(path, text)
+        if path.suffix.lower() != ".edl":
+            json.loads(text)  # OTIO's own reader crashes on what is nested too deeply
+            return otio.adapters.read_from_string(text, "otio_json")
+        _refuse_effects(path, text)
         rate = float(round(sources[0].rate or Fraction(24)))
         return otio.adapters.read_from_string(text, "cmx_3600", rate=rate)
     except otio.exceptions.OTIOError as error:
-        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+        raise UsageError(
+            f"cannot be read: {error}", where=str(path), remedy=_EXPORT_AGAIN
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"cannot be read ({(error.strerror or str(error)).lower()})",
+            where=str(path),
+            remedy="check the path",
+        ) from error
+    except RecursionError as error:
+        raise UsageError("nested too deeply", where=str(path), remedy=_EXPORT_AGAIN) from error
     except (ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise UsageError(
-            f"is not a timeline ({error})", where=str(path), remedy="export OTIO or CMX3600"
+            f"is not a timeline ({error})", where=str(path), remedy=_EXPORT_AGAIN
         ) from error
 
 
-def _refuse_motion(path: Path, text: str) -> None:
+def _refuse_effects(path: Path, text: str) -> None:
     for number, line in enumerate(text.splitlines(), start=1):
+        if _EDL_TRANSITION.match(line):
+            raise UsageError(
+                f"event {line.split()[0]} is a dissolve or a wipe, transitions are not rendered",
+                where=f"{path}:{number}",
+                remedy="cut straight there",
+            )
         if re.match(r"\s*M2\s", line):
             raise UsageError(
-                f"retimes reel {line.split()[1]}",
+                f"retimes reel {' '.join(line.split()[1:2]) or '?'}",
                 where=f"{path}:{number}",
                 remedy="bake the speed change, or cut at normal speed",
             )
@@ -72,7 +100,11 @@ def _clips(path: Path, timeline: Any) -> Iterator[Any]:
     import opentimelineio as otio
 
     if not isinstance(timeline, otio.schema.Timeline):
-        raise UsageError(f"holds a {type(timeline).__name__}, not a timeline", where=str(path))
+        raise UsageError(
+            f"holds a {type(timeline).__name__}, not a timeline",
+            where=str(path),
+            remedy=_EXPORT_AGAIN,
+        )
     tracks = [track for track in timeline.video_tracks() if len(track)]
     if len(tracks) > 1:
         raise UsageError(
@@ -83,7 +115,9 @@ def _clips(path: Path, timeline: Any) -> Iterator[Any]:
     for track in tracks:
         shown = track.source_range
         if track.effects or (shown and shown.duration < track.available_range().duration):
-            raise UsageError("trims or retimes the whole track", where=str(path))
+            raise UsageError(
+                "trims or retimes the whole track", where=str(path), remedy="flatten it first"
+            )
         at = otio.opentime.RationalTime(0, 24)
         for item in track:
             where = f"{path} {item.name or type(item).__name__} at {_clock(at)}"
@@ -105,18 +139,15 @@ def _clips(path: Path, timeline: Any) -> Iterator[Any]:
                     remedy="bake the speed change, or cut at normal speed",
                 )
             yield item
-            at += item.duration()
+            at += _shown(item, where).duration
 
 
 def _shot(path: Path, clip: Any, name: str, sources: Sequence[SourceIndex]) -> Shot:
     where = f"{path} clip {clip.name or name}"
     source = _source_of(where, clip, sources)
     index = sources[source]
-    try:
-        shown = clip.source_range or clip.available_range()
-        media = clip.media_reference.available_range
-    except Exception as error:  # OTIO raises bare C++ exceptions for a clip without any range
-        raise UsageError("says neither its range nor its media's", where=where) from error
+    shown = _shown(clip, where)
+    media = clip.media_reference.available_range
     first = shown.start_time - media.start_time if media else shown.start_time
     start, count = _frames(where, first, index), _frames(where, shown.duration, index)
     if count <= 0 or start < 0 or start + count > len(index):
@@ -129,14 +160,36 @@ def _shot(path: Path, clip: Any, name: str, sources: Sequence[SourceIndex]) -> S
     return Shot(id=name, source=source, start=start, end=start + count)
 
 
+def _shown(clip: Any, where: str) -> Any:
+    """The range that a clip shows."""
+    try:
+        return clip.source_range or clip.available_range()
+    except Exception as error:  # OTIO raises bare C++ exceptions for a clip without any range
+        raise UsageError(
+            "says neither its range nor its media's", where=where, remedy=_EXPORT_AGAIN
+        ) from error
+
+
 def _frames(where: str, time: Any, index: SourceIndex) -> int:
     """A time of the timeline in frames of the source: one to one at its whole rate."""
+    if not (isfinite(time.rate) and isfinite(time.value)):
+        raise UsageError(
+            f"expected times in frames, got {time.value:g} at {time.rate:g} a second",
+            where=where,
+            remedy=_EXPORT_AGAIN,
+        )
     rate = Fraction(time.rate).limit_denominator(1001)
     if index.rate is not None and round(rate) != round(index.rate):
         raise UsageError(
             f"is cut at {float(rate):g} frames a second, the source runs at {float(index.rate):g}",
             where=where,
             remedy="export the timeline at the source's rate",
+        )
+    if abs(time.value - round(time.value)) > 0.01:
+        raise UsageError(
+            f"expected a whole number of frames, got {time.value:g}",
+            where=where,
+            remedy="move the cut to a frame",
         )
     return round(time.value)
 

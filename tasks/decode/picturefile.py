@@ -35,7 +35,11 @@ def read_header(file: Path) -> Header:
         stream = container.streams.video[0]
         context = stream.codec_context
         if not context.width or not context.pix_fmt:
-            raise InputError("is not a picture that can be read", where=str(file))
+            raise InputError(
+                "is not a picture that can be read",
+                where=str(file),
+                remedy="export this frame again",
+            )
         return Header(
             width=context.width,
             height=context.height,

@@ -75,7 +75,11 @@ def video_stream(container: av.container.InputContainer, *, path: str) -> av.Vid
     chosen = best if best is not None and any(best.index == s.index for s in pictures) else None
     stream = chosen or pictures[0]
     if stream.codec_context is None:
-        raise InputError("its video codec is not known to libav", where=path)
+        raise InputError(
+            "its video codec is not known to libav",
+            where=path,
+            remedy="convert the film first, or fetch it again if it should be a usual one",
+        )
     return stream  # type: ignore[return-value]
 
 

@@ -12,6 +12,8 @@ PICTURE = "-f lavfi -i testsrc2=size=64x48:rate=24:duration=1.5"
 SOUND = "-f lavfi -i sine=frequency=440:duration=1.5"
 X264 = "-pix_fmt yuv420p -c:v libx264 -preset fast -crf 18 -g 12 -keyint_min 12 -bf 2"
 
+FILMS_READ = {"even.gif": 17, "even.apng": 17, "one.png": 1}
+"""Frames of those that have other than FRAMES."""
 GOOD: dict[str, str] = {
     "h264.mp4": f"{SOUND} {X264} -c:a aac -b:a 32k",
     "fast.mp4": f"{X264} -movflags +faststart",
