@@ -44,7 +44,7 @@ class Fake(Stage[FakeParams]):
         made = np.ascontiguousarray(window.frames_nhwc[:, ::-1])
         time.sleep(self.params.rest_s * len(out))
         if self.params.told:
-            tell(Path(self.params.told), f"{window.track.first + out.start} {len(out)}")
+            tell(Path(self.params.told), f"{window.track.first}/{len(window.track)} {out.start}")
         return made
 
 
