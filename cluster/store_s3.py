@@ -13,7 +13,7 @@ import itertools
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,8 +108,11 @@ class S3Store:
             sent=lambda data, answer: self._check_part(name, data, answer),
             arrived=lambda: self._arrived(name, digest),
         )
-        with self._unless_arrived(name, digest):
+        try:
             upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=PART_BYTES)
+        except StoreError as error:
+            if not (error.retryable and self._arrived(name, digest)):
+                raise
         return digest
 
     def get(self, name: str) -> bytes:
@@ -221,55 +224,58 @@ class S3Store:
 
     def _put(self, name: str, digest: Digest, data: bytes, *, if_absent: bool) -> Digest:
         condition = {"IfNoneMatch": "*"} if if_absent else {}
+        wrong = False
 
         def send() -> None:
+            nonlocal wrong
             answer = self._client.put_object(
                 Bucket=self.bucket,
                 Key=self._key(name),
                 Body=data,
                 Metadata={DIGEST_FIELD: digest},
-                **condition,
+                **({} if wrong else condition),
             )
-            try:
-                self._check_sent(name, data, digest, answer)
-            except StoreError:
-                condition.clear()  # what is there now is ours, and wrong
-                raise
+            wrong = not self._got(data, digest, answer, name)
+            if wrong:
+                raise changed_on_its_way(self.url, name)
 
         try:
-            with self._unless_arrived(name, digest):
-                self._tried(f"put {name}", send)
+            self._tried(f"put {name}", send)
         except AlreadyThere:
             kept = self._digest_of(name)
             if kept is None:
                 raise
             return kept
+        except StoreError as error:
+            if error.retryable and self._reads_as(name, digest):
+                return digest  # only its answers were lost
+            if wrong:
+                with suppress(StoreError):
+                    self.delete(name)
+            raise
         return digest
 
-    @contextmanager
-    def _unless_arrived(self, name: str, digest: Digest) -> Iterator[None]:
-        """A put whose answers were lost counts as done if it was done all the same."""
+    def _reads_as(self, name: str, digest: Digest) -> bool:
         try:
-            yield
-        except DigestError:
-            raise
-        except StoreError as error:
-            if not (error.retryable and self._arrived(name, digest)):
-                raise
+            return digest_bytes(self.get(name)) == digest
+        except StoreError:
+            return False
 
     def _arrived(self, name: str, digest: Digest) -> bool:
+        """As `_reads_as`, of an object too large to be read for that; its parts were checked."""
         try:
             return self._digest_of(name) == digest
         except StoreError:
             return False
 
-    def _check_sent(self, name: str, data: bytes, digest: Digest, answer: dict[str, Any]) -> None:
+    def _got(self, data: bytes, digest: Digest, answer: dict[str, Any], name: str) -> bool:
+        """Whether the service got these bytes, as far as it says so."""
         if not self._etags.refute(md5_of(data), answer):
-            return
-        if not self._etags.proven and digest_bytes(self._read(name)) == digest:
-            self._etags.dismiss()
-            return
-        raise changed_on_its_way(self.url, name)
+            return True
+        if self._etags.proven or digest_bytes(self._read(name)) != digest:
+            return False
+        self._etags.dismiss()
+        return True
 
     def _check_part(self, name: str, data: bytes, answer: dict[str, Any]) -> None:
         if self._etags.refute(md5_of(data), answer) and self._etags.proven:

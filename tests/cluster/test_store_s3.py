@@ -153,6 +153,21 @@ def test_upload_that_cannot_be_done_leaves_no_parts(moto: S3Server, large: Path)
         assert list(store.leftovers()) == []
 
 
+@pytest.mark.parametrize("later", ["flip sent bit", "answer 503", "swallow"])
+def test_put_of_which_only_other_bytes_arrived_leaves_nothing(moto: S3Server, later: Fault) -> None:
+    def plan(method: str, count: int) -> Fault:
+        if method != "PUT" or count == 0:
+            return "none"
+        return "flip sent bit" if count == 1 else later
+
+    with store_behind(moto, plan) as (store, _):
+        store.put("another", b"x")
+        with pytest.raises(StoreError) as caught:
+            store.put(NAME, DATA, if_absent=True)
+        assert caught.value.retryable
+        assert store.has([NAME]) == set()
+
+
 def test_etags_that_are_no_digests_are_no_complaint(moto: S3Server) -> None:
     """One look at what is stored tells that it is right, and no more are taken."""
     with store_behind(moto, lambda method, count: "none") as (store, proxy):
@@ -249,7 +264,7 @@ def test_read_that_stays_damaged_ends_in_a_digest_error(moto: S3Server, tmp_path
 def test_put_whose_answers_are_all_lost_is_looked_up(moto: S3Server) -> None:
     with store_behind(moto, first("PUT", "drop answer", times=99)) as (store, proxy):
         assert store.put(NAME, DATA)
-        assert proxy.seen == {"PUT": ATTEMPTS, "HEAD": 1}
+        assert proxy.seen == {"PUT": ATTEMPTS, "GET": 1}
         assert store.get(NAME) == DATA
 
 
