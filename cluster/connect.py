@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from cluster.bystander import bystander
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, DougaError
 from cluster.head import check_head, no_cluster
 from cluster.own_ray import closed_ray, loopback_only, read_token_anew
 from cluster.settings import child_environment, quiet_environment
@@ -130,7 +130,9 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
                 logging_level=logging.CRITICAL,
                 _temp_dir=folder,
             )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except DougaError:
+        raise
+    except Exception as error:  # Ray's node raises bare ones where it is too slow to come up
         why = _first_line(error)
         if address:
             raise no_cluster(address, why) from error

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
 
+import httpx
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import flow_run
@@ -22,7 +23,7 @@ from prefect.states import Failed, State
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 
-from cluster.errors import DougaError
+from cluster.errors import ClusterError, DougaError
 from cluster.settings import settings
 from flows.artifacts import publish_artifacts, settle
 from flows.farm import Farm, open_farm
@@ -33,7 +34,7 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
 from flows.request import RenderRequest
 from flows.result import EpisodeResult, shots_failed
-from flows.server import PrefectApi
+from flows.server import PrefectApi, answers
 from flows.shot import (
     ShotResult,
     ShotWork,
@@ -140,8 +141,14 @@ def render_shot(shot_id: str, work: ShotWork) -> ShotResult:
 
 
 def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
-    """Run the flow in this process for a prepared run. Raises what stopped it."""
+    """Run the flow in this process for a prepared run. Raises what stopped it.
+
+    A server that goes away stops no film that can be finished without it. ClusterError where it
+    went before the shots were done.
+    """
     request = active.prepared.request
+    gone: httpx.TransportError | None = None
+    state: Any = None
     token = ACTIVE.set(active)
     try:
         many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
@@ -150,15 +157,26 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
         told = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: password}
         with temporary_settings(told):
             try:
-                state: Any = here(request.model_dump(mode="json"), return_state=True)
+                state = here(request.model_dump(mode="json"), return_state=True)
+            except httpx.TransportError as silence:
+                gone = silence
             finally:
-                if active.flow_run:
+                if active.flow_run and answers(api.url):
                     settle(active.flow_run)
     finally:
         ACTIVE.reset(token)
     if active.result is not None:
+        if gone is not None:
+            active.reporter.note(
+                f"Prefect's server at {api.url} went away; it does not know the end"
+            )
         link = url_for("flow-run", active.flow_run) if api.lasting else None
         return replace(active.result, prefect=link)
+    if gone is not None:
+        raise ClusterError(
+            f"Prefect's server at {api.url} went away ({gone})",
+            remedy="what was finished is kept, run the same again",
+        ) from gone
     error = state.result(raise_on_failure=False)
     if isinstance(error, BaseException):
         raise error

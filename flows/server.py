@@ -45,6 +45,9 @@ CLIENT = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Errors reach the terminal as one line of ours; the server has them in full.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # What it shows is worth no minutes of waiting (its default: 5 tries again, a minute a request).
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
 
 
