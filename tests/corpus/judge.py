@@ -3,7 +3,7 @@
 `python -m tests.corpus.judge` is a process apart that takes one case's folder and words a line and
 answers with a verdict a line. It stands for a hundred starts of the command: the first look at a
 source happens in it, under the limits that the look's own process has. A case that ends it, or
-makes it silent, is tried again by the real command.
+makes it silent, has no verdict, and so fails its test.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,12 +60,16 @@ def judge(folder: Path, words: list[str]) -> Verdict:
     before = names(folder)
     out, err = io.StringIO(), io.StringIO()
     begun = time.monotonic()
-    with contextlib.chdir(folder), patch("tasks.apart.look.look_apart", _look_here):
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code, prepared = _plan(["plan", "--json", *words])
-            found = {}
-            if prepared is not None and code == 0:
-                code, found = _door(lambda: _read(prepared)) or (0, {})
+    with (
+        contextlib.chdir(folder),
+        patch("tasks.apart.look.look_apart", _look_here),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code, prepared = _plan(["plan", "--json", *words])
+        found: dict[str, Any] = {}
+        if prepared is not None and code == 0:
+            code, found = _door(lambda: _read(prepared))
     return Verdict(
         code=code,
         out=out.getvalue(),
@@ -100,7 +105,7 @@ def _plan(words: list[str]) -> tuple[int, Any]:
     return 0, None
 
 
-def _door(work: Any) -> Any:
+def _door(work: Callable[[], dict[str, Any]]) -> tuple[int, dict[str, Any]]:
     from flows.cli import _explain
 
     try:
