@@ -15,42 +15,20 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from cluster.actor import Actor, Answer, own_error
-from cluster.connect import Cluster, Node
+from cluster.connect import Cluster
 from cluster.crew import Call, Crew, Worker
 from cluster.errors import ClusterError, DougaError, OutOfMemory
 from cluster.failures import Kind, kind_of
 from cluster.hosts import Hosts
+from cluster.pool_spec import PoolSpec, check_resources, needs
 
 IN_FLIGHT = 3
 """Calls per actor: one loads, one computes, one stores."""
 RECOVERY_POLL_S = 0.3
 """How often a lost actor is asked whether it is back."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolSpec:
-    """What a pool's actors are and need. `memory_bytes` 0: not asked for."""
-
-    handler: str
-    config: Any
-    workers: int
-    num_cpus: float = 1.0
-    num_gpus: float = 0.0
-    memory_bytes: int = 0
-    start_timeout_s: float = 120.0
-    call_timeout_s: float = 3600.0
-    warm: Any = None
-    """Payload of the handler's method `warm`, called in every actor as soon as it is there, while
-    the driver goes on; None: not called."""
-
-    @property
-    def need(self) -> Node:
-        """What one worker takes of its node."""
-        return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
 
 
 class _Host(Actor):
@@ -115,7 +93,7 @@ class Pool:
         except ray.exceptions.GetTimeoutError as error:
             self.close()
             raise ClusterError(
-                f"{self.spec.workers} worker(s) of {_needs(self.spec)} did not start within "
+                f"{self.spec.workers} worker(s) of {needs(self.spec)} did not start within "
                 f"{self.spec.start_timeout_s:g} s; the cluster has {self._cluster}",
                 remedy="lower --workers, or free the cluster",
             ) from error
@@ -259,7 +237,7 @@ class Pool:
             return None
 
     def _run(self, call: Call, worker: Worker, life: int) -> bool:
-        """Make a call, and settle its future or have it tried again; True if its worker was lost."""
+        """Make a call; its future is settled or it waits again. True if its worker was lost."""
         import ray
 
         lost = (
@@ -399,25 +377,6 @@ def _starved(call: Call, why: str) -> OutOfMemory:
 def _settle_cancelled(future: Future[Any]) -> bool:
     """Cancel a future that has not begun, and tell whoever waits for it; False if it has begun."""
     return future.cancel() and not future.set_running_or_notify_cancel()
-
-
-def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
-    """ClusterError, saying what the cluster has, if it can never hold the pool."""
-    fits = cluster.fits(spec.need)
-    if spec.workers > fits:
-        raise ClusterError(
-            f"{spec.workers} worker(s) of {_needs(spec)} do not fit, {fits} would; "
-            f"the cluster has {cluster}",
-            remedy=f"give --workers {fits} at the most"
-            if fits
-            else "lower --chunk, set DOUGA_TILE, or add a larger node",
-        )
-
-
-def _needs(spec: PoolSpec) -> str:
-    gpu = f", {spec.num_gpus:g} GPU" if spec.num_gpus else ""
-    memory = f", {spec.memory_bytes / 2**30:.1f} GiB" if spec.memory_bytes else ""
-    return f"{spec.num_cpus:g} CPU{gpu}{memory} each"
 
 
 def _cause(error: Exception) -> str:

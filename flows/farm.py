@@ -14,7 +14,8 @@ from cluster.errors import ClusterError
 from cluster.hosts import Hosts
 from cluster.keys import canonical
 from cluster.ledger import Receipt
-from cluster.pool import Pool, PoolSpec
+from cluster.pool import Pool
+from cluster.pool_spec import PoolSpec
 from cluster.settings import settings
 from flows.plan import RenderPlan
 from flows.prepare import device_type

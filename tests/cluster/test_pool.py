@@ -15,7 +15,8 @@ from cluster.actor import Answer
 from cluster.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError, InputError, StageError
 from cluster.failures import LOSSES
-from cluster.pool import Pool, PoolSpec, check_resources
+from cluster.pool import Pool
+from cluster.pool_spec import PoolSpec, check_resources
 
 HANDLER = "handler:Handler"
 
