@@ -54,7 +54,7 @@ class OneWorker:
 
 
 class Breaking:
-    """A store whose n-th put (from 0) fails, before or after it was done."""
+    """A store whose n-th put (from 0) fails for good, before or after it was done."""
 
     def __init__(self, store: Store, fails_at: int, *, done: bool) -> None:
         self._store = store
@@ -78,10 +78,10 @@ class Breaking:
         number, self.puts = self.puts, self.puts + 1
         fails = number == self._fails_at
         if fails and not self._done:
-            raise StoreError("refused", where="test", retryable=True)
+            raise StoreError("refused", where="test")
         yield
         if fails:
-            raise StoreError("the answer was lost", where="test", retryable=True)
+            raise StoreError("the answer was lost", where="test")
 
 
 @pytest.fixture(autouse=True)
