@@ -17,8 +17,8 @@ from flows.progress import Reporter
 from tasks.item import chunk_name, segment_name
 from tasks.verify import Finding, expect_film, frames_words, verify_film
 
-MADE_ANEW = ("segment", "stored picture")
-"""Findings in a film that are the store's fault."""
+MADE_ANEW = ("segment or film", "stored picture")
+"""Findings in a film that making the shot's segment again mends."""
 REPAIR = "douga verify --repair"
 RENDER = "douga render"
 

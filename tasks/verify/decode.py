@@ -143,15 +143,16 @@ class _Eye:
             yield from self._look(frame, index, here)
 
     def verdicts(self) -> list[Finding]:
-        """Of shots whose packets are not their segment's, those that look as they should."""
+        """Shots whose packets are not their segment's, as far as they look as they should: it is the
+        segment that is another's, or the film by less than can be seen in small pictures."""
         if self._matched is None:
             return []
         return [
             Finding(
-                what="segment",
+                what="segment or film",
                 where=frames_words(run),
-                expected="the packets of the film, which shows the right pictures",
-                got="others",
+                expected="the same packets in both",
+                got="others, that look like the stored pictures",
                 frames=run,
             )
             for run in runs_of(self._matched.suspect & self._cleared)

@@ -252,8 +252,10 @@ def shots_of_one_length_exchanged(forger: Forger) -> Placed:
 
 
 def shots_exchanged(forger: Forger) -> Placed:
-    lengths = {end - start: n for n, (start, end) in enumerate(forger.ranges) if n in forger.long}
-    one, two = forger.rng.sample(sorted(lengths.values()), 2)
+    lengths = [end - start for start, end in forger.ranges]
+    # Far from each other: what lies between two near ones may as well be what was moved.
+    pairs = [(a, b) for a in forger.long for b in forger.long if b > a + 4]
+    one, two = forger.rng.choice([(a, b) for a, b in pairs if lengths[a] != lengths[b]])
     return exchange(forger, one, two, "shots exchanged")
 
 
@@ -311,7 +313,7 @@ def changed(
     forger.join(segments)
     start = forger.ranges[number][0]
     frames = (start + span[0], start + span[1])
-    return forger.place(name, "picture", number, frames=frames)
+    return forger.place(name, "picture|segment or film", number, frames=frames)
 
 
 def frame_at_the_wrong_time(forger: Forger) -> Placed:
