@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     gc_grace_h: float = Field(
         default=96,
         ge=0,
-        description="hours for which douga gc leaves whatever is in a store; 0: what is needed only",
+        description="hours for which douga gc leaves what is in a store; 0: what is needed only",
     )
 
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
