@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.settings import quiet_environment
+from tests.servers.namespaces import Namespace
 
 ROOT = Path(__file__).parents[2]
 NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "memory": 4 << 30}
@@ -49,13 +52,41 @@ class RayNodes:
         # Said outright: a Ray of our own in this process would lend its 127.0.0.1.
         here = {"node_ip_address": node_ip_address_from_perspective()}
         kept = dict(os.environ)
-        own = {"PYTHONPATH": str(self.code), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
-        os.environ.update({**quiet_environment(), **own})
+        os.environ.update(self._variables())
         try:
             return self.cluster.add_node(**{**NODE, **here, **more})
         finally:
             os.environ.clear()
             os.environ.update(kept)
+
+    @contextmanager
+    def add_in(self, namespace: Namespace, *, cpus: int) -> Iterator[None]:
+        """Another node, in a network namespace, for the length of the block."""
+        before = len(self.nodes())
+        folder = tempfile.mkdtemp(prefix="douga-apart-", dir="/tmp")
+        words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        words += ["--address", self.address, "--node-ip-address", namespace.address]
+        words += ["--num-cpus", str(cpus), "--num-gpus", "0", "--memory", str(2 << 30)]
+        words += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
+        with open(f"{folder}/log", "wb") as log:
+            process = subprocess.Popen(
+                [*namespace.enter, *words],
+                env={**os.environ, **self._variables(), "RAY_TMPDIR": folder},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            self.wait_for(before + 1)
+            yield
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _variables(self) -> dict[str, str]:
+        own = {"PYTHONPATH": str(self.code), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
+        return {**quiet_environment(), **own}
 
     def wait_for(self, count: int) -> None:
         """Return when Ray knows of so many living nodes. AssertionError if it does not in time."""
