@@ -88,6 +88,8 @@ def _check_read(case: Case, verdict: Verdict) -> None:
     assert case.frames in (None, verdict.frames)
     assert case.size in (None, verdict.size)
     assert case.rate in (None, verdict.rate)
+    if case.truth == "mpeg2.ts":
+        return  # a broadcast has no stated end: cut between two packets, it is a shorter one
     if case.truth and verdict.frames < FILMS_READ.get(case.truth, 36):
         assert any(word in verdict.err for word in ("missing", "left out", "the file states")), (
             f"{verdict.frames} frames, and not a word of it: {verdict.err}"
