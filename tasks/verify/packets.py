@@ -152,7 +152,8 @@ def _split(differences: Sequence[Difference], starts: Sequence[int]) -> list[Dif
 
 def _instead(here: Sequence[Difference], *, start: int, end: int) -> range | None:
     """The film's packets that stand where a shot's should; None if they are more or fewer."""
-    if not here or sum(d.end - d.start - d.found_end + d.found_start for d in here):
+    surplus = sum(d.end - d.start - d.found_end + d.found_start for d in here)
+    if not here or surplus:
         return None
     offset = here[0].found_start - here[0].start
     return range(start + offset, end + offset)
