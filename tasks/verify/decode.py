@@ -143,7 +143,7 @@ class _Eye:
             yield from self._look(frame, index, here)
 
     def verdicts(self) -> list[Finding]:
-        """Shots whose packets are not their segment's, as far as they look as they should: it is the
+        """Shots whose packets are not their segment's, where they look as they should: it is the
         segment that is another's, or the film by less than can be seen in small pictures."""
         if self._matched is None:
             return []
