@@ -50,7 +50,8 @@ def moment(kind: str, seed: int, chunks: int) -> Moment:
 @dataclass(frozen=True, kw_only=True)
 class Victim:
     """`words` and `more` go to the command, `kill` kills, `mend` brings back what a person would.
-    `again`: the command may have to be given once more."""
+    `again`: the command may have to be given once more; `workers` that die of it, each of which
+    may have computed a chunk that it did not come to store."""
 
     kill: Callable[[subprocess.Popen[str]], str]
     mend: Callable[[], None] = lambda: None
@@ -58,6 +59,7 @@ class Victim:
     store: str = "store"
     more: dict[str, str] = field(default_factory=dict)
     again: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Farm:
             yield Victim(kill=lambda _: self._kill_node(third), words=joined)
             self.nodes.wait_for(2)  # Ray takes it for alive for another quarter of a minute
         elif kind == "driver":
-            yield Victim(kill=_kill_driver, words=joined, again=True)
+            yield Victim(kill=_kill_driver, words=joined, again=True, workers=2)
         elif kind == "prefect":
             more = {"DOUGA_HOME": str(self.prefect_home), "DOUGA_PREFECT": "embedded"}
             yield Victim(kill=lambda _: self._kill_prefect(), words=joined, more=more, again=True)

@@ -66,4 +66,4 @@ def test_a_kill_changes_nothing(
     assert code == 0, said
     assert set(render.computed()) == set(expected)
     assert render.content() == undisturbed.content()
-    assert render.computed_again() <= 1
+    assert render.computed_again() <= victim.workers
