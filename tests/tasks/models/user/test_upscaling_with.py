@@ -34,7 +34,7 @@ STILLS = SHARED / "data/anime_sequence"
 
 
 @pytest.fixture(
-    scope="module", params=COMMUNITY or ["none"], ids=lambda path: str(path and path.name)
+    scope="module", params=COMMUNITY or [None], ids=[path.name for path in COMMUNITY] or ["none"]
 )
 def community(request, tmp_path_factory):
     """A real network, added once: its card, and its file's bytes."""
