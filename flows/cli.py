@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shlex
 import shutil
@@ -184,6 +185,7 @@ app.add_typer(bench, name="bench")
 def main() -> None:
     """Entry point: one clear line and the right exit code for every error."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
+    _tell_warnings()
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
@@ -193,6 +195,14 @@ def main() -> None:
     if code == Exit.INTERRUPTED:  # typer makes this of Ctrl-C
         print("douga: stopped; what was finished is kept, run the same again", file=sys.stderr)
     sys.exit(code or Exit.GOOD)
+
+
+def _tell_warnings() -> None:
+    """What our code warns of (a request tried again, smaller tiles) goes to stderr as a note."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("douga: note: %(message)s"))
+    for room in ("cluster", "tasks", "flows"):
+        logging.getLogger(room).handlers[:] = [handler]
 
 
 def _explain(error: Exception) -> int:

@@ -23,7 +23,7 @@ def blocks() -> tuple[dict[str, str], str]:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of the packages and their tests with the page followed to the letter."""
-    for name in ("flows", "tasks", "cluster", "tests"):
+    for name in ("flows", "tasks", "cluster", "tests", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     files, line = blocks()
