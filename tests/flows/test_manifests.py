@@ -195,7 +195,8 @@ def test_a_reader_never_sees_a_manifest_that_names_an_absent_object(
                 step = f"interpolate: {{factor: {2 + turn % 2}, engine: average}}"
                 prepared = planned(tiny_film, tmp_path, stages=[step])
                 with pinned(prepared, Silent()) as held:
-                    attempt(held, tmp_path, held.store)
+                    if not held.plan.is_done(held.plan.shots[0]):  # gc may have left it all
+                        attempt(held, tmp_path, held.store)
                 collect(first.store.url, Silent(), keep_days=0)
         finally:
             ended.set()
