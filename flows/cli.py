@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, Exit, UsageError
-from flows.cli_bench import bench
-from flows.cli_gc import gc
-from flows.cli_models import models
-from flows.cli_tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
-from flows.cli_verify import verify
+from flows.commands.bench import bench
+from flows.commands.gc import gc
+from flows.commands.models import models
+from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
+from flows.commands.verify import verify
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -82,7 +82,7 @@ def render(
     from flows.progress import make_reporter
     from flows.render import render as render_now
     from flows.result import shots_failed, waits_for_review
-    from flows.show import show_result
+    from flows.show.result import show_result
 
     request = _request(locals())
     with stray_output_to_stderr(), make_reporter() as reporter:
@@ -116,7 +116,7 @@ def plan(
     """Say what a render would do: shots, chunks, what is stored, what is to be made and why."""
     from flows.prepare import prepare
     from flows.progress import make_reporter
-    from flows.show import plan_document, show_plan
+    from flows.show.plan import plan_document, show_plan
 
     request = _request(locals())
     with make_reporter() as reporter:
@@ -132,7 +132,7 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the runs that a store knows, or how far the shots of one episode are."""
-    from flows.show import show_status
+    from flows.show.status import show_status
     from flows.status import status_document
 
     document = status_document(source, store=store)
@@ -143,7 +143,7 @@ def status(
 def review(source: Source, store: StoreUrl = "", as_json: AsJson = False) -> None:
     """List the shots of an episode with what people decided on each."""
     from flows.review import review_document
-    from flows.show import show_review
+    from flows.show.status import show_review
 
     document = review_document(_prepared(source, store))
     print_json(document) if as_json else show_review(document)
@@ -247,7 +247,7 @@ def _decide(
     as_json: bool,
 ) -> None:
     from flows.review import decide, review_document
-    from flows.show import show_review
+    from flows.show.status import show_review
 
     prepared = _prepared(source, store)
     decide(prepared, shots or [], verdict, note=note)

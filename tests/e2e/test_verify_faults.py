@@ -22,7 +22,7 @@ from flows.film import finish_film, upload_inputs
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
-from flows.show_check import show_findings
+from flows.show.findings import show_findings
 from tasks.sample import write_sample
 from tasks.stage import Device
 from tasks.work import Worker, WorkerConfig

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from flows.show import WIDTH
+from flows.show.tables import make_console
 
 NOTHING = {"objects": 0, "bytes": 0}
 
 
 def show_gc(document: dict[str, Any]) -> None:
     """With `--dry-run` each object that would go, with its size and why; then a line per kind."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = make_console()
     if document["dry_run"]:
         for removal in document["removed"]:
             console.print(

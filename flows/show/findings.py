@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from flows.show import WIDTH
+from flows.show.tables import make_console
 
 COLUMNS = {"what": 14, "where": 22, "expected": 21, "got": 21, "next": 12}
 """Names in the document, and how wide each is at the least: 98 of 100 columns with the gaps."""
@@ -15,8 +14,7 @@ COLUMNS = {"what": 14, "where": 22, "expected": 21, "got": 21, "next": 12}
 
 def show_findings(document: dict[str, Any], *, command: str) -> None:
     """The findings as a table and what to type next, or that there are none."""
-    out = Console()
-    out = out if out.is_terminal else Console(width=WIDTH)
+    out = make_console()
     if not document["findings"]:
         chunks = f", {document['chunks']} chunks" if document["chunks"] else ""
         out.print(

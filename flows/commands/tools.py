@@ -60,7 +60,7 @@ def doctor(
 ) -> None:
     """Say what is installed, which devices and encoders there are, and what is missing."""
     from flows.doctor import examine
-    from flows.show import show_doctor
+    from flows.show.tools import show_doctor
 
     document = examine(store)
     print_json(document) if as_json else show_doctor(document)

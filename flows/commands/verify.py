@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import Exit, InputError, UsageError
-from flows.cli_tools import AsJson, StoreUrl, print_json
+from flows.commands.tools import AsJson, StoreUrl, print_json
 
 
 def verify(
@@ -39,7 +39,7 @@ def verify(
     from flows.prepare import prepare
     from flows.progress import make_reporter
     from flows.request import make_request
-    from flows.show_check import show_findings
+    from flows.show.findings import show_findings
 
     if against and repair:
         raise UsageError("a film alone says nothing of the store", remedy="leave --against out")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import UsageError
-from flows.cli_tools import AsJson, print_json
+from flows.commands.tools import AsJson, print_json
 
 bench = typer.Typer(
     help="Measure how fast a render is (speed, also without a word), or its pictures.",
@@ -51,7 +51,7 @@ def speed(
     """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
     from flows.bench import run_bench
     from flows.progress import make_reporter
-    from flows.show import show_bench
+    from flows.show.tools import show_bench
 
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
@@ -84,7 +84,7 @@ def pictures(
     """Measure the pictures of every stage beside references and peers, in one run."""
     from flows.bench_pictures import run_pictures
     from flows.progress import make_reporter
-    from flows.show_bench import show_pictures
+    from flows.show.pictures import show_pictures
 
     with make_reporter() as reporter:
         document = run_pictures(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows.cli_tools import AsJson, print_json
+from flows.commands.tools import AsJson, print_json
 
 models = typer.Typer(
     help="The networks there are; add weights you have, look at them, remove them."
@@ -24,7 +24,7 @@ def _list_unless_asked(context: typer.Context, as_json: AsJson = False) -> None:
 @models.command(name="list")
 def list_models(as_json: AsJson = False) -> None:
     """List the networks: those of the shelf, then those that were added."""
-    from flows.show import show_models
+    from flows.show.tools import show_models
     from tasks.models.shelf import list_cards
 
     document = {"models": [_described(card) for card in list_cards()]}
@@ -48,7 +48,7 @@ def add(
 ) -> None:
     """Register weights: ONNX, a PyTorch upscaler (.pth, .safetensors), or RIFE 4.6 and newer."""
     from flows.progress import make_reporter
-    from flows.show import show_models
+    from flows.show.tools import show_models
     from tasks.models.user.register import add_model
 
     with make_reporter() as reporter:
@@ -68,7 +68,7 @@ def add(
 @models.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Say all that is known of one network, its licence's text included."""
-    from flows.show import show_model
+    from flows.show.tools import show_model
     from tasks.models.shelf import find_card
     from tasks.models.user.register import licence_text
 

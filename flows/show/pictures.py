@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from flows.show import WIDTH
+from flows.show.tables import make_console
 from tasks.measure.table import short_name
 
 
 def show_pictures(document: dict[str, Any]) -> None:
     """A table for each stage and condition; a star marks what a render takes by itself."""
-    console = Console()
-    console = console if console.is_terminal else Console(width=WIDTH)
+    console = make_console()
     for section in document["stages"]:
         console.print(f"{section['stage']}: {section['what']}", style="bold", highlight=False)
         material = ", ".join(section["material"])

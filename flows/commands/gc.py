@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_tools import AsJson, StoreUrl, print_json
+from flows.commands.tools import AsJson, StoreUrl, print_json
 
 gc = typer.Typer()
 
@@ -28,7 +28,7 @@ def collect_garbage(
     """
     from cluster.settings import settings
     from flows.progress import make_reporter
-    from flows.show_gc import show_gc
+    from flows.show.gc import show_gc
     from flows.sweep import collect
 
     with make_reporter() as reporter:

@@ -1,0 +1,1 @@
+"""The `douga` commands beside render, plan and review, a file for each."""
