@@ -1,0 +1,130 @@
+"""What a night came to, as it is kept in the store, reported and compared with the next one.
+
+Plain data: `nights/NIGHTLY/NIGHT.json` in the store is `Night.to_json()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from cluster.errors import Exit
+
+EpisodeState = Literal["done", "failed", "wanting", "waiting", "left out"]
+"""`left out`: not begun, since it would not have ended before the deadline or within the budget."""
+Measure = Literal["psnr", "ssim", "flicker", "loudness", "duration", "seconds", "money"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regression:
+    """A measure of a shot that went past its threshold against the last good night.
+
+    `frame` is the worst one, counted in the film's shot from 0, None for measures of the whole
+    shot; `before` and `after` are objects in the store: PNGs of that frame in the two nights.
+    """
+
+    measure: Measure
+    was: float
+    now: float
+    limit: float
+    frame: int | None = None
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightShot:
+    """A shot of a night. `seconds` are busy seconds of workers in the run that rendered it.
+
+    `psnr` (dB, 99 for equal), `ssim` are against the last good night, None where there is none;
+    `flicker` is the mean absolute change of luma (0..255) where the source holds; `thumbnail` is a
+    PNG in the store; `failure` the object that says why it failed, `frame` the one to blame.
+    """
+
+    id: str
+    state: str
+    frames: int
+    seconds: float
+    money: float
+    segment: str = ""
+    psnr: float | None = None
+    ssim: float | None = None
+    flicker: float | None = None
+    thumbnail: str = ""
+    error: str = ""
+    failure: str = ""
+    frame: int | None = None
+    regressions: tuple[Regression, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightEpisode:
+    """An episode of a night; `why` says why it was left out or how it failed.
+
+    `loudness` is integrated, in LUFS, None without sound; `duration_s` the film's.
+    """
+
+    episode: str
+    show: str
+    state: EpisodeState
+    why: str = ""
+    run: str = ""
+    film: str = ""
+    store: str = ""
+    wall_s: float = 0.0
+    gpu_hours: float = 0.0
+    cpu_hours: float = 0.0
+    money: float = 0.0
+    loudness: float | None = None
+    duration_s: float = 0.0
+    computed: int = 0
+    reused: int = 0
+    shots: tuple[NightShot, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+
+    @property
+    def regressed(self) -> bool:
+        """Whether anything of it went past a threshold."""
+        return bool(self.regressions) or any(shot.regressions for shot in self.shots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """All episodes of a night, in the order in which they were taken. Times are ISO 8601, UTC."""
+
+    nightly: str
+    night: str
+    began_at: str
+    ended_at: str
+    episodes: tuple[NightEpisode, ...]
+
+    @property
+    def exit_code(self) -> Exit:
+        """Failed over wanting or regressed over left out over good."""
+        states = {episode.state for episode in self.episodes}
+        if "failed" in states:
+            return Exit.FAILED
+        if "wanting" in states or any(episode.regressed for episode in self.episodes):
+            return Exit.WANTING
+        return Exit.REFUSED if states & {"left out", "waiting"} else Exit.GOOD
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `report.json`."""
+        return {**asdict(self), "exit_code": int(self.exit_code)}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Night:
+        """The night that `to_json` wrote."""
+        given = {name: document[name] for name in cls.__slots__ if name != "episodes"}
+        return cls(**given, episodes=tuple(_episode(each) for each in document["episodes"]))
+
+
+def _episode(document: dict[str, Any]) -> NightEpisode:
+    shots = tuple(
+        NightShot(**{**shot, "regressions": _regressions(shot)}) for shot in document["shots"]
+    )
+    return NightEpisode(**{**document, "shots": shots, "regressions": _regressions(document)})
+
+
+def _regressions(document: dict[str, Any]) -> tuple[Regression, ...]:
+    return tuple(Regression(**each) for each in document["regressions"])
