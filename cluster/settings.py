@@ -66,6 +66,14 @@ class Settings(BaseSettings):
     )
     server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
 
+    gpu_hour_price: float = Field(
+        default=0, ge=0, description="money for one hour of a busy GPU; 0: not reckoned"
+    )
+    cpu_hour_price: float = Field(
+        default=0, ge=0, description="money for one hour of a busy CPU core; 0: not reckoned"
+    )
+    currency: str = Field(default="EUR", description="what the two prices are in")
+
     gc_grace_h: float = Field(
         default=96,
         ge=0,
