@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,9 @@ from cluster.store_files import (
 )
 
 DIGESTS = ".digests"
+VANISHING_S = 2.0
+"""How long an object may stand without any digest, between the two steps of a delete, before a
+reader calls it damaged."""
 
 
 class FolderStore:
@@ -167,10 +171,15 @@ class FolderStore:
             raise not_stored(self.url, name) from None
 
     def _check(self, name: str, digest: Digest) -> None:
-        if self._digest_path(name, digest).exists():
-            return
-        expected = " or ".join(self._digests(name))
-        raise damaged(self.url, name, expected=expected, got=digest)
+        """DigestError unless the bytes read are on record; NotStored if a delete was under way."""
+        until = time.monotonic() + VANISHING_S
+        while not self._digest_path(name, digest).exists():
+            if not self._path(name).is_file():
+                raise not_stored(self.url, name)
+            expected = self._digests(name)
+            if expected or time.monotonic() > until:
+                raise damaged(self.url, name, expected=" or ".join(expected), got=digest)
+            time.sleep(VANISHING_S / 100)
 
     def _digests(self, name: str) -> tuple[Digest, ...]:
         head = f"{check_name(name)}.".rpartition("/")[2]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster import store_files
-from cluster.errors import StoreError, UsageError
+from cluster import store_files, store_folder
+from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import digest_bytes
-from cluster.store import open_store
-from cluster.store_folder import FolderStore
+from cluster.store import NotStored, open_store
+from cluster.store_folder import DIGESTS, FolderStore
 
 NAME = "frames/ab/x.arrow"
 
@@ -199,6 +199,38 @@ def test_put_and_delete_at_once_never_lose_a_digest(tmp_path: Path) -> None:
         list(pool.map(work, range(200)))
     if store.has([NAME]):
         assert store.get(NAME) == b"data"
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_reader_in_the_middle_of_a_delete_is_told_that_nothing_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """A delete takes the digest first; the object is still there when the reader looks."""
+    store = FolderStore(tmp_path)
+    digest = store.put(NAME, b"data")
+    (tmp_path / DIGESTS / f"{NAME}.{digest}").unlink()
+    looks: list[float] = []
+
+    def look_away(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == step:
+            (tmp_path / NAME).unlink()
+
+    monkeypatch.setattr(store_folder.time, "sleep", look_away)
+    with pytest.raises(NotStored):
+        store.get(NAME)
+    assert len(looks) == step
+
+
+def test_object_that_never_had_a_digest_is_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FolderStore(tmp_path)
+    (tmp_path / NAME).parent.mkdir(parents=True)
+    (tmp_path / NAME).write_bytes(b"from nowhere")
+    monkeypatch.setattr(store_folder, "VANISHING_S", 0.01)
+    with pytest.raises(DigestError):
+        store.get(NAME)
 
 
 def test_source_that_vanishes_is_not_blamed_on_the_store(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -160,20 +160,20 @@ def test_the_command_that_was_named_mends_it(night: Night) -> None:
 def test_a_bad_host_is_quarantined_and_the_film_is_made(
     douga: Any, nodes: RayNodes, tmp_path: Path
 ) -> None:
-    """Three nodes, one of which fails whatever it enlarges."""
+    """Three nodes, one of which fails whatever it is given."""
     write_frames(tmp_path, 12)
-    cuts = list(range(2, 12, 2))
+    orders = tmp_path / "orders"
+    (orders / "bad host").mkdir(parents=True)
     (tmp_path / "ep.yaml").write_text(
-        f"source: {{path: frames, fps: 24}}\ncut: {cuts}\nrecipe: [{{upscale: {{scale: 2}}}}]\n"
+        f"source: {{path: frames, fps: 24}}\ncut: {list(range(2, 12, 2))}\n"
+        f"recipe: [{{hurt: {{folder: {orders}}}}}]\n"
         "delivery: {encoder: ffv1}\nstore: store\n"
     )
-    bad = replace(nodes, code=Path(path_with("hurt_host"))).add()
+    more = {"PYTHONPATH": path_with("hurt"), **nodes.environment()}
+    words = ("render", "ep.yaml", "-o", "ep.mkv", "--chunk", "1", "--workers", "3", "--json")
+    bad = nodes.add(variables={"HURT_HOST": "1"})
     try:
-        ended = douga(
-            *("render", "ep.yaml", "-o", "ep.mkv", "--chunk", "1", "--workers", "3", "--json"),
-            cwd=tmp_path,
-            **nodes.environment(),
-        )
+        ended = douga(*words, cwd=tmp_path, **more)
     finally:
         nodes.kill(bad)
     assert ended.code == 0, ended.err

@@ -1,7 +1,9 @@
 """A stage that does nothing but fail as a folder tells it to, so that the same keys can be mended.
 
 A file named as a frame of the episode says how that frame fails: bug, die (its process) or flaky
-(twice, then never again). A file `most` says how many frames fit in memory at once.
+(twice, then never again). A file `most` says how many frames fit in memory at once. With a folder
+`bad host`, all work fails where HURT_HOST is set; elsewhere it waits until so many shots have
+failed there that the host is known as bad.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import time
 from pathlib import Path
 
 from cluster.errors import StageError
+from cluster.failures import BLAMES
 from tasks.frames import Frames
 from tasks.stage import Card, Params, Stage, Window
 from tasks.track import Span
@@ -41,12 +44,22 @@ class Hurt(Stage[HurtParams]):
         most = folder / "most"
         if most.exists() and len(out) > int(most.read_text()):
             raise MemoryError(f"{len(out)} frames do not fit")
+        if (folder / "bad host").exists():
+            _meet_bad_host(folder / "bad host", shot=window.track.first)
         for index in out.indices():
             number = window.track.first + index
             order = folder / str(number)
             if order.exists():
                 _obey(order)
         return window.frames_nhwc.copy()
+
+
+def _meet_bad_host(failed: Path, *, shot: int) -> None:
+    if os.environ.get("HURT_HOST"):
+        (failed / str(shot)).touch()
+        raise RuntimeError("uncorrectable ECC error")
+    while len(list(failed.iterdir())) < BLAMES:
+        time.sleep(0.02)
 
 
 def _obey(order: Path) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +45,14 @@ class RayNodes:
         """Those that are alive."""
         return list(self.cluster.list_all_nodes())
 
-    def add(self, **more: Any) -> Any:
-        """Another node."""
+    def add(self, *, variables: Mapping[str, str] | None = None, **more: Any) -> Any:
+        """Another node, with these variables in its workers' environment."""
         from ray._private.services import node_ip_address_from_perspective
 
         # Said outright: a Ray of our own in this process would lend its 127.0.0.1.
         here = {"node_ip_address": node_ip_address_from_perspective()}
         kept = dict(os.environ)
-        os.environ.update(self._variables())
+        os.environ.update({**self._variables(), **(variables or {})})
         try:
             return self.cluster.add_node(**{**NODE, **here, **more})
         finally:
