@@ -26,7 +26,8 @@ class Receipt:
     `stage` names the stages that ran as one (`interpolate+upscale`); `reused` says that the store
     already had the chunk and nothing was computed; `retries` how many tries of it failed in this
     run before, for whatever reason. Seconds are wall time in the worker;
-    `finished_at` is ISO 8601 in UTC.
+    `finished_at` is ISO 8601 in UTC. `kind` is of the same work with the same parameters (its part
+    before the dot: with any), `width` and `height` are of the frames made; "" and 0: not known.
     """
 
     run: str
@@ -48,6 +49,9 @@ class Receipt:
     retries: int = 0
     reused: bool = False
     finished_at: str = ""
+    kind: str = ""
+    width: int = 0
+    height: int = 0
 
 
 SCHEMA = pa.schema(
@@ -59,8 +63,12 @@ SCHEMA = pa.schema(
         *[pa.field(name, pa.int64()) for name in ("bytes_in", "bytes_out", "retries")],
         pa.field("reused", pa.bool_()),
         pa.field("finished_at", pa.string()),
+        pa.field("kind", pa.string()),
+        *[pa.field(name, pa.int64()) for name in ("width", "height")],
     ]
 )
+LATER = frozenset({"kind", "width", "height"})
+"""Columns that rows of older versions have not: they are as the receipt's defaults."""
 
 
 def append_receipts(store: Store, run: str, receipts: Sequence[Receipt]) -> str:
@@ -95,7 +103,8 @@ def read_ledger(
 def _read(store: Store, name: str) -> list[Receipt]:
     try:
         table = pq.read_table(pa.BufferReader(store.get(name)))
-        return [Receipt(**row) for row in table.select(SCHEMA.names).to_pylist()]
+        names = [name for name in SCHEMA.names if name in table.column_names or name not in LATER]
+        return [Receipt(**row) for row in table.select(names).to_pylist()]
     except (pa.ArrowException, KeyError, TypeError) as error:
         raise StoreError(
             "not a ledger of this version of douga",

@@ -43,6 +43,7 @@ from tasks.item import (
     notes_name,
     segment_name,
 )
+from tasks.kind import encoding_kind, work_kind
 from tasks.notes import pack_notes
 from tasks.readers import Readers
 from tasks.stage import Device, Note, Stage, Window
@@ -305,10 +306,19 @@ class Worker:
     def _receipt(
         self, item: WorkItem | SegmentItem, span: Span, *, reused: bool = False
     ) -> Receipt:
-        model = ""
+        model, kind = "", ""
         if isinstance(item, WorkItem):
-            cards = [self._stage(call).card() for call in item.calls]
+            stages = [self._stage(call) for call in item.calls]
+            cards = [stage.card() for stage in stages]
             model = "+".join(card.model[:12] for card in cards if card.model)
+            kind = work_kind(stages)
+            track = item.track
+            for stage in stages:
+                track = stage.track_after(track)
+            picture = track.picture
+        else:
+            kind = encoding_kind(item.spec)
+            picture = item.picture
         return Receipt(
             run=item.run,
             episode=item.episode,
@@ -323,6 +333,9 @@ class Worker:
             node=socket.gethostname(),
             reused=reused,
             finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            kind=kind,
+            width=picture.width,
+            height=picture.height,
         )
 
 
