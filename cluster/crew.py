@@ -190,6 +190,10 @@ class Crew:
         if starved:
             self._relieve(lost[0], worker, place, Kind.STARVED, alone=False)
 
+    def late(self, worker: Worker) -> None:
+        """A worker has not come with the others; it is waited for like one that is restarted."""
+        worker.fell = self._clock()
+
     def left(self, node: str) -> list[Worker]:
         """Take the workers of a node from their work; those whose process is to be ended."""
         leaving = [

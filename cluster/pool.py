@@ -17,22 +17,19 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from typing import Any
 
-from cluster.actor import Actor, Answer, own_error
+from cluster.actor import Answer, own_error
 from cluster.connect import Cluster
 from cluster.crew import Call, Crew, Worker
 from cluster.errors import ClusterError, DougaError, OutOfMemory
 from cluster.failures import Kind, kind_of
 from cluster.hosts import Hosts
-from cluster.pool_spec import PoolSpec, check_resources, needs
+from cluster.muster import last_line, muster, start_actors
+from cluster.pool_spec import PoolSpec, check_resources
 
 IN_FLIGHT = 3
 """Calls per actor: one loads, one computes, one stores."""
 RECOVERY_POLL_S = 0.3
 """How often a lost actor is asked whether it is back."""
-
-
-class _Host(Actor):
-    """The actor's class; Ray shows its name in the process list."""
 
 
 class Pool:
@@ -69,46 +66,27 @@ class Pool:
         self._serving = [IN_FLIGHT] * spec.workers
 
     def __enter__(self) -> Pool:
-        import ray
-
         check_resources(self.spec, self._cluster)
-        host = ray.remote(_Host).options(
-            num_cpus=self.spec.num_cpus,
-            num_gpus=self.spec.num_gpus,
-            memory=self.spec.memory_bytes or None,
-            max_restarts=-1,
-            max_task_retries=0,
-            max_concurrency=IN_FLIGHT + 1,
-            scheduling_strategy="SPREAD",
-        )
         try:
-            self._crew.workers = [
-                Worker(number=number, actor=host.remote(self.spec.handler, self.spec.config))
-                for number in range(self.spec.workers)
-            ]
-            there = ray.get(
-                [worker.actor.ready.remote() for worker in self._crew.workers],
-                timeout=self.spec.start_timeout_s,
+            self._crew.workers = start_actors(self.spec, concurrency=IN_FLIGHT + 1)
+            there = muster(self._crew.workers, self.spec, self._cluster)
+        except BaseException:
+            self.close()
+            raise
+        for worker in self._crew.workers:
+            if where := there.get(worker.number):
+                self._hosts.name(where.node, where.host)
+                self._crew.arrived(worker, where, node_lives=True)
+            else:
+                self._crew.late(worker)
+        if late := self.spec.workers - len(there):
+            self._tell(
+                f"{late} of {self.spec.workers} workers are late; going on with the others until "
+                "they come"
             )
-        except ray.exceptions.GetTimeoutError as error:
-            self.close()
-            raise ClusterError(
-                f"{self.spec.workers} worker(s) of {needs(self.spec)} did not start within "
-                f"{self.spec.start_timeout_s:g} s; the cluster has {self._cluster}",
-                remedy="lower --workers, or free the cluster",
-            ) from error
-        except ray.exceptions.RayError as error:
-            self.close()
-            raise ClusterError(
-                f"workers cannot start: {_cause(error)}",
-                remedy="is douga installed on every node, at the same version?",
-            ) from error
-        for worker, where in zip(self._crew.workers, there, strict=True):
-            self._hosts.name(where.node, where.host)
-            self._crew.arrived(worker, where, node_lives=True)
         self._hosts.join(self)
         for worker in self._crew.workers:
-            if self.spec.warm is not None:
+            if worker.up and self.spec.warm is not None:
                 # Not waited for: what goes wrong goes wrong again, and is told, in a real call.
                 worker.actor.call.remote("warm", self.spec.warm)
             for _ in range(IN_FLIGHT):
@@ -202,10 +180,9 @@ class Pool:
     # -- a worker's threads ----------------------------------------------------------------
 
     def _serve(self, worker: Worker) -> None:
-        import ray
-
         last: str | None = None
-        while (taken := self._take(worker, last)) is not None:
+        here = worker.up or self._recovers(worker)
+        while here and (taken := self._take(worker, last)) is not None:
             call, life = taken
             last = call.group
             lost = self._run(call, worker, life)
@@ -213,8 +190,13 @@ class Pool:
                 worker.calls.remove(call)
                 self._changed.notify_all()
             self._say()
-            if lost and not self._recovers(worker):
-                break
+            here = not lost or self._recovers(worker)
+        self._leave(worker)
+
+    def _leave(self, worker: Worker) -> None:
+        """End a thread of a worker; with the last of them the worker, with the last worker all."""
+        import ray
+
         with self._changed:
             self._serving[worker.number] -= 1
             done = not self._serving[worker.number]
@@ -262,16 +244,16 @@ class Pool:
             self._failed(call, worker, life, Kind.TIMEOUT, error)
             return True
         except ray.exceptions.OutOfMemoryError as error:
-            self._failed(call, worker, life, Kind.STARVED, _starved(call, _cause(error)))
+            self._failed(call, worker, life, Kind.STARVED, _starved(call, last_line(error)))
             return True
         except lost as error:
-            self._failed(call, worker, life, Kind.LOST, _lost(call, _cause(error)))
+            self._failed(call, worker, life, Kind.LOST, _lost(call, last_line(error)))
             return True
         except ray.exceptions.RayTaskError as error:
             raised = own_error(getattr(error, "cause", None) or error)
             self._failed(call, worker, life, Kind.FAULT, raised)
         except ray.exceptions.RayError as error:
-            unknown = ClusterError(_cause(error), where=call.group, retryable=True)
+            unknown = ClusterError(last_line(error), where=call.group, retryable=True)
             self._failed(call, worker, life, Kind.TRANSIENT, unknown)
         else:
             for line in answer.said:
@@ -377,8 +359,3 @@ def _starved(call: Call, why: str) -> OutOfMemory:
 def _settle_cancelled(future: Future[Any]) -> bool:
     """Cancel a future that has not begun, and tell whoever waits for it; False if it has begun."""
     return future.cancel() and not future.set_running_or_notify_cancel()
-
-
-def _cause(error: Exception) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip()[:300] if lines else type(error).__name__

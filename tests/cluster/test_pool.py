@@ -185,3 +185,27 @@ def test_no_worker_spans_two_nodes() -> None:
     odd = Cluster(address="x", local=False, nodes=(Node(cpus=3), Node(cpus=3), Node(cpus=1)))
     assert [odd.fits(Node(cpus=n)) for n in (1, 2, 3, 4)] == [7, 2, 2, 0]
     assert odd.beside(Node(cpus=2)).fits(Node(cpus=1)) == 3
+
+
+def test_work_begins_with_the_workers_that_are_there_and_the_others_join(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.muster.LATE_S", 0.0)
+    told: list[str] = []
+    spec = PoolSpec(handler="handler:Latecomer", config=str(tmp_path), workers=2)
+    with Pool(spec, cluster, tell=told.append) as pool:
+        first = {pool.submit("where", None).result(timeout=60) for _ in range(4)}
+        assert len(first) == 1
+        assert told == ["1 of 2 workers are late; going on with the others until they come"]
+        (tmp_path / "go").touch()
+        seen = set(first)
+        while len(seen) < 2:
+            calls = [pool.submit("where", None) for _ in range(8)]
+            seen |= {call.result(timeout=60) for call in calls}
+        assert seen == set(pool.pids())
+
+
+def test_workers_that_cannot_start_are_told_at_once(cluster: Cluster) -> None:
+    spec = PoolSpec(handler="handler:Nobody", config="", workers=2)
+    with pytest.raises(ClusterError, match="cannot start"), Pool(spec, cluster):
+        pass
