@@ -1,22 +1,24 @@
 """The ledger: a receipt for every work item, kept as Parquet beside the frames.
 
 Every call of `append_receipts` writes one object, named by its content: nothing is ever rewritten,
-writing twice is harmless, and any Parquet reader can query `ledger/` as one table.
+writing twice is harmless, and any Parquet reader can query `ledger/` as one table. `history` reads
+it, `compaction` makes few large objects of many small ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cluster.errors import StoreError
 from cluster.keys import make_key
 from cluster.store import Store
 
 PREFIX = "ledger/"
+ROW_GROUP = 16384
+"""Rows that are read or skipped together: about a megabyte, some days of a busy farm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,20 @@ def append_receipts(store: Store, run: str, receipts: Sequence[Receipt]) -> str:
     if not receipts:
         return ""
     name = f"{PREFIX}{run}/{make_key(list(receipts))}.parquet"
-    sink = pa.BufferOutputStream()
     table = pa.Table.from_pylist([asdict(receipt) for receipt in receipts], schema=SCHEMA)
-    pq.write_table(table, sink, compression="zstd")
-    store.put(name, sink.getvalue().to_pybytes())
+    store.put(name, to_parquet(table))
     return name
+
+
+def to_parquet(table: pa.Table, *, metadata: Mapping[str, str] | None = None) -> memoryview:
+    """A table as an object of the ledger: statistics to skip rows by, pages with checksums."""
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(
+        sink, table.schema, compression="zstd", write_page_checksum=True, store_schema=False
+    ) as writer:
+        writer.add_key_value_metadata(dict(metadata or {}))
+        writer.write_table(table, row_group_size=ROW_GROUP)
+    return memoryview(sink.getvalue())
 
 
 def read_ledger(
@@ -88,26 +99,10 @@ def read_ledger(
 ) -> list[Receipt]:
     """Receipts in the order they were finished; those of one run, episode, shot or stage if named.
 
-    A run is found by its name alone; other questions read the whole ledger.
+    For tables, and for questions that need only some columns, `history.read_history`.
     """
-    asked = {"episode": episode, "shot": shot, "stage": stage}
-    found = [
-        receipt
-        for stored in store.list(f"{PREFIX}{run}/" if run else PREFIX)
-        for receipt in _read(store, stored.name)
-        if all(not value or getattr(receipt, name) == value for name, value in asked.items())
-    ]
-    return sorted(found, key=lambda receipt: (receipt.finished_at, receipt.shot, receipt.start))
+    from cluster.history import read_history
 
-
-def _read(store: Store, name: str) -> list[Receipt]:
-    try:
-        table = pq.read_table(pa.BufferReader(store.get(name)))
-        names = [name for name in SCHEMA.names if name in table.column_names or name not in LATER]
-        return [Receipt(**row) for row in table.select(names).to_pylist()]
-    except (pa.ArrowException, KeyError, TypeError) as error:
-        raise StoreError(
-            "not a ledger of this version of douga",
-            where=f"{store.url}: {name}",
-            remedy="move it out of ledger/",
-        ) from error
+    found = read_history(store, run=run, episode=episode, shot=shot, stage=stage)
+    receipts = [Receipt(**row) for row in found.to_pylist()]
+    return sorted(receipts, key=lambda receipt: (receipt.finished_at, receipt.shot, receipt.start))

@@ -1,0 +1,227 @@
+"""The objects of a ledger, opened so that every row is read exactly once.
+
+Receipts lie as they were appended, `ledger/RUN/KEY.parquet`, or compacted,
+`ledger/months/MONTH-KEY.parquet`. A compacted object names its **origins**, the appended objects
+whose rows it holds, each with how many, in the order of the rows. So whatever lies there together
+(originals not yet removed, two compactions of the same objects), `pick_parts` can tell which rows
+to read where.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.fs as fs
+
+from cluster.errors import StoreError
+from cluster.keys import make_key
+from cluster.ledger import PREFIX, SCHEMA
+from cluster.settings import home_folder
+from cluster.store import NotStored, Store, StoredObject
+from cluster.store_folder import FolderStore
+
+COMPACTED = f"{PREFIX}months/"
+ORIGINS = "douga.origins"
+"""Where a compacted object names its origins: JSON, `[[name, rows], …]`."""
+FIRST_COLUMNS = frozenset(SCHEMA.names[: SCHEMA.names.index("finished_at") + 1])
+"""Those of the first douga: what lacks one of them is no ledger."""
+FETCHES = 8
+FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+DISK = fs.LocalFileSystem()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """An appended object, and how many rows it has."""
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """An object of the ledger, its footer read; `origins` in the order of its rows.
+
+    An appended object is its own and only origin. `first_at` is the earliest `finished_at` in it,
+    "" where none is known.
+    """
+
+    stored: StoredObject
+    origins: tuple[Origin, ...]
+    fragment: Any = None
+    first_at: str = ""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self.stored.name
+
+    @property
+    def is_compacted(self) -> bool:
+        """Whether other objects' rows are in it."""
+        return self.name.startswith(COMPACTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """What to read of a part: the rows `[start, end)` of each range, which are all if `whole`."""
+
+    part: Part
+    ranges: tuple[tuple[int, int], ...]
+    origins: tuple[Origin, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows of it are read."""
+        return len(self.origins) == len(self.part.origins)
+
+
+def pick_parts(parts: Iterable[Part]) -> list[Pick]:
+    """Which rows of which parts to read, so that every origin is read once.
+
+    The part with most origins first: what a later compaction has replaced is not read at all.
+    """
+    taken: set[str] = set()
+    picks: list[Pick] = []
+    for part in sorted(parts, key=lambda part: (not part.is_compacted, *_rank(part))):
+        ranges: list[tuple[int, int]] = []
+        origins: list[Origin] = []
+        at = 0
+        for origin in part.origins:
+            if origin.name not in taken:
+                ranges.append((at, at + origin.rows))
+                origins.append(origin)
+            at += origin.rows
+        if origins:
+            picks.append(Pick(part=part, ranges=tuple(ranges), origins=tuple(origins)))
+            taken.update(origin.name for origin in origins)
+    return picks
+
+
+def _rank(part: Part) -> tuple[int, str]:
+    return -len(part.origins), part.name
+
+
+def replaced_parts(parts: Sequence[Part]) -> dict[str, Part]:
+    """Those parts that may go, by name, each with the part that holds all its rows and stays.
+
+    Only what comes before it in one fixed order may replace a part. So however many look at
+    however old a listing and remove at once, the last holder of a row is removed by none.
+    """
+    replaced: dict[str, Part] = {}
+    compacted = sorted((part for part in parts if part.is_compacted), key=_rank)
+    names = {part.name: {origin.name for origin in part.origins} for part in compacted}
+    holder: dict[str, Part] = {}
+    for part in reversed(compacted):
+        holder.update(dict.fromkeys(names[part.name], part))
+    for part in parts:
+        if not part.is_compacted:
+            found = holder.get(part.name)
+        else:
+            found = next(
+                (
+                    other
+                    for other in compacted
+                    if _rank(other) < _rank(part) and names[part.name] <= names[other.name]
+                ),
+                None,
+            )
+        if found is not None:
+            replaced[part.name] = found
+    return replaced
+
+
+def open_parts(store: Store, *, run: str = "") -> list[Part]:
+    """Every object of the ledger, or those that may hold a run's rows.
+
+    NotStored if one is gone by the time it is opened: list them again. StoreError for an object
+    that is no ledger.
+    """
+    if run:
+        listed = [*store.list(f"{PREFIX}{run}/"), *store.list(COMPACTED)]
+    else:
+        listed = list(store.list(PREFIX))
+    paths = _local_paths(store, listed)
+    if not run:
+        _forget_others(store, set(paths.values()))
+    with ThreadPoolExecutor(max_workers=FETCHES) as threads:
+        return list(threads.map(lambda stored: _open(store, stored, paths[stored.name]), listed))
+
+
+def _open(store: Store, stored: StoredObject, path: Path) -> Part:
+    try:
+        fragment = FORMAT.make_fragment(str(path), filesystem=DISK)
+        footer = fragment.metadata
+    except FileNotFoundError:
+        raise NotStored("no such object", where=f"{store.url}: {stored.name}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise not_a_ledger(store, stored.name) from error
+    missing = FIRST_COLUMNS - {footer.schema.column(at).name for at in range(footer.num_columns)}
+    try:
+        origins = _origins(stored.name, footer)
+    except ValueError as error:
+        raise not_a_ledger(store, stored.name) from error
+    if missing or sum(origin.rows for origin in origins) != footer.num_rows:
+        raise not_a_ledger(store, stored.name)
+    return Part(stored=stored, origins=origins, fragment=fragment, first_at=_first_at(footer))
+
+
+def _origins(name: str, footer: Any) -> tuple[Origin, ...]:
+    if not name.startswith(COMPACTED):
+        return (Origin(name=name, rows=footer.num_rows),)
+    pairs = json.loads((footer.metadata or {}).get(ORIGINS.encode(), b""))
+    return tuple(Origin(name=str(origin), rows=int(rows)) for origin, rows in pairs)
+
+
+def _first_at(footer: Any) -> str:
+    """The earliest `finished_at`, by the statistics."""
+    column = SCHEMA.names.index("finished_at")
+    found = []
+    for group in range(footer.num_row_groups):
+        chunk = footer.row_group(group).column(column)
+        if chunk.path_in_schema == "finished_at" and chunk.is_stats_set:
+            found.append(str(chunk.statistics.min or ""))
+    return min(filter(None, found), default="")
+
+
+def _local_paths(store: Store, listed: Sequence[StoredObject]) -> dict[str, Path]:
+    """Where each object lies on this machine's disk: a folder's where they are, others in a cache
+    under douga's home, for they never change."""
+    if isinstance(store, FolderStore):
+        return {stored.name: store.root / stored.name for stored in listed}
+    cache = cache_folder(store)
+    paths = {stored.name: cache / stored.name.removeprefix(PREFIX) for stored in listed}
+    absent = [(name, path) for name, path in paths.items() if not path.is_file()]
+    with ThreadPoolExecutor(max_workers=FETCHES) as threads:
+        list(threads.map(lambda each: store.get_file(*each), absent))
+    return paths
+
+
+def _forget_others(store: Store, paths: set[Path]) -> None:
+    """Remove copies of what the ledger no longer has."""
+    if not isinstance(store, FolderStore):
+        for path in set(cache_folder(store).rglob("*.parquet")) - paths:
+            path.unlink(missing_ok=True)
+
+
+def cache_folder(store: Store) -> Path:
+    """Where copies of a distant ledger's objects lie."""
+    return home_folder("ledger") / make_key(store.url)
+
+
+def not_a_ledger(store: Store, name: str) -> StoreError:
+    """The error for an object under `ledger/` that holds no receipts."""
+    return StoreError(
+        "not a ledger of this version of douga",
+        where=f"{store.url}: {name}",
+        remedy="move it out of ledger/",
+    )
