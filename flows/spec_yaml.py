@@ -27,7 +27,7 @@ Place = tuple[str | int, ...]
 def read_episode(path: Path) -> EpisodeSpec:
     """An episode from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
     cannot be read."""
-    data, lines = _load(path)
+    data, lines = load_yaml(path)
     if not isinstance(data, dict):
         raise UsageError(
             "expected an episode (a mapping with a source), got "
@@ -38,7 +38,7 @@ def read_episode(path: Path) -> EpisodeSpec:
     if "folder" in data:
         raise UsageError("unknown key 'folder'", where=f"{path}:{lines.get(('folder',), 1)}")
     data = {"name": path.stem, **data, "folder": str(path.parent.absolute())}
-    episode = _validate(TypeAdapter(EpisodeSpec), data, path, lines)
+    episode = validate_document(TypeAdapter(EpisodeSpec), data, path=path, lines=lines)
     _check_stages(episode.recipe, ("recipe",), path, lines)
     for shot in episode.shots:
         _check_stages(episode.recipe_for(shot), ("shots", shot), path, lines)
@@ -47,7 +47,7 @@ def read_episode(path: Path) -> EpisodeSpec:
 
 def read_recipe(path: Path) -> tuple[StageSpec, ...]:
     """A recipe file: a list of stages, or a mapping with the key `recipe`."""
-    data, lines = _load(path)
+    data, lines = load_yaml(path)
     if isinstance(data, dict) and set(data) == {"recipe"}:
         data = data["recipe"]
         lines = {place[1:]: line for place, line in lines.items() if place[:1] == ("recipe",)}
@@ -55,7 +55,7 @@ def read_recipe(path: Path) -> tuple[StageSpec, ...]:
         raise UsageError(
             "expected a list of stages", where=f"{path}:1", remedy="for example: - upscale"
         )
-    recipe = _validate(TypeAdapter(tuple[StageSpec, ...]), data, path, lines)
+    recipe = validate_document(TypeAdapter(tuple[StageSpec, ...]), data, path=path, lines=lines)
     _check_stages(recipe, (), path, lines)
     return recipe
 
@@ -72,7 +72,8 @@ def _check_stages(
             raise error.at(f"{path}:{line}") from error
 
 
-def _load(path: Path) -> tuple[Any, dict[Place, int]]:
+def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
+    """What a YAML file holds, and the line of every place in it. Errors as for `read_episode`."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(
@@ -130,7 +131,18 @@ def _note_lines(
             _note_lines(value, (*place, index), lines, seen, path)
 
 
-def _validate(kind: TypeAdapter[M], data: Any, path: Path, lines: dict[Place, int]) -> M:
+def validate_document(
+    kind: TypeAdapter[M],
+    data: Any,
+    *,
+    path: Path,
+    lines: dict[Place, int],
+    root: type[BaseModel] = EpisodeSpec,
+) -> M:
+    """The document that `data` is, by its model; `root` is the model whose keys are suggested.
+
+    UsageError `file:line: what` for the first thing wrong in it.
+    """
     try:
         return kind.validate_python(data)
     except ValidationError as error:
@@ -138,7 +150,7 @@ def _validate(kind: TypeAdapter[M], data: Any, path: Path, lines: dict[Place, in
         first = max(error.errors(), key=lambda item: (item["type"] == "extra_forbidden",))
         place = tuple(first["loc"])
         line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
-        raise UsageError(*_explain(first, place), where=f"{path}:{line}") from error  # type: ignore[misc]
+        raise UsageError(*_explain(first, place, root), where=f"{path}:{line}") from error  # type: ignore[misc]
 
 
 _KINDS = {
@@ -157,10 +169,11 @@ _KINDS = {
 """What a person calls what pydantic calls its types."""
 
 
-def _explain(error: Any, place: Place) -> tuple[str]:
-    name = ".".join(str(part) for part in place) or "episode"
+def _explain(error: Any, place: Place, root: type[BaseModel]) -> tuple[str]:
+    whole = root.__name__.removesuffix("Spec").lower()
+    name = ".".join(str(part) for part in place) or whole
     if error["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
+        known = _known_keys(place[:-1], root)
         close = get_close_matches(str(place[-1]), known, n=1)
         nearest = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
         return (f"unknown key {str(place[-1])!r}{nearest}",)
@@ -174,9 +187,9 @@ def _explain(error: Any, place: Place) -> tuple[str]:
     return (f"{name}: {message[0].lower()}{message[1:]}",)
 
 
-def _known_keys(place: Place) -> list[str]:
+def _known_keys(place: Place, root: type[BaseModel]) -> list[str]:
     """The keys that the document has at a place, found by walking the models' fields."""
-    model: type[BaseModel] | None = EpisodeSpec
+    model: type[BaseModel] | None = root
     for part in place:
         if model is None or not isinstance(part, str) or part not in model.model_fields:
             continue
