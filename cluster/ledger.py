@@ -27,9 +27,11 @@ class Receipt:
 
     `stage` names the stages that ran as one (`interpolate+upscale`); `reused` says that the store
     already had the chunk and nothing was computed; `retries` how many tries of it failed in this
-    run before, for whatever reason. Seconds are wall time in the worker;
-    `finished_at` is ISO 8601 in UTC. `kind` is of the same work with the same parameters (its part
-    before the dot: with any), `width` and `height` are of the frames made; "" and 0: not known.
+    run before, for whatever reason. Seconds are wall time in the worker; `began_at` and
+    `finished_at` are ISO 8601 in UTC. `kind` is of the same work with the same parameters (its part
+    before the dot: with any), `width` and `height` are of the frames made, `frames` how many they
+    are, `digest` is the stored object's. `threads` is how many the worker computed with, `gpu`
+    which one of its node it had ("" for none). "" and 0: not known.
     """
 
     run: str
@@ -54,6 +56,11 @@ class Receipt:
     kind: str = ""
     width: int = 0
     height: int = 0
+    frames: int = 0
+    digest: str = ""
+    began_at: str = ""
+    threads: int = 0
+    gpu: str = ""
 
 
 SCHEMA = pa.schema(
@@ -66,11 +73,13 @@ SCHEMA = pa.schema(
         pa.field("reused", pa.bool_()),
         pa.field("finished_at", pa.string()),
         pa.field("kind", pa.string()),
-        *[pa.field(name, pa.int64()) for name in ("width", "height")],
+        *[pa.field(name, pa.int64()) for name in ("width", "height", "frames")],
+        *[pa.field(name, pa.string()) for name in ("digest", "began_at")],
+        pa.field("threads", pa.int64()),
+        pa.field("gpu", pa.string()),
     ]
 )
-LATER = frozenset({"kind", "width", "height"})
-"""Columns that rows of older versions have not: they are as the receipt's defaults."""
+"""Grown at its end only: columns that an older douga did not write read as "" or 0."""
 
 
 def append_receipts(store: Store, run: str, receipts: Sequence[Receipt]) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 
 from cluster.chunk import encode_chunk, read_frames
 from cluster.errors import DougaError, StageError, StoreError
-from cluster.keys import canonical
+from cluster.keys import Digest, canonical
 from cluster.ledger import Receipt
 from cluster.store import Store, open_store
 from tasks.encode import encode_segment
@@ -104,8 +104,9 @@ class Worker:
     def make_chunk(self, item: WorkItem) -> Receipt:
         """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
         name = chunk_name(item.key)
+        began_at = _now()
         if self._store.has([name]):
-            return self._receipt(item, item.out, reused=True)
+            return self._receipt(item, item.out, began_at=began_at, reused=True)
         where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
         with placed(where):
             made = self._make_frames(item)
@@ -125,10 +126,11 @@ class Worker:
             if made.notes:
                 notes = pack_notes(made.notes)
                 _patiently(partial(self._store.put, notes_name(item.key), notes, if_absent=True))
-            _patiently(partial(self._store.put, name, data, if_absent=True))
+            digest = _patiently(partial(self._store.put, name, data, if_absent=True))
             stored = time.monotonic()
         return replace(
-            self._receipt(item, item.out),
+            self._receipt(item, item.out, began_at=began_at),
+            digest=digest,
             load_s=made.load_s,
             compute_s=made.compute_s,
             store_s=stored - stored_from,
@@ -140,8 +142,9 @@ class Worker:
         """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
         name = segment_name(item.key)
         span = Span(0, item.frames)
+        began_at = _now()
         if self._store.has([name]):
-            return self._receipt(item, span, reused=True)
+            return self._receipt(item, span, began_at=began_at, reused=True)
         with placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
             began = time.monotonic()
             path = Path(folder) / "segment.mkv"
@@ -155,10 +158,11 @@ class Worker:
             )
             encoded = time.monotonic()
             size = path.stat().st_size
-            _patiently(partial(self._store.put_file, name, path, if_absent=True))
+            digest = _patiently(partial(self._store.put_file, name, path, if_absent=True))
             stored = time.monotonic()
         return replace(
-            self._receipt(item, span),
+            self._receipt(item, span, began_at=began_at),
+            digest=digest,
             compute_s=encoded - began,
             store_s=stored - encoded,
             bytes_out=size,
@@ -304,9 +308,9 @@ class Worker:
         return stage
 
     def _receipt(
-        self, item: WorkItem | SegmentItem, span: Span, *, reused: bool = False
+        self, item: WorkItem | SegmentItem, span: Span, *, began_at: str, reused: bool = False
     ) -> Receipt:
-        model, kind = "", ""
+        model, kind, device = "", "", self._config.device
         if isinstance(item, WorkItem):
             stages = [self._stage(call) for call in item.calls]
             cards = [stage.card() for stage in stages]
@@ -328,33 +332,41 @@ class Worker:
             start=span.start,
             end=span.end,
             model=model,
-            device=self._config.device.kind,
+            device=device.kind,
             worker=str(os.getpid()),
             node=socket.gethostname(),
             reused=reused,
-            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            began_at=began_at,
+            finished_at=_now(),
             kind=kind,
             width=picture.width,
             height=picture.height,
+            frames=len(span),
+            threads=device.threads,
+            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if device.kind == "cuda" else "",
         )
 
 
-def _patiently(put: Callable[[], object]) -> None:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _patiently(put: Callable[[], Digest]) -> Digest:
     """Store what was made; where the store is away, wait for it rather than make it again.
+
+    The digest of what now lies there.
 
     After the last wait its error is raised: then it is the pool's turn.
     """
     for wait_s in STORE_WAITS_S:
         try:
-            put()
+            return put()
         except StoreError as error:
             if not error.retryable:
                 raise
             log.warning("%s: %s; what was made is kept for %g s", error.where, error.what, wait_s)
             time.sleep(wait_s)
-        else:
-            return
-    put()
+    return put()
 
 
 def _starts(span: Span, step: int) -> range:
