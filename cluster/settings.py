@@ -80,6 +80,42 @@ class Settings(BaseSettings):
         description="hours for which douga gc leaves what is in a store; 0: what is needed only",
     )
 
+    notify: str = Field(
+        default="all",
+        description="what to tell of: done, failed, waiting, joined by commas; all; off: nothing",
+    )
+    notify_timeout_s: float = Field(
+        default=20, gt=0, description="telling all targets of one event at the most, tries included"
+    )
+    notify_attempts: int = Field(default=4, ge=1, description="tries of one target at the most")
+    webhook_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="where to post events, several apart by spaces; empty: none",
+    )
+    webhook_url_file: Path | None = Field(
+        default=None, description="file that holds webhook_url, one a line; webhook_url wins"
+    )
+    webhook_secret: SecretStr = Field(
+        default=SecretStr(""), description="whsec_… that signs what is posted; empty: unsigned"
+    )
+    webhook_secret_file: Path | None = Field(
+        default=None, description="file that holds the secret; webhook_secret wins"
+    )
+    smtp_host: str = Field(default="", description="mail server; empty: no mail is sent")
+    smtp_port: int = Field(
+        default=0, ge=0, le=65535, description="its port; 0: 587, with tls 465, with off 25"
+    )
+    smtp_tls: str = Field(
+        default="", description="starttls, tls (from the first byte) or off; empty: starttls"
+    )
+    smtp_user: str = Field(default="", description="who logs in there; empty: nobody")
+    smtp_password: SecretStr = Field(default=SecretStr(""), description="empty: smtp_password_file")
+    smtp_password_file: Path | None = Field(
+        default=None, description="file that holds the password; smtp_password wins"
+    )
+    mail_from: str = Field(default="", description="the sender's address; empty: smtp_user")
+    mail_to: str = Field(default="", description="addresses, joined by commas; empty: no mail")
+
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
     s3_region: str = Field(
         default_factory=lambda: os.environ.get("AWS_REGION", ""),
@@ -95,6 +131,17 @@ class Settings(BaseSettings):
     )
     s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
     s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
+
+    @field_validator("smtp_port", mode="before")
+    @classmethod
+    def _default_where_empty(cls, given: object) -> object:
+        """CI servers set a variable that has no value to the empty text."""
+        return 0 if given == "" else given
+
+    @field_validator("webhook_url_file", "webhook_secret_file", "smtp_password_file", mode="before")
+    @classmethod
+    def _none_where_empty(cls, given: object) -> object:
+        return None if given == "" else given
 
     @field_validator("home", "models")
     @classmethod

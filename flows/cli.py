@@ -17,6 +17,7 @@ from cluster.errors import DougaError, Exit, UsageError
 from flows.commands.bench import bench
 from flows.commands.gc import gc
 from flows.commands.models import models
+from flows.commands.notify import notify
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.verify import verify
 
@@ -79,14 +80,20 @@ def render(
     as_json: AsJson = False,
 ) -> None:
     """Render an episode to a film; what is stored already is not made again."""
+    from flows.notify.telling import telling
     from flows.progress import make_reporter
     from flows.render import render as render_now
     from flows.result import shots_failed, waits_for_review
     from flows.show.result import show_result
 
     request = _request(locals())
-    with stray_output_to_stderr(), make_reporter() as reporter:
+    with (
+        stray_output_to_stderr(),
+        make_reporter() as reporter,
+        telling(request, reporter) as told,
+    ):
         result = render_now(request, reporter)
+        told(result)
     print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
         raise shots_failed(result, request.command)
@@ -176,6 +183,7 @@ def retake(
 
 
 app.command()(verify)
+app.command()(notify)
 app.add_typer(tools)
 app.add_typer(gc)
 app.add_typer(models, name="models")

@@ -1,0 +1,42 @@
+"""`douga notify`: who is told of what, and whether they can be reached."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, get_args
+
+import typer
+
+from cluster.errors import Exit, UsageError
+from flows.commands.tools import AsJson, print_json
+
+
+def notify(
+    test: Annotated[bool, typer.Option("--test", help="send a test event to each")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say who is told when a run ends; with --test, tell them and say what each answered.
+
+    Exit 1 if one could not be told. Settings: docs/notifications.md.
+    """
+    from cluster.settings import settings
+    from flows.notify.event import Kind
+    from flows.notify.events import trial_event
+    from flows.notify.send import deliver
+    from flows.notify.targets import read_targets
+    from flows.show.notify import show_targets
+
+    targets = read_targets(settings())
+    if test and not targets.targets:
+        raise UsageError(
+            "there is nobody to tell", remedy="set DOUGA_WEBHOOK_URL, or DOUGA_SMTP_HOST and more"
+        )
+    sent = deliver(trial_event(), targets) if test else []
+    document: dict[str, Any] = {
+        "events": [kind for kind in get_args(Kind) if kind in targets.kinds and kind != "test"],
+        "targets": [asdict(delivery) for delivery in sent]
+        or [{"target": target.name} for target in targets.targets],
+    }
+    print_json(document) if as_json else show_targets(document)
+    if not all(delivery.ok for delivery in sent):
+        raise typer.Exit(Exit.FAILED)

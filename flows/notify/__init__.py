@@ -1,0 +1,1 @@
+"""Tell people and programs that a run ended: webhooks and mail."""

@@ -1,0 +1,191 @@
+"""Events from what runs end with: a result, an error, a night. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cluster.errors import DougaError, Interrupted, RefusedError, VerifyError
+from cluster.secrets import without_password
+from flows.nightly.night import Night, NightEpisode, NightShot, Regression
+from flows.notify.event import NAMED_AT_MOST, Event, Kind, ToldEpisode, ToldShot, plain
+from flows.result import EpisodeResult
+
+RESULT_KINDS: dict[str, Kind] = {
+    "failed": "failed",
+    "wanting": "wanting",
+    "waiting for review": "waiting",
+}
+"""By the result's state; the others are done."""
+
+
+def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
+    """What a render came to; `command` is the one that does it again."""
+    kind = RESULT_KINDS.get(result.state, "done")
+    made = sum(shot.state in ("rendered", "stored") for shot in result.shots)
+    counts = {
+        "shots": len(result.shots),
+        "shots done": made,
+        "shots failed": len(result.failed),
+        "shots waiting": len(result.waiting),
+        "frames in": result.frames_in,
+        "frames out": result.frames_out,
+        "chunks computed": result.chunks_computed,
+        "chunks reused": result.chunks_reused,
+    }
+    return Event(
+        kind=kind,
+        about="episode",
+        name=plain(result.episode),
+        text=plain(f"{result.episode} {_result_words(result, made)}"),
+        run=result.run,
+        counts=tuple(counts.items()),
+        film=plain(result.film or ""),
+        store=plain(without_password(result.store)),
+        prefect=result.prefect or "",
+        command=plain(command) if kind != "done" else "",
+        failed=tuple(
+            ToldShot(
+                episode=plain(result.episode),
+                shot=plain(shot.id),
+                error=plain(shot.error),
+                frame=shot.frame,
+                failure=plain(shot.failure),
+            )
+            for shot in result.failed[:NAMED_AT_MOST]
+        ),
+        waiting=tuple(map(plain, result.waiting[:NAMED_AT_MOST])),
+        findings=tuple(map(plain, result.findings[:NAMED_AT_MOST])),
+    )
+
+
+def event_from_error(error: BaseException, *, episode: str, command: str = "") -> Event:
+    """What a render was ended by before it came to a result."""
+    kind: Kind = "failed"
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        kind = "stopped"
+    elif isinstance(error, RefusedError):
+        kind = "left out"
+    elif isinstance(error, VerifyError):
+        kind = "wanting"
+    words = {"stopped": "was stopped; what was finished is kept", "left out": "was refused"}
+    why = str(error) if isinstance(error, DougaError) else f"{type(error).__name__}: {error}"
+    said = words.get(kind, kind if kind == "failed" else "was found wanting")
+    return Event(
+        kind=kind,
+        about="episode",
+        name=plain(episode),
+        text=plain(f"{episode} {said}" if kind == "stopped" else f"{episode} {said}: {why}"),
+        command=plain(command),
+    )
+
+
+def event_from_night(night: Night, *, command: str = "", report: str = "") -> Event:
+    """What a night came to; `report` is where its HTML lies, `command` runs the night again."""
+    states = [episode.state for episode in night.episodes]
+    shots = [(episode, shot) for episode in night.episodes for shot in episode.shots]
+    failed = [(episode, shot) for episode, shot in shots if shot.state == "failed"]
+    counts = {
+        "episodes": len(states),
+        **{state: states.count(state) for state in ("done", "failed", "wanting")},
+        "waiting for review": states.count("waiting"),
+        "left out": states.count("left out"),
+        "regressed": sum(episode.regressed for episode in night.episodes),
+        "shots": len(shots),
+        "shots failed": len(failed),
+        "shots regressed": sum(bool(shot.regressions) for _, shot in shots),
+        "chunks computed": sum(episode.computed for episode in night.episodes),
+        "chunks reused": sum(episode.reused for episode in night.episodes),
+    }
+    kind = _night_kind(night)
+    told = [
+        *(_failed_shot(episode, shot) for episode, shot in failed),
+        *(_regressed_shot(episode, shot) for episode, shot in shots if shot.regressions),
+    ]
+    return Event(
+        kind=kind,
+        about="night",
+        name=plain(night.nightly),
+        text=plain(f"night {night.night} of {night.nightly}: {_night_words(counts)}"),
+        run=plain(night.night),
+        counts=tuple((name, count) for name, count in counts.items() if count),
+        report=plain(report),
+        command=plain(command) if kind != "done" else "",
+        failed=tuple(told[:NAMED_AT_MOST]),
+        waiting=tuple(plain(each.episode) for each in night.episodes if each.state == "waiting")[
+            :NAMED_AT_MOST
+        ],
+        findings=tuple(
+            plain(f"{episode.episode}: {_regressed_words(episode.regressions)}")
+            for episode in night.episodes
+            if episode.regressions
+        )[:NAMED_AT_MOST],
+        episodes=tuple(
+            ToldEpisode(
+                episode=plain(episode.episode),
+                state=episode.state,
+                why=plain(episode.why),
+                run=plain(episode.run),
+                film=plain(episode.film),
+            )
+            for episode in night.episodes[: 2 * NAMED_AT_MOST]
+        ),
+    )
+
+
+def trial_event() -> Event:
+    """What `douga notify --test` sends."""
+    return Event(kind="test", about="test", name="douga", text="a test: douga can reach you here")
+
+
+def _result_words(result: EpisodeResult, made: int) -> str:
+    total = len(result.shots)
+    if result.failed:
+        names = ", ".join(shot.id for shot in result.failed[:5])
+        more = f" and {len(result.failed) - 5} more" if len(result.failed) > 5 else ""
+        return f"failed: {len(result.failed)} of {total} shots ({names}{more})"
+    if result.findings:
+        return f"was found wanting: {result.findings[0]}"
+    if result.waiting:
+        return f"waits for review: {len(result.waiting)} of {total} shots"
+    if result.film:
+        return f"is done: {result.frames_out} frames, {result.film}"
+    return f"is rendered in part: {made} of {total} shots"
+
+
+def _night_kind(night: Night) -> Kind:
+    states = {episode.state for episode in night.episodes}
+    if "failed" in states:
+        return "failed"
+    if "wanting" in states or any(episode.regressed for episode in night.episodes):
+        return "wanting"
+    if "left out" in states:
+        return "left out"
+    return "waiting" if "waiting" in states else "done"
+
+
+def _night_words(counts: dict[str, int]) -> str:
+    shown = ("done", "failed", "wanting", "regressed", "waiting for review", "left out")
+    return ", ".join(f"{counts[name]} {name}" for name in shown if counts[name]) or "no episodes"
+
+
+def _failed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
+    return ToldShot(
+        episode=plain(episode.episode),
+        shot=plain(shot.id),
+        error=plain(shot.error or "failed"),
+        frame=shot.frame,
+        failure=plain(shot.failure),
+    )
+
+
+def _regressed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
+    return ToldShot(
+        episode=plain(episode.episode),
+        shot=plain(shot.id),
+        error=plain(f"regressed: {_regressed_words(shot.regressions)}"),
+        frame=shot.regressions[0].frame,
+    )
+
+
+def _regressed_words(regressions: Sequence[Regression]) -> str:
+    return ", ".join(f"{each.measure} {each.was:g} → {each.now:g}" for each in regressions)
