@@ -10,6 +10,7 @@ to read where.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -66,6 +67,11 @@ class Part:
         return self.stored.name
 
     @property
+    def rows(self) -> int:
+        """How many rows are in it."""
+        return sum(origin.rows for origin in self.origins)
+
+    @property
     def is_compacted(self) -> bool:
         """Whether other objects' rows are in it."""
         return self.name.startswith(COMPACTED)
@@ -88,11 +94,12 @@ class Pick:
 def pick_parts(parts: Iterable[Part]) -> list[Pick]:
     """Which rows of which parts to read, so that every origin is read once.
 
-    The part with most origins first: what a later compaction has replaced is not read at all.
+    Compacted parts first, that with most origins before others: what a later compaction has
+    replaced is not read at all.
     """
     taken: set[str] = set()
     picks: list[Pick] = []
-    for part in sorted(parts, key=lambda part: (not part.is_compacted, *_rank(part))):
+    for part in sorted(parts, key=_rank, reverse=True):
         ranges: list[tuple[int, int]] = []
         origins: list[Origin] = []
         at = 0
@@ -107,36 +114,27 @@ def pick_parts(parts: Iterable[Part]) -> list[Pick]:
     return picks
 
 
-def _rank(part: Part) -> tuple[int, str]:
-    return -len(part.origins), part.name
+def _rank(part: Part) -> tuple[bool, int, str]:
+    return part.is_compacted, len(part.origins), part.name
 
 
-def replaced_parts(parts: Sequence[Part]) -> dict[str, Part]:
+def replaced_parts(parts: Iterable[Part]) -> dict[str, Part]:
     """Those parts that may go, by name, each with the part that holds all its rows and stays.
 
-    Only what comes before it in one fixed order may replace a part. So however many look at
-    however old a listing and remove at once, the last holder of a row is removed by none.
+    A part is replaced only by one above it in a fixed order. So however many remove at once, by
+    however old listings, nobody removes the last holder of a row.
     """
     replaced: dict[str, Part] = {}
-    compacted = sorted((part for part in parts if part.is_compacted), key=_rank)
-    names = {part.name: {origin.name for origin in part.origins} for part in compacted}
-    holder: dict[str, Part] = {}
-    for part in reversed(compacted):
-        holder.update(dict.fromkeys(names[part.name], part))
-    for part in parts:
-        if not part.is_compacted:
-            found = holder.get(part.name)
-        else:
-            found = next(
-                (
-                    other
-                    for other in compacted
-                    if _rank(other) < _rank(part) and names[part.name] <= names[other.name]
-                ),
-                None,
-            )
-        if found is not None:
-            replaced[part.name] = found
+    holders: dict[str, list[tuple[Part, frozenset[str]]]] = defaultdict(list)
+    for part in sorted(parts, key=_rank, reverse=True):
+        names = frozenset(origin.name for origin in part.origins)
+        for holder, held in holders[part.origins[0].name] if part.origins else ():
+            if names <= held:
+                replaced[part.name] = holder
+                break
+        if part.is_compacted:
+            for name in names:
+                holders[name].append((part, names))
     return replaced
 
 
@@ -146,15 +144,23 @@ def open_parts(store: Store, *, run: str = "") -> list[Part]:
     NotStored if one is gone by the time it is opened: list them again. StoreError for an object
     that is no ledger.
     """
-    if run:
-        listed = [*store.list(f"{PREFIX}{run}/"), *store.list(COMPACTED)]
-    else:
-        listed = list(store.list(PREFIX))
+    listed = _list(store, f"{PREFIX}{run}/" if run else PREFIX)
     paths = _local_paths(store, listed)
     if not run:
         _forget_others(store, set(paths.values()))
     with ThreadPoolExecutor(max_workers=FETCHES) as threads:
         return list(threads.map(lambda stored: _open(store, stored, paths[stored.name]), listed))
+
+
+def _list(store: Store, prefix: str) -> list[StoredObject]:
+    """The objects under a prefix, then the compacted ones, in this order: what was taken away
+    before it was listed is in one of the latter. These are listed until two listings agree, since
+    one of them may go while its successor comes."""
+    appended = [each for each in store.list(prefix) if not each.name.startswith(COMPACTED)]
+    compacted: list[StoredObject] = []
+    while compacted != (again := list(store.list(COMPACTED))):
+        compacted = again
+    return appended + compacted
 
 
 def _open(store: Store, stored: StoredObject, path: Path) -> Part:
