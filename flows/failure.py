@@ -24,7 +24,9 @@ from tasks.item import SegmentItem, WorkItem
 
 PREFIX = "failures/"
 PACKAGES = ("douga", "numpy", "av", "opencv-python-headless", "pyarrow", "ray", "torch")
-SECRET_NAMES = re.compile(r"SECRET|WEBHOOK|TOKEN|PASSWORD|PASSWD|ACCESS_KEY|AUTH_STRING|CREDENTIAL", re.I)
+SECRET_NAMES = re.compile(
+    r"SECRET|WEBHOOK|TOKEN|PASSWORD|PASSWD|ACCESS_KEY|AUTH_STRING|CREDENTIAL", re.I
+)
 SECRET_LENGTH = 6
 """Shorter values are words like "off" that a text may hold anyway."""
 
