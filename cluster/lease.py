@@ -27,12 +27,21 @@ class Lease:
         self._store = store
         self._text = text
         self._renewed_s = _clock()
+        self._putting = threading.Lock()
+        self.stays = False
+        """Whether the object is left behind when the holder lets go."""
 
     def renew(self) -> None:
         """Give a sign of life now."""
-        began = _clock()
-        self._store.put(self.name, self._text.encode())
-        self._renewed_s = began
+        with self._putting:  # or older words might come last
+            began = _clock()
+            self._store.put(self.name, self._text.encode())
+            self._renewed_s = began
+
+    def say(self, text: str) -> None:
+        """Give a sign of life now with other words, which the later ones have too."""
+        self._text = text
+        self.renew()
 
     def lapsed(self, after: timedelta) -> bool:
         """Whether the last sign of life that surely arrived was given longer ago than this."""
@@ -49,7 +58,8 @@ class Lease:
 def hold_lease(
     store: Store, name: str, *, text: str = "", beat_s: float = BEAT_S
 ) -> Iterator[Lease]:
-    """A lease for the length of a `with`, renewed every `beat_s` seconds, then taken back.
+    """A lease for the length of a `with`, renewed every `beat_s` seconds, then taken back (unless
+    its `stays` was set).
 
     StoreError if it cannot be put at first. A later renewal that fails is tried again at the next
     beat; one that cannot be taken back lapses.
@@ -70,8 +80,9 @@ def hold_lease(
     finally:
         ended.set()
         heart.join()
-        with contextlib.suppress(StoreError):
-            store.delete(name)
+        if not lease.stays:
+            with contextlib.suppress(StoreError):
+                store.delete(name)
 
 
 def _clock() -> float:

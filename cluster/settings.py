@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     )
     currency: str = Field(default="EUR", description="what the two prices are in")
 
+    job: str = Field(
+        default="", description="job key of a render or a nightly, made once for it; empty: none"
+    )
     gc_grace_h: float = Field(
         default=96,
         ge=0,

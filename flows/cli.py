@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ from flows.commands.models import models
 from flows.commands.notify import notify
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.verify import verify
+from flows.commands.wait import wait
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -51,6 +53,7 @@ Quality = Annotated[int | None, typer.Option(min=0, max=63, help="the encoder's 
 Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")]
 Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
 Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
+JOB_HELP = "submitted again with the same key, it is not done again; default DOUGA_JOB"
 ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 
 
@@ -77,22 +80,27 @@ def render(
     fps: Fps = "",
     shots: Shots = "",
     frames: Frames = "",
+    job: Annotated[str, typer.Option("--job", help=JOB_HELP)] = "",
     as_json: AsJson = False,
 ) -> None:
     """Render an episode to a film; what is stored already is not made again."""
+    from cluster.settings import settings
     from flows.notify.telling import telling
     from flows.progress import make_reporter
     from flows.render import render as render_now
+    from flows.render import render_once
     from flows.result import shots_failed, waits_for_review
     from flows.show.result import show_result
 
     request = _request(locals())
+    job = job or settings().job
     with (
         stray_output_to_stderr(),
         make_reporter() as reporter,
         telling(request, reporter) as told,
     ):
-        result = render_now(request, reporter)
+        render_it = partial(render_once, job=job) if job else render_now
+        result = render_it(request, reporter)
         told(result)
     print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
@@ -183,6 +191,7 @@ def retake(
 
 
 app.command()(verify)
+app.command()(wait)
 app.command()(notify)
 app.add_typer(tools)
 app.add_typer(gc)

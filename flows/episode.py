@@ -32,6 +32,7 @@ from flows.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
+from flows.record import record_result, run_record
 from flows.request import RenderRequest
 from flows.result import EpisodeResult, shots_failed
 from flows.server import PrefectApi, answers
@@ -191,9 +192,15 @@ def _prepared(request: RenderRequest) -> Iterator[ActiveRun]:
     prepared = prepare(request, reporter)
     check_output(prepared)
     prepared.store.probe()
-    with pinned(prepared, reporter) as held:
-        upload_inputs(held)
-        yield ActiveRun(held, None, reporter, began)
+    run, command = prepared.plan.run, request.command
+    with run_record(prepared.store, prepared.name, run, command=command) as record:
+        record.begin(shots=len(shots_to_render(prepared)))
+        with pinned(prepared, reporter) as held:
+            upload_inputs(held)
+            active = ActiveRun(held, None, reporter, began)
+            yield active
+        if active.result is not None:
+            record_result(record, active.result, command=command)
 
 
 def _outcome(work: ShotWork, shot: ShotPlan, future: Any) -> ShotResult:

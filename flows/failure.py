@@ -133,7 +133,7 @@ def keep_failure(
         "attempts": [asdict(attempt) for attempt in error.attempts],
         "versions": _versions(),
     }
-    text = without_secrets(json.dumps(document, indent=1, default=str), secrets=_secrets())
+    text = strike_secrets(json.dumps(document, indent=1, default=str))
     store.put(failure.name, text.encode())
 
 
@@ -154,6 +154,11 @@ def without_secrets(text: str, *, secrets: Collection[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***").replace(json.dumps(secret)[1:-1], "***")
     return re.sub(r"://[^/@\s\"']+@", "://***@", text)
+
+
+def strike_secrets(text: str) -> str:
+    """A text without the secrets that this process knows, and without those in URLs."""
+    return without_secrets(text, secrets=_secrets())
 
 
 def _secrets() -> set[str]:

@@ -23,7 +23,6 @@ from flows.result import EpisodeResult
 from flows.review import waiting_shots
 from flows.sheet import store_sheet
 from flows.shot import ShotResult
-from flows.status import record_run
 from tasks.assemble import FilmInfo, assemble_film
 from tasks.item import asset_name, segment_name, source_name
 
@@ -87,7 +86,7 @@ def finish_film(
     render_s: float = 0.0,
     quarantined: tuple[str, ...] = (),
 ) -> EpisodeResult:
-    """Assemble and verify the film if every shot is there, and record what the run came to."""
+    """Assemble and verify the film if every shot is there; what the run came to."""
     store = prepared.store
     plan = prepared.plan.given(store.has(prepared.plan.names()))
     made = Made()
@@ -112,7 +111,7 @@ def finish_film(
         write_missing_manifests(store, plan)
     sheet = store_sheet(prepared.store, plan)
     left = gather_notes(store, plan, Path(prepared.request.output))
-    result = sum_up(
+    return sum_up(
         prepared,
         plan,
         results,
@@ -126,18 +125,14 @@ def finish_film(
         render_s=render_s,
         quarantined=quarantined,
     )
-    if results or made.fresh:
-        record_run(prepared, result, result.state)
-    return result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """What came of making a film: what to know of it, what is wrong with it, whether it is new."""
+    """What came of making a film: what to know of it, what is wrong with it."""
 
     notes: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    fresh: bool = False
 
 
 def _make_film(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Reporter) -> Made:
@@ -152,11 +147,11 @@ def _make_film(prepared: Prepared, plan: RenderPlan, film: Path, reporter: Repor
         findings = tuple(f"{found}; next: {found.next}" for found in checked.findings)
         if not findings:
             fresh.replace(film)
-            return Made(notes=info.notes, fresh=True)
+            return Made(notes=info.notes)
         wanting = film.with_name(f"{film.stem}.wanting{film.suffix}")
         fresh.replace(wanting)
         kept = f"what was found wanting lies at {wanting}"
-        return Made(notes=(*info.notes, kept), findings=findings, fresh=True)
+        return Made(notes=(*info.notes, kept), findings=findings)
 
 
 def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Reporter) -> FilmInfo:

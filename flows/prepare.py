@@ -69,8 +69,9 @@ class Prepared:
             yield index, index_name(index)
 
 
-def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
-    """Everything that is known before a frame is rendered. Writes nothing to the store.
+def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Prepared:
+    """Everything that is known before a frame is rendered. Writes nothing to the store. `run` is
+    the run's name where it has one already.
 
     Errors: UsageError for the spec, InputError for a source, StoreError.
     """
@@ -88,7 +89,7 @@ def prepare(request: RenderRequest, reporter: Reporter) -> Prepared:
     plan = plan_render(
         inputs,
         episode=episode.name,
-        run=new_run_id(),
+        run=run or new_run_id(),
         chunk=request.chunk,
         device=device_type(),
         delivery=partial(delivery_picture, pix_fmt=delivery.pix_fmt, encoder=delivery.encoder),

@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from cluster.errors import DougaError
 from cluster.head import check_head
 from cluster.settings import settings
+from cluster.store import open_store
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
+from flows.job import Claim, ClaimLost, asked_of, error_of, once
+from flows.look import Seen, result_of
 from flows.pin import pinned
 from flows.plan import ShotPlan
-from flows.prepare import Prepared, prepare
+from flows.prepare import Prepared, new_run_id, prepare
 from flows.progress import Reporter
+from flows.record import record_result, run_record
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
 from flows.server import PrefectApi, configured_api, prefect_api
@@ -33,21 +37,63 @@ from flows.shot import (
 RETRY_DELAY_S = 1.0
 
 
-def render(request: RenderRequest, reporter: Reporter) -> EpisodeResult:
-    """Render an episode. Shots that fail do not stop the others; the result names them.
+def render(
+    request: RenderRequest, reporter: Reporter, *, claim: Claim | None = None
+) -> EpisodeResult:
+    """Render an episode. Shots that fail do not stop the others; the result names them. `claim` is
+    the job that this run is for (`flows.job`).
 
     What the store has is not made again; where nothing is missing, neither Ray nor Prefect is
     started, nor where store, output or Ray address cannot be used. Errors: DougaError, with
     everything finished so far kept.
     """
     began = time.monotonic()
-    prepared = prepare(request, reporter)
-    check_output(prepared)
-    if shots_to_render(prepared):
-        _check_servers(request)
-        prepared.store.probe()
-    with pinned(prepared, reporter) as held:
-        return _render(held, reporter, began=began)
+    run = claim.run if claim else new_run_id()
+    name, job = request.episode.name, claim.job if claim else ""
+    store = open_store(request.store)
+    with run_record(store, name, run, command=request.command, job=job) as record:
+        if claim:  # others wait for it already
+            record.begin()
+        prepared = prepare(request, reporter, run=run)
+        check_output(prepared)
+        shots = shots_to_render(prepared)
+        if shots:
+            prepared.store.probe()
+        if claim and not claim.stands(store):
+            record.withdraw()
+            raise ClaimLost(f"job {job} went to another run")
+        record.begin(shots=len(shots))
+        if shots:
+            _check_servers(request)
+        with pinned(prepared, reporter) as held:
+            result = _render(held, reporter, began=began)
+        record_result(record, result, command=request.command)
+        return result
+
+
+def render_once(request: RenderRequest, reporter: Reporter, *, job: str) -> EpisodeResult:
+    """Render an episode for a job key, once, however often and by whomever it is submitted.
+
+    Where another run does it already, this waits for that one and gives its result; where one has
+    done it well, its result. One that ended otherwise is followed by a new one. Errors: those of
+    `render`, or the error that the other run ended with; UsageError where the key is another's.
+    """
+
+    def recall(seen: Seen) -> EpisodeResult:
+        if not seen.document["shots"]:
+            raise error_of(seen)
+        return result_of(seen.document)
+
+    return once(
+        job,
+        store=open_store(request.store),
+        place=f"runs/{request.episode.name}/{new_run_id()}",
+        asked=asked_of(request),
+        command=request.command,
+        act=lambda claim: render(request, reporter, claim=claim),
+        recall=recall,
+        reporter=reporter,
+    )
 
 
 def _render(prepared: Prepared, reporter: Reporter, *, began: float) -> EpisodeResult:

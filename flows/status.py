@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from cluster.settings import settings
 from cluster.store import Store, open_store
 from flows.failure import read_failures
+from flows.look import RUNS, look_at, places
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
-from flows.result import EpisodeResult, reason_for
+from flows.result import reason_for
 
 RUNS_SHOWN = 20
-
-
-def record_run(prepared: Prepared, result: EpisodeResult, state: str) -> None:
-    """Keep what a run came to, for `douga status`."""
-    document = {**result.to_json(), "state": state}
-    name = f"runs/{prepared.name}/{result.run}.json"
-    prepared.store.put(name, json.dumps(document, default=str).encode())
 
 
 def status_document(source: str, *, store: str = "") -> dict[str, Any]:
@@ -58,10 +51,8 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
 
 
 def _runs(store: Store) -> list[dict[str, Any]]:
-    names = sorted(
-        (entry.name for entry in store.list("runs/")), key=lambda name: name.rpartition("/")[2]
-    )
-    return [json.loads(store.get(name)) for name in reversed(names[-RUNS_SHOWN:])]
+    newest = reversed(places(store, RUNS)[-RUNS_SHOWN:])
+    return [seen.document for place in newest if (seen := look_at(store, place)) is not None]
 
 
 def _last_runs(prepared: Prepared) -> dict[str, str]:

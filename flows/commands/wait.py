@@ -1,0 +1,88 @@
+"""`douga wait`: until a run ends, then its result and its exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.errors import Exit, TimedOut
+from flows.commands.tools import AsJson, StoreUrl, print_json
+
+if TYPE_CHECKING:
+    from cluster.store import Store
+    from flows.look import Seen
+
+
+def wait(
+    name: Annotated[str, typer.Argument(help="run, job key, episode, nightly or episode.yaml")],
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, help="seconds; then exit 124, the run goes on; 0: look once"),
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="write junit.xml here, logs and frames beside it")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="folder for report.html, report.json and junit.xml")
+    ] = None,
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Wait for a run, a job or a nightly to end; exit as it did: 0, 1, 2 or 3."""
+    from flows.find import find_place
+    from flows.progress import make_reporter
+    from flows.show.wait import show_seen
+    from flows.wait import wait_for
+
+    name, opened = _named(name, store)
+    place, claim = find_place(opened, name)
+    with make_reporter() as reporter:
+        seen = wait_for(opened, place, reporter, timeout_s=timeout, claim=claim)
+    _write(opened, seen, junit=junit, report=report)
+    print_json(seen.document) if as_json else show_seen(seen)
+    if seen.exit_code is None:
+        raise TimedOut(
+            f"{seen.state} still after {timeout:g} s",
+            where=seen.place.partition("/")[2],
+            remedy=f"it goes on; douga wait {seen.run} to wait for its end",
+        )
+    if seen.exit_code != Exit.GOOD:
+        print(f"douga: {seen.error or seen.state}", file=sys.stderr)
+        code = seen.exit_code
+        raise typer.Exit(code if code in list(Exit) and code != Exit.USAGE else Exit.FAILED)
+
+
+def _named(name: str, url: str) -> tuple[str, Store]:
+    """The name to look for and the store to look in; both may come from an episode's document."""
+    from cluster.settings import settings
+    from cluster.store import open_store
+
+    if name.lower().endswith((".yaml", ".yml")) and Path(name).is_file():
+        name, own = _document(name, url)
+        return name, open_store(url or own)
+    return name, open_store(url or settings().store_url)
+
+
+def _document(path: str, url: str) -> tuple[str, str]:
+    from flows.request import make_request
+
+    request = make_request(path, store=url)
+    return request.episode.name, request.store
+
+
+def _write(store: Store, seen: Seen, *, junit: Path | None, report: Path | None) -> None:
+    if junit is None and report is None:
+        return
+    from flows.results import write_junit_of, write_report_of
+
+    written: list[Any] = []
+    if report is not None:
+        files = write_report_of(store, seen, folder=report)
+        written += [files.html, files.json, files.junit]
+    if junit is not None:
+        written.append(write_junit_of(store, seen, junit))
+    for path in written:
+        print(f"douga: wrote {path}", file=sys.stderr)

@@ -1,0 +1,196 @@
+"""Job keys: the same key submitted twice makes one job, however many submit it at one moment.
+
+`jobs/KEY/0001.json` says which run took the job; who puts it first has it. A job whose run failed,
+died, was stopped or waits for people may be taken again, as `0002.json`, and so on: nothing is ever
+overwritten. What may take a job is a render or a night.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import TypeVar
+from urllib.parse import quote, unquote
+
+from cluster.errors import DougaError, Exit, Interrupted, RefusedError, TimedOut, UsageError
+from cluster.errors import VerifyError as Wanting
+from cluster.keys import Key, make_key
+from cluster.store import Store
+from flows.look import Seen, look_at
+from flows.progress import Reporter
+from flows.record import Begun, begun_now
+from flows.request import RenderRequest
+from flows.wait import wait_for
+
+JOBS = "jobs/"
+KEY_BYTES = 150
+"""Longest job key, as it is written in a name of the store."""
+T = TypeVar("T")
+
+
+class ClaimLost(DougaError):
+    """Another run took the job: the store had let both believe that they were first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Which run took a job, at which attempt. `asked` stands for everything that was asked for."""
+
+    job: str
+    attempt: int
+    asked: str
+    begun: Begun
+
+    @property
+    def place(self) -> str:
+        """`runs/EPISODE/RUN` or `nights/NIGHTLY/NIGHT`."""
+        return self.begun.place
+
+    @property
+    def run(self) -> str:
+        """The run's or the night's name."""
+        return self.place.split("/")[2]
+
+    @property
+    def name(self) -> str:
+        """The claim's object in the store."""
+        return f"{job_folder(self.job)}{self.attempt:04}.json"
+
+    def stands(self, store: Store) -> bool:
+        """Whether it is this claim that the store has by now."""
+        return read_claim(store, self.name).place == self.place
+
+
+def once(
+    job: str,
+    *,
+    store: Store,
+    place: str,
+    asked: str,
+    command: str,
+    act: Callable[[Claim], T],
+    recall: Callable[[Seen], T],
+    reporter: Reporter,
+) -> T:
+    """Do what a job asks for, or wait for the run that does it already.
+
+    `act` does it under the claim's own name, at `place`; it must put itself on record there at
+    once. `recall` makes the same of the record of a run that took the job before and ended well,
+    or that ends, in whatever way, while this waits for it.
+    UsageError where the key was used for something else. What `act` raises.
+    """
+    while True:
+        claim, mine = take_job(store, job, place=place, asked=asked, command=command)
+        if mine:
+            try:
+                return act(claim)
+            except ClaimLost:
+                continue
+        seen = look_at(store, claim.place, claim=claim.begun)
+        if seen is None or seen.exit_code is None:
+            reporter.phase(
+                f"job {job} is {claim.place.removeprefix('runs/')}, begun at "
+                f"{claim.begun.began_at[:19]} by process {claim.begun.process} on "
+                f"{claim.begun.host}; waiting for it"
+            )
+            seen = wait_for(store, claim.place, reporter, claim=claim.begun)
+            if seen.state == "died":
+                continue
+        else:
+            reporter.phase(f"job {job} was done by {claim.place.removeprefix('runs/')}")
+        return recall(seen)
+
+
+def take_job(store: Store, job: str, *, place: str, asked: str, command: str) -> tuple[Claim, bool]:
+    """The claim that stands for a job, and whether it is ours, for what is to be at `place`.
+
+    A claim whose run ended other than well is followed by a new one. UsageError where the standing
+    one is for something else.
+    """
+    while True:
+        last = last_claim(store, job)
+        attempt = 1
+        if last is not None:
+            seen = look_at(store, last.place, claim=last.begun)
+            again = seen is not None and seen.exit_code not in (None, Exit.GOOD)
+            _check_same(last, place=place, asked=asked, mended=again)
+            if not again:
+                return last, False
+            attempt = last.attempt + 1
+        begun = begun_now(place, command=command, job=job)
+        claim = Claim(job=job, attempt=attempt, asked=asked, begun=begun)
+        text = json.dumps({**asdict(claim), "begun": asdict(begun)}).encode()
+        store.put(claim.name, text, if_absent=True)
+        if read_claim(store, claim.name).begun == begun:
+            return claim, True
+
+
+def last_claim(store: Store, job: str) -> Claim | None:
+    """The newest claim on a job; None where nobody ever took it."""
+    names = [entry.name for entry in store.list(job_folder(job))]
+    return read_claim(store, max(names)) if names else None
+
+
+def read_claim(store: Store, name: str) -> Claim:
+    """A claim by its object's name."""
+    document = json.loads(store.get(name))
+    known = {each.name for each in fields(Begun)}
+    begun = {key: value for key, value in document["begun"].items() if key in known}
+    return Claim(
+        job=document["job"],
+        attempt=document["attempt"],
+        asked=document["asked"],
+        begun=Begun(**begun),
+    )
+
+
+def all_jobs(store: Store) -> set[str]:
+    """Every job key that was ever used."""
+    return {unquote(entry.name.split("/")[1]) for entry in store.list(JOBS)}
+
+
+def job_folder(job: str) -> str:
+    """Where the claims of a job lie. UsageError for a key that cannot be one."""
+    name = quote(job, safe="")
+    name = f"%2E{name[1:]}" if name.startswith(".") else name
+    if not name or len(name) > KEY_BYTES:
+        raise UsageError(
+            f"a job key has 1 to {KEY_BYTES} characters, fewer if they are not plain letters and "
+            f"digits; this one takes {len(name)}",
+            where="--job",
+            remedy="name the build or the commit, for example nightly-1287",
+        )
+    return f"{JOBS}{name}/"
+
+
+def asked_of(request: RenderRequest) -> Key:
+    """What stands for a render's request: everything but where it is run."""
+    where = {"command", "ray", "workers"}
+    return make_key(request.model_dump(mode="json", exclude=where))
+
+
+def error_of(seen: Seen) -> DougaError:
+    """The error that a run ended with, as if it had been ours."""
+    kinds: dict[int | None, type[DougaError]] = {
+        Exit.WANTING: Wanting,
+        Exit.REFUSED: RefusedError,
+        Exit.USAGE: UsageError,
+        Exit.TIMEOUT: TimedOut,
+        Exit.INTERRUPTED: Interrupted,
+    }
+    return kinds.get(seen.exit_code, DougaError)(seen.error or seen.state, where=f"run {seen.run}")
+
+
+def _check_same(last: Claim, *, place: str, asked: str, mended: bool) -> None:
+    """A job that failed may be asked for again with its episode mended; else nothing may differ."""
+    kind, name, _ = last.place.split("/")
+    if last.asked == asked or (mended and [kind, name] == place.split("/")[:2]):
+        return
+    what = "other options" if [kind, name] == place.split("/")[:2] else f"{name}, not this"
+    raise UsageError(
+        f"the job {last.job!r} is another request: it was submitted for {what} "
+        f"({last.begun.command or last.place})",
+        where="--job",
+        remedy="take another key for this one",
+    )

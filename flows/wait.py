@@ -1,0 +1,53 @@
+"""Wait for a run or a night that some process, perhaps on another machine, has begun."""
+
+from __future__ import annotations
+
+import time
+
+from cluster.errors import DougaError
+from cluster.store import Store
+from flows.look import Seen, look_at
+from flows.progress import Reporter
+from flows.record import Begun
+
+FIRST_S, LONGEST_S = 0.2, 5.0
+"""Between two looks: little at first, for short runs; later little beside what a run takes."""
+SHOTS_EVERY_S = 30.0
+"""Between two counts of finished shots, which take a listing."""
+
+
+def wait_for(
+    store: Store,
+    place: str,
+    reporter: Reporter,
+    *,
+    timeout_s: float | None = None,
+    claim: Begun | None = None,
+) -> Seen:
+    """What a run came to, once it has ended or died; as it stands where the time runs out first.
+
+    Looks at least once. DougaError where the store does not know it, StoreError.
+    """
+    began = told = time.monotonic()
+    pause = FIRST_S
+    while True:
+        seen = look_at(store, place, claim=claim)
+        if seen is None:
+            raise DougaError("no such run any more", where=f"{store.url}: {place}")
+        now = time.monotonic()
+        left = None if timeout_s is None else began + timeout_s - now
+        if seen.exit_code is not None or (left is not None and left <= 0):
+            return seen
+        if now - told >= SHOTS_EVERY_S and not seen.is_night:
+            told = now
+            reporter.phase(f"{seen.name}: {_shots_done(store, seen)} shots finished")
+        time.sleep(pause if left is None else min(pause, left))
+        pause = min(LONGEST_S, pause * 1.5)
+
+
+def _shots_done(store: Store, seen: Seen) -> str:
+    """How many of a run's shots have their manifest."""
+    end = f"/{seen.run}.json"
+    done = sum(entry.name.endswith(end) for entry in store.list(f"shots/{seen.name}/"))
+    shots = seen.document.get("shots_to_render", 0)
+    return f"{done} of {shots}" if shots else str(done)
