@@ -23,7 +23,7 @@ from flows.shot_plan import ShotInput
 from flows.shots import Shot, parse_frames, shots_from_cuts, shots_from_list
 from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
-from flows.timeline import shots_from_timeline
+from flows.timeline import conform, slug_after
 from tasks.analyse import ANALYSIS_VERSION, Analysis, drawings_for
 from tasks.apart import analyse_apart, index_apart
 from tasks.assemble import Passthrough
@@ -38,7 +38,8 @@ from tasks.track import Track
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A request, read and planned. `indices` are the sources' in the episode's order."""
+    """A request, read and planned. `indices` are the sources' in the episode's order, then those
+    that its timeline makes: black, and retimed clips."""
 
     request: RenderRequest
     store: Store
@@ -80,11 +81,11 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
     _check_cast(request)
     store = open_store(request.store)
     indices = tuple(_probe(request, position, reporter) for position in range(len(episode.sources)))
-    shots = _shots(request, indices, reporter)
+    shots, indices = _shots(request, indices, reporter)
     _check_shot_names(request, shots)
     looked = _analyses(request, indices, shots, reporter)
     origin_s = film_origin(indices, shots)
-    inputs = tuple(_inputs(request, indices, looked, shots, origin_s))
+    inputs, indices = _inputs(request, indices, looked, shots, origin_s)
     delivery = episode.delivery
     plan = plan_render(
         inputs,
@@ -165,15 +166,18 @@ def _probe(request: RenderRequest, position: int, reporter: Reporter) -> SourceI
 
 
 def _shots(
-    request: RenderRequest, indices: Sequence[SourceIndex], reporter: Reporter
-) -> tuple[Shot, ...]:
+    request: RenderRequest, indices: tuple[SourceIndex, ...], reporter: Reporter
+) -> tuple[tuple[Shot, ...], tuple[SourceIndex, ...]]:
     cut = request.episode.cut
     if isinstance(cut, str) and cut != "auto":
-        return shots_from_timeline(Path(request.episode.resolve(cut)), sources=indices)
+        edit = conform(Path(request.episode.resolve(cut)), sources=indices)
+        for note in edit.notes:
+            reporter.note(note)
+        return edit.shots, edit.sources
     if isinstance(cut, tuple):
-        return shots_from_list(cut, counts=[len(index.times) for index in indices])
+        return shots_from_list(cut, counts=[len(index.times) for index in indices]), indices
     cuts = [look(index, reporter).cuts for index in indices]
-    return shots_from_cuts(cuts, counts=[len(index.times) for index in indices])
+    return shots_from_cuts(cuts, counts=[len(index.times) for index in indices]), indices
 
 
 def _check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
@@ -223,7 +227,8 @@ def _analyses(
     wanted = {
         shot.source
         for shot in shots
-        if any(
+        if indices[shot.source].kind != "black"
+        and any(
             make_stage(step.stage, step.params).card().needs_drawings
             for step in request.episode.recipe_for(shot.id)
         )
@@ -237,8 +242,10 @@ def _inputs(
     looked: dict[int, Analysis],
     shots: Sequence[Shot],
     origin_s: Fraction | None,
-) -> list[ShotInput]:
+) -> tuple[tuple[ShotInput, ...], tuple[SourceIndex, ...]]:
+    """Every shot and what is known of it; and the sources, black ones as the recipe leaves them."""
     inputs: list[ShotInput] = []
+    sources = list(indices)
     digests: dict[str, str] = {}
     clock = Fraction(0)
     first = 0
@@ -256,7 +263,13 @@ def _inputs(
             first=first,
             drawing=drawings_for(analysis, shot.start, shot.end) if analysis else (),
         )
-        recipe = brief_recipe(request.episode, shot.id, shots=[other.id for other in shots])
+        recipe: tuple[StageSpec, ...] = ()
+        if index.kind == "black":
+            track, index = slug_after(track, index, request.episode.recipe_for(shot.id))
+            shot = replace(shot, end=len(track))
+            sources[shot.source] = index
+        else:
+            recipe = brief_recipe(request.episode, shot.id, shots=[other.id for other in shots])
         inputs.append(
             ShotInput(
                 shot=shot,
@@ -274,7 +287,7 @@ def _inputs(
         )
         clock += finish - begin
         first += shot.end - shot.start
-    return inputs
+    return tuple(inputs), tuple(sources)
 
 
 def index_name(index: SourceIndex) -> str:

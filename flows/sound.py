@@ -51,21 +51,31 @@ def passthrough_for(
     audio: Audio,
 ) -> Passthrough | None:
     """The one whole source (where `origin_s` says that the film is one), or every shot's range of
-    its own, neighbours joined; nothing for frame folders, which have no sound."""
-    if any(index.kind == "folder" for index in indices):
+    its own, neighbours joined; nothing for frame folders, which have no sound.
+
+    Where the picture is black or retimed there is no sound; the range then names the source before
+    it, or the first one."""
+    films = [index for index in indices if index.kind != "black"]
+    if any(index.kind == "folder" for index in films):
         return None
     here = [local_index(index) for index in indices]
     if origin_s is not None:
         whole = SourceRange(path=Path(here[0].path), start_s=origin_s)
         return Passthrough(ranges=(whole,), audio=audio)
     ranges: list[SourceRange] = []
+    path = next(Path(here[s.source].path) for s in shots if here[s.source].kind != "black")
     for shot in shots:
         index = here[shot.source]
+        if index.kind == "black" or index.picks:
+            length_s = index.end - index.start
+            ranges.append(SourceRange(path=path, start_s=Fraction(0), end_s=length_s, silent=True))
+            continue
+        path = Path(index.path)
         start = index.times[shot.start]
         end = index.times[shot.end] if shot.end < len(index) else index.end
         last = ranges[-1] if ranges else None
-        if last and last.path == Path(index.path) and last.end_s == start:
-            ranges[-1] = SourceRange(path=last.path, start_s=last.start_s, end_s=end)
+        if last and not last.silent and last.path == path and last.end_s == start:
+            ranges[-1] = SourceRange(path=path, start_s=last.start_s, end_s=end)
         else:
-            ranges.append(SourceRange(path=Path(index.path), start_s=start, end_s=end))
+            ranges.append(SourceRange(path=path, start_s=start, end_s=end))
     return Passthrough(ranges=tuple(ranges), audio=audio)

@@ -37,7 +37,8 @@ class Readers:
         reader = self._open.get(source.digest)
         if reader is None:
             index = SourceIndex.from_json(self._store.get(source.index_name).decode())
-            reader = FrameReader(replace(index, path=str(self._locate(source))))
+            path = index.path if index.kind == "black" else str(self._locate(source))
+            reader = FrameReader(replace(index, path=path))
             self._open[source.digest] = reader
             while len(self._open) > OPEN_AT_MOST:
                 self._open.popitem(last=False)[1].close()

@@ -144,7 +144,7 @@ class Passing:
     ) -> Iterator[Timed]:
         moved: list[Cue] = []
         for piece, found in zip(self.pieces, cues, strict=True):
-            if plan.place in found:
+            if plan.place in found and not piece.range.silent:
                 moved += move_cues(
                     found[plan.place].cues,
                     start_s=piece.range.start_s,
@@ -236,7 +236,7 @@ def film_chapters(
     """
     found: list[tuple[Fraction, Fraction, Mapping[str, str]]] = []
     for piece in pieces:
-        for start, finish, words in piece.source.chapters:
+        for start, finish, words in () if piece.range.silent else piece.source.chapters:
             begin = max(start, piece.range.start_s)
             until = finish if piece.range.end_s is None else min(finish, piece.range.end_s)
             shift = piece.film_s - piece.range.start_s

@@ -77,7 +77,7 @@ def add_encoded_sound(
     cuts = [
         Cut(
             path=part.path,
-            index=_index(source, plan.place),
+            index=None if part.silent else _index(source, plan.place),
             start_s=part.start_s,
             end_s=part.end_s,
         )

@@ -39,11 +39,13 @@ class SourceRange:
     """`[start_s, end_s)` of a source, on the source's own clock (its timestamps as stored).
 
     `end_s` None goes to the end of the source; only the last range of a film may do so.
+    A `silent` range is as long, without sound, subtitles and chapters.
     """
 
     path: Path
     start_s: Fraction
     end_s: Fraction | None = None
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Frame-accurate input: index a source once, then read any of its frames exactly."""
 
 from tasks.decode.content import decoder_build, source_key_material
+from tasks.decode.derived import black_index, picked_index
 from tasks.decode.index import index_source
 from tasks.decode.planes import Plane, Planes
 from tasks.decode.reader import DecodedFrame, FrameReader
@@ -15,7 +16,9 @@ __all__ = [
     "SeekPoint",
     "SourceIndex",
     "StreamInfo",
+    "black_index",
     "decoder_build",
     "index_source",
+    "picked_index",
     "source_key_material",
 ]

@@ -17,7 +17,12 @@ def source_key_material(index: SourceIndex, indices: Sequence[int]) -> object:
     Paths, names and times play no part.
     """
     picture = index.picture
+    if index.picks:
+        indices = [index.picks[k] for k in indices]
     colour = [picture.pix_fmt, picture.depth, picture.matrix, picture.range, picture.siting]
+    if index.kind == "black":
+        size = [picture.width, picture.height]
+        return {"colour": colour, "black": size, "frames": len(indices)}
     if index.kind == "folder":
         return {"colour": colour, "files": [index.frame_digests[k] for k in indices]}
     return {

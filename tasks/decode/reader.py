@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import TracebackType
 from typing import Self
@@ -11,13 +11,14 @@ from typing import Self
 import numpy as np
 
 from cluster.errors import InputError
-from tasks.colour import rgb_from_planes
+from tasks.colour import planes_from_rgb, rgb_from_planes
 from tasks.decode.folder import folder_of
 from tasks.decode.picturefile import decode_picture
 from tasks.decode.planes import Plane, Planes, planes_of, widened
 from tasks.decode.source import SourceIndex
 from tasks.decode.video import VideoDecoder
-from tasks.frames import Frames
+from tasks.frames import BLACK, Frames
+from tasks.picture import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,9 @@ class FrameReader:
 
     def __init__(self, index: SourceIndex, *, threads: int = 1) -> None:
         self.index = index
-        self._video = VideoDecoder(index, threads=threads) if index.kind != "folder" else None
+        whole = replace(index, picks=())
+        is_film = index.kind in ("stream", "counted")
+        self._video = VideoDecoder(whole, threads=threads) if is_film else None
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Frames in the order asked for, (N, H, W, 3) uint16 codes, turned as they are shown.
@@ -71,6 +74,10 @@ class FrameReader:
     def read_planes(self, number: int) -> Planes:
         """A frame's planes as coded (not turned), as `rgb_from_planes` takes them; read-only."""
         self._check_number(number)
+        if self.index.kind == "black":
+            return _black_planes(self.index.picture)
+        if self.index.picks:
+            number = self.index.picks[number]
         if self._video is not None:
             return planes_of(self._video.frame(number))
         file = folder_of(self.index) / self.index.frames[number]
@@ -124,3 +131,8 @@ class FrameReader:
             raise InputError(
                 f"has {len(self.index)} frames, no frame {number}", where=self.index.path
             )
+
+
+def _black_planes(picture: Picture) -> Planes:
+    frame = np.full((picture.height, picture.width, 3), BLACK, np.uint16)
+    return planes_from_rgb(frame, picture)

@@ -17,9 +17,9 @@ from tasks.picture import Picture
 INDEX_VERSION = 1
 """Raised when the JSON form changes; an index of another version is made anew."""
 
-Kind = Literal["stream", "counted", "folder"]
+Kind = Literal["stream", "counted", "folder", "black"]
 """stream: frames have timestamps; counted: they have none, or none to trust, and are numbered by
-decoding from the start; folder: one file per frame."""
+decoding from the start; folder: one file per frame; black: no file at all (derived.py)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,7 @@ class SourceIndex:
     as displayed (`rotation` applied) in the planar `pix_fmt` that planes come in; `coded_format`
     is the decoder's own. `pts` are ticks of `time_base` and name frames to the decoder.
     `guessed` lists, in words, what was assumed or left out.
+    Where there are `picks`, frame k is number `picks[k]` of those that `pts` name (derived.py).
     """
 
     path: str
@@ -100,15 +101,16 @@ class SourceIndex:
     chapters: tuple[Chapter, ...] = ()
     container_start: Fraction = Fraction(0)
     duration: Fraction | None = None
+    picks: tuple[int, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.pts)
+        return len(self.picks or self.pts)
 
     @cached_property
     def times(self) -> tuple[Fraction, ...]:
         """When each frame appears, in exact seconds, strictly ascending."""
         if self.rate is not None:
-            return tuple(self.start + k / self.rate for k in range(len(self.pts)))
+            return tuple(self.start + k / self.rate for k in range(len(self)))
         return tuple(ticks * self.time_base for ticks in self.pts)
 
     @property

@@ -128,7 +128,7 @@ def _cut(piece: Piece, place: int) -> Cut:
     streams = piece.source.of("audio")
     return Cut(
         path=piece.range.path,
-        index=streams[place].index if place < len(streams) else None,
+        index=streams[place].index if place < len(streams) and not piece.range.silent else None,
         start_s=piece.range.start_s,
         end_s=piece.range.end_s,
     )
@@ -138,7 +138,7 @@ def _subtitle(part: StreamPlan, pieces: Sequence[Piece]) -> SubtitleExpectation:
     cues: list[Cue] = []
     for piece in pieces:
         streams = piece.source.of("subtitle")
-        if part.place >= len(streams):
+        if part.place >= len(streams) or piece.range.silent:
             continue
         index = streams[part.place].index
         texts = frozenset({index} if part.how == "convert" else ())

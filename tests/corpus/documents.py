@@ -118,7 +118,15 @@ def _otio() -> Iterator[Case]:
         "metadata": {},
     }
     ran: dict[str, tuple[list[Any], str]] = {
-        "a gap": ([_clip(0, 5), gap, _clip(5, 5)], "gap … close it"),
+        "nothing but a gap": ([gap], "holds no clip"),
+        "a gap for longer than any film": (
+            [_clip(0, 5), {**gap, "source_range": _range(0, 10**12)}],
+            "gap … at 0.208 s",
+        ),
+        "a gap of less than nothing": (
+            [_clip(0, 5), {**gap, "source_range": _range(0, -5)}],
+            "gap … of -5 frames",
+        ),
         "a range below zero": ([_clip(-5, 5)], "clip c … [-5, 0)"),
         "a length below zero": ([_clip(5, -5)], "clip c"),
         "a length of zero": ([_clip(5, 0)], "clip c"),
@@ -164,6 +172,8 @@ def _otio() -> Iterator[Case]:
         )
     overlap = _timeline([_clip(0, 20), _clip(10, 20)])
     yield good("OTIO: overlapping ranges", "ep.yaml", write=_cut("cut.otio", overlap), frames=40)
+    dark = _timeline([gap, _clip(0, 5), gap, _clip(5, 5)])
+    yield good("OTIO: gaps", "ep.yaml", write=_cut("cut.otio", dark), frames=20)
     gone = _timeline([{**_clip(0, 5), "media_reference": {"OTIO_SCHEMA": "MissingReference.1"}}])
     yield good("OTIO: missing media", "ep.yaml", write=_cut("cut.otio", gone), frames=5)
     other = _timeline([_clip(0, 5)], url="file:///elsewhere/none.mkv")
@@ -210,17 +220,22 @@ def _edl() -> Iterator[Case]:
             "cut.edl:5 … retimes reel A",
         ),
         ("M2 alone", EDL + "M2 \n", "cut.edl"),
-        (
-            "a hole in the record",
-            EDL + "001  A  V  C  00:00:00:00 00:00:00:10 00:00:00:00 00:00:00:10\n"
-            "002  A  V  C  00:00:00:10 00:00:01:00 00:00:10:00 00:00:10:14\n",
-            "cut.edl",
-        ),
         ("bytes", EDL + "\x00\x01\x02\n001 \x00 V C 1 2 3 4\n", "cut.edl"),
     ):
         yield refused(
             f"EDL: {name}", "ep.yaml", write=_cut("cut.edl", content), code=USAGE, said=said
         )
+    hole = (
+        EDL + "001  A  V  C  00:00:00:00 00:00:00:10 00:00:00:00 00:00:00:10\n"
+        "002  A  V  C  00:00:00:10 00:00:01:00 00:00:10:00 00:00:10:14\n"
+    )
+    dark = 10 * 24 - 10
+    yield good(
+        "EDL: a hole in the record",
+        "ep.yaml",
+        write=_cut("cut.edl", hole),
+        frames=10 + dark + 14,
+    )
 
 
 def _beside(name: str, content: str) -> Write:

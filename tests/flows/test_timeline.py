@@ -1,5 +1,6 @@
 """Timelines: an edit becomes the source frames it shows; what cannot be rendered is refused."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from cluster.errors import UsageError
 from cluster.keys import Digest
-from flows.timeline import shots_from_timeline
+from flows.timeline import conform
 from tasks.decode import SourceIndex
 from tasks.picture import Picture
 
@@ -72,7 +73,7 @@ def write(folder: Path, *items: otio.core.Composable, tracks: int = 1) -> Path:
 
 def ranges(path: Path, *sources: SourceIndex) -> list[tuple[str, int, int, int]]:
     """What a timeline's shots are."""
-    shots = shots_from_timeline(path, sources=sources)
+    shots = conform(path, sources=sources).shots
     return [(shot.id, shot.source, shot.start, shot.end) for shot in shots]
 
 
@@ -98,9 +99,35 @@ def test_shot_names_of_the_edit_are_kept(tmp_path: Path) -> None:
     assert [name for name, *_ in ranges(twice, A)] == ["sh010", "sh020"]
 
 
-GAP = otio.schema.Gap(duration=otio.opentime.RationalTime(5, 24))
-RETIMED = clip("fast", 0, 5)
-RETIMED.effects.append(otio.schema.LinearTimeWarp(time_scalar=2.0))
+def gap(count: float) -> otio.schema.Gap:
+    """No picture for so many frames."""
+    return otio.schema.Gap(duration=otio.opentime.RationalTime(count, 24000 / 1001))
+
+
+def retimed(count: int, *effects: otio.schema.Effect) -> otio.schema.Clip:
+    """A clip of frames 10 on that lasts so long, with these effects."""
+    made = clip("fast", 10, count)
+    made.effects.extend([effect.deepcopy() for effect in effects])
+    return made
+
+
+def warp(scalar: float) -> otio.schema.LinearTimeWarp:
+    """A speed."""
+    return otio.schema.LinearTimeWarp(time_scalar=scalar)
+
+
+def frames(path: Path, *sources: SourceIndex) -> list[list[int]]:
+    """The source frames of every shot, none where it is black."""
+    edit = conform(path, sources=sources)
+    shown = []
+    for shot in edit.shots:
+        index = edit.sources[shot.source]
+        picks = index.picks or range(len(index))
+        black = index.kind == "black"
+        shown.append([] if black else list(picks[shot.start : shot.end]))
+    return shown
+
+
 NESTED = otio.schema.Stack(children=[clip("inner", 0, 5)])
 FADE = otio.schema.Transition(
     in_offset=otio.opentime.RationalTime(1, 24), out_offset=otio.opentime.RationalTime(1, 24)
@@ -110,11 +137,19 @@ FADE = otio.schema.Transition(
 @pytest.mark.parametrize(
     ("items", "words"),
     [
-        ([clip("a", 0, 5), GAP], "gap"),
-        ([RETIMED], "fast at 0.000 s: retimed"),
+        ([retimed(5, warp(-1.0))], "fast at 0.000 s: retimed by -1"),
+        ([retimed(5, warp(1.5))], "fast at 0.000 s: retimed by 1.5"),
+        ([retimed(5, warp(0.3))], "retimed by 0.3"),
+        ([retimed(5, warp(float("nan")))], "retimed by nan"),
+        ([retimed(5, warp(2.0), warp(1 / 3))], "retimed by 2/3"),
+        ([retimed(5, otio.schema.TimeEffect())], "has an effect"),
+        ([retimed(46, warp(2.0))], r"asks for frames \[10, 101\)"),
+        ([clip("a", 0, 5), gap(2.5)], r"gap at 0\.209 s: .* whole number of frames"),
+        ([clip("a", 0, 5), gap(-3)], "a gap of -3 frames"),
+        ([gap(5)], "holds no clip"),
         ([NESTED], "nested Stack"),
         ([clip("a", 0, 5), FADE, clip("b", 5, 5)], "transitions are not rendered"),
-        ([clip("long", 90, 20)], r"long: asks for frames \[90, 110\) of /films/a.mkv"),
+        ([clip("long", 90, 20)], r"long at 0.000 s: asks for frames \[90, 110\) of /films/a.mkv"),
         ([], "holds no clip"),
     ],
 )
@@ -125,13 +160,68 @@ def test_what_cannot_be_rendered_is_refused(
         ranges(write(tmp_path, *items), A)
 
 
+@pytest.mark.parametrize(
+    ("effects", "shown"),
+    [
+        ([warp(1.0)], [10, 11, 12, 13, 14]),
+        ([warp(2.0)], [10, 12, 14, 16, 18]),
+        ([warp(3.0)], [10, 13, 16, 19, 22]),
+        ([warp(0.5)], [10, 10, 11, 11, 12]),
+        ([warp(1 / 3)], [10, 10, 10, 11, 11]),
+        ([warp(4.0), warp(0.5)], [10, 12, 14, 16, 18]),
+        ([otio.schema.FreezeFrame()], [10, 10, 10, 10, 10]),
+    ],
+)
+def test_a_retime_that_needs_no_rounding_picks_its_frames(
+    tmp_path: Path, effects: list[otio.schema.Effect], shown: list[int]
+) -> None:
+    path = write(tmp_path, clip("a", 0, 2), retimed(5, *effects), clip("b", 2, 2))
+    assert frames(path, A) == [[0, 1], shown, [2, 3]]
+
+
+def test_a_retime_may_end_on_the_last_frame_and_an_effect_may_be_off(tmp_path: Path) -> None:
+    assert frames(write(tmp_path, retimed(45, warp(2.0))), A) == [list(range(10, 100, 2))]
+    off = warp(2.0)
+    off.enabled = False
+    assert frames(write(tmp_path, retimed(3, off)), A) == [[10, 11, 12]]
+
+
+def test_a_gap_is_black_as_long_as_it_is_and_like_what_is_beside_it(tmp_path: Path) -> None:
+    small = replace(B, picture=replace(B.picture, width=32))
+    path = write(
+        tmp_path,
+        gap(3),
+        gap(0),
+        clip("a", 0, 5, url="a.mkv"),
+        clip("b", 0, 5, url="b.mkv"),
+        gap(7),
+    )
+    edit = conform(path, sources=[A, small])
+    assert [shot.id for shot in edit.shots] == ["gap010", "sh010", "sh020", "gap020"]
+    assert [len(shot) for shot in edit.shots] == [3, 5, 5, 7]
+    first, last = (edit.sources[edit.shots[k].source] for k in (0, 3))
+    assert (first.kind, first.picture.width, first.end) == ("black", 64, 3 / NTSC)
+    assert (last.kind, last.picture.width, last.end) == ("black", 32, 7 / NTSC)
+    assert len(edit.items) == len(edit.shots)
+
+
+def test_a_clip_that_is_turned_off_or_generated_black_is_a_gap(tmp_path: Path) -> None:
+    off, slug, bars = (clip(name, 0, 4) for name in ("off", "slug", "bars"))
+    off.enabled = False
+    slug.media_reference = otio.schema.GeneratorReference(generator_kind="black")
+    bars.media_reference = otio.schema.GeneratorReference(generator_kind="SMPTEBars")
+    assert frames(write(tmp_path, clip("a", 0, 1), off, slug), A) == [[0], [], []]
+    with pytest.raises(UsageError, match=r"bars at 0\.042 s: shows generated SMPTEBars"):
+        frames(write(tmp_path, clip("a", 0, 1), bars), A)
+
+
 def test_several_video_tracks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="2 video tracks"):
         ranges(write(tmp_path, clip("a", 0, 5), tracks=2), A)
 
 
 def test_a_clip_of_no_source_is_refused_with_the_sources(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"clip x: none of .* sources are a.mkv, b.mkv"):
+    with pytest.raises(UsageError, match=r"clip x at 0.000 s: none of .* sources are a.mkv, b.mkv"):
         ranges(write(tmp_path, clip("x", 0, 5, url="c.mkv")), A, B)
 
 
@@ -150,10 +240,3 @@ def test_what_is_no_timeline_is_one_line(tmp_path: Path, text: str, suffix: str)
     assert "\n" not in str(caught.value)
     with pytest.raises(UsageError, match="no such timeline"):
         ranges(tmp_path / "none.otio", A)
-
-
-def test_an_edl_with_a_speed_change_is_refused_with_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "cut.edl"
-    path.write_text(EDL + "M2   A       048.0                00:00:03:00\n")
-    with pytest.raises(UsageError, match=r"cut.edl:6: retimes reel A"):
-        ranges(path, A, B)
