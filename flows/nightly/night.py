@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from cluster.errors import Exit
 
-EpisodeState = Literal["done", "failed", "wanting", "waiting", "left out"]
-"""`left out`: not begun, since it would not have ended before the deadline or within the budget."""
+EpisodeState = Literal["done", "failed", "wanting", "waiting", "left out", "stopped"]
+"""`left out`: not begun, since it would not have ended before the deadline or within the budget.
+`stopped`: begun, and ended by a person, a time limit or a hard deadline; what it made is kept."""
 Measure = Literal["psnr", "ssim", "flicker", "loudness", "duration", "seconds", "money"]
 
 
@@ -36,9 +37,11 @@ class Regression:
 class NightShot:
     """A shot of a night. `seconds` are busy seconds of workers in the run that rendered it.
 
-    `psnr` (dB, 99 for equal), `ssim` are against the last good night, None where there is none;
-    `flicker` is the mean absolute change of luma (0..255) where the source holds; `thumbnail` is a
-    PNG in the store; `failure` the object that says why it failed, `frame` the one to blame.
+    `psnr` (dB, 99 for equal), `ssim` are of the frame furthest from the last good night's, None
+    where there is none; `flicker` is the mean absolute change of luma (0..255) from frame to frame
+    where the last good night's picture holds; `loudness` is in LUFS, None without sound;
+    `thumbnail` is a PNG in the store; `failure` the object that says why it failed, `frame` the one
+    to blame. `computed` of its `chunks` were made in this run.
     """
 
     id: str
@@ -47,6 +50,10 @@ class NightShot:
     seconds: float
     money: float
     segment: str = ""
+    chunks: int = 0
+    computed: int = 0
+    duration_s: float = 0.0
+    loudness: float | None = None
     psnr: float | None = None
     ssim: float | None = None
     flicker: float | None = None
@@ -90,7 +97,8 @@ class NightEpisode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """All episodes of a night, in the order in which they were taken. Times are ISO 8601, UTC."""
+    """All episodes of a night, in the order in which they were taken. Times are ISO 8601, UTC;
+    `ended_at` is empty while the night goes on."""
 
     nightly: str
     night: str
@@ -100,13 +108,13 @@ class Night:
 
     @property
     def exit_code(self) -> Exit:
-        """Failed over wanting or regressed over left out over good."""
+        """Failed over wanting or regressed over what was left undone over good."""
         states = {episode.state for episode in self.episodes}
         if "failed" in states:
             return Exit.FAILED
         if "wanting" in states or any(episode.regressed for episode in self.episodes):
             return Exit.WANTING
-        return Exit.REFUSED if states & {"left out", "waiting"} else Exit.GOOD
+        return Exit.REFUSED if states & {"left out", "waiting", "stopped"} else Exit.GOOD
 
     def to_json(self) -> dict[str, Any]:
         """The document of `report.json`."""

@@ -1,0 +1,95 @@
+"""When a night must end: a time of day somewhere, or so long after it began."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+_TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_ZONES = "/zoneinfo/"
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_FIELDS: tuple[tuple[int, int, list[str]], ...] = (
+    (0, 59, []),
+    (0, 23, []),
+    (1, 31, []),
+    (1, 12, _MONTHS),
+    (0, 7, _DAYS),
+)
+"""Minute, hour, day, month, day of the week: the least, the greatest, the names."""
+
+
+def parse_deadline(text: str) -> time | timedelta:
+    """`06:00` is a time of day, `8h`, `1h30m` and `90s` are durations. ValueError otherwise."""
+    if clock := _TIME.fullmatch(text):
+        return time(int(clock[1]), int(clock[2]))
+    lasting = _DURATION.fullmatch(text)
+    if not text or lasting is None:
+        raise ValueError(
+            f"expected a time of day such as 06:00 or a duration such as 8h, got {text!r}"
+        )
+    hours, minutes, seconds = (float(part or 0) for part in lasting.groups())
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def next_end(deadline: time | timedelta, *, began: datetime, zone: ZoneInfo) -> datetime:
+    """The moment (UTC) at which a night that began at `began` must be over: the next time that the
+    clock in `zone` shows the time of day, or that much later."""
+    if isinstance(deadline, timedelta):
+        return (began + deadline).astimezone(UTC)
+    here = began.astimezone(zone)
+    end = datetime.combine(here.date(), deadline, tzinfo=zone)
+    if end.astimezone(UTC) <= began.astimezone(UTC):
+        end = datetime.combine(here.date() + timedelta(days=1), deadline, tzinfo=zone)
+    return end.astimezone(UTC)
+
+
+def is_cron(text: str) -> bool:
+    """Whether a text is cron's five fields, each a list of `*`, numbers, names and ranges, with
+    steps."""
+    fields = text.lower().split()
+    return len(fields) == len(_FIELDS) and all(
+        _is_range(part, *limits)
+        for field, limits in zip(fields, _FIELDS, strict=True)
+        for part in field.split(",")
+    )
+
+
+def _is_range(text: str, least: int, greatest: int, names: list[str]) -> bool:
+    body, slash, step = text.partition("/")
+    if slash and not (step.isdecimal() and int(step)):
+        return False
+    if body == "*":
+        return True
+    ends = [
+        names.index(end) + least if end in names else int(end) if end.isdecimal() else -1
+        for end in body.split("-")
+    ]
+    return len(ends) <= 2 and all(least <= end <= greatest for end in ends) and ends == sorted(ends)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """A time zone by its name in the tz database. ValueError where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(
+            f"expected a time zone such as Europe/Berlin or UTC, got {name!r}"
+        ) from error
+
+
+def local_zone_name() -> str:
+    """This machine's time zone by name; UTC where it does not say which."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    _, found, linked = str(Path("/etc/localtime").resolve()).partition(_ZONES)
+    for name in (named, linked if found else ""):
+        try:
+            if name:
+                return ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"

@@ -1,0 +1,223 @@
+"""What earlier nights say: each show's use of the farm, and what was last good. Nothing rewritten.
+
+A night lies in the store as `nights/NIGHTLY/NIGHT.json`; that a person accepted what came out
+different lies beside it, as `NIGHT.accepted.KEY.json`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from cluster.errors import StoreError, UsageError
+from cluster.keys import make_key
+from cluster.store import Store
+from flows.nightly.night import Night, NightEpisode, NightShot
+
+PREFIX = "nights/"
+SHARED_NIGHTS = 30
+"""Nights that fair share looks back on, and a report shows."""
+COMPARED = ("done", "waiting")
+"""States of an episode whose shots are all rendered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """A person's word that what a night came to is right. `shots` are EPISODE/SHOT; an EPISODE
+    alone stands for its film and all its shots; none: the whole night."""
+
+    nightly: str
+    night: str
+    by: str
+    at: str
+    shots: tuple[str, ...] = ()
+    note: str = ""
+
+    def covers(self, episode: str, shot: str = "") -> bool:
+        """Whether it speaks of a shot, or of the film where `shot` is empty."""
+        return not self.shots or episode in self.shots or f"{episode}/{shot}" in self.shots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastNight:
+    """A night that was, and what people accepted of it."""
+
+    night: Night
+    accepted: tuple[Acceptance, ...] = ()
+
+    def stands(self, episode: NightEpisode, shot: NightShot | None) -> bool:
+        """Whether a shot, or the film where it is None, may be compared with: its episode came out
+        without a regression that nobody accepted, or it was accepted itself."""
+        if episode.state not in COMPARED:
+            return False
+        if any(each.covers(episode.episode, shot.id if shot else "") for each in self.accepted):
+            return True
+        film_good = not episode.regressions or self._accepts(episode.episode, "")
+        return film_good and all(
+            not each.regressions or self._accepts(episode.episode, each.id)
+            for each in episode.shots
+        )
+
+    def _accepts(self, episode: str, shot: str) -> bool:
+        return any(each.covers(episode, shot) for each in self.accepted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastGood:
+    """What an episode is compared with. `shots` by their id, each from the newest night in which it
+    stands; `timed` those that were rendered whole, from the newest such night."""
+
+    film: NightEpisode | None
+    film_night: str
+    shots: dict[str, NightShot]
+    timed: dict[str, NightShot]
+
+
+def night_name(nightly: str, night: str) -> str:
+    """Where the store keeps a night."""
+    return f"{PREFIX}{nightly}/{night}.json"
+
+
+def keep_night(store: Store, night: Night) -> None:
+    """Write a night as it is now; written again as it goes on."""
+    document = json.dumps(night.to_json(), indent=1, ensure_ascii=False)
+    store.put(night_name(night.nightly, night.night), document.encode())
+
+
+def night_names(store: Store, nightly: str) -> list[str]:
+    """The nights of a nightly, oldest first."""
+    names = (entry.name.rpartition("/")[2] for entry in store.list(f"{PREFIX}{nightly}/"))
+    return sorted(name.removesuffix(".json") for name in names if name.count(".") == 1)
+
+
+def read_past(store: Store, nightly: str, *, before: str = "") -> Iterator[PastNight]:
+    """Nights from the newest to the oldest, read one by one as they are asked for."""
+    accepted: dict[str, list[str]] = defaultdict(list)
+    names: list[str] = []
+    for entry in store.list(f"{PREFIX}{nightly}/"):
+        night, _, rest = entry.name.rpartition("/")[2].partition(".")
+        if rest == "json":
+            names.append(night)
+        elif rest.startswith("accepted."):
+            accepted[night].append(entry.name)
+    for night in sorted(names, reverse=True):
+        if not before or night < before:
+            yield PastNight(
+                night=_read(store, night_name(nightly, night)),
+                accepted=tuple(_read_acceptance(store, name) for name in accepted[night]),
+            )
+
+
+def last_good(
+    past: Iterable[PastNight], episode: str, shots: Sequence[str] | None = None
+) -> LastGood:
+    """What stands of an episode, from nights given newest first.
+
+    With `shots` no more nights are looked at than it takes to find these and the film.
+    """
+    film, film_night = None, ""
+    standing: dict[str, NightShot] = {}
+    timed: dict[str, NightShot] = {}
+    wanted = None if shots is None else set(shots)
+    for each in past:
+        found = next((one for one in each.night.episodes if one.episode == episode), None)
+        if found is None:
+            continue
+        if film is None and each.stands(found, None):
+            film, film_night = found, each.night.night
+        for shot in found.shots:
+            if shot.segment and each.stands(found, shot):
+                standing.setdefault(shot.id, shot)
+                if shot.computed and shot.computed == shot.chunks:
+                    timed.setdefault(shot.id, shot)
+        if film is not None and wanted is not None and wanted <= standing.keys():
+            break
+    return LastGood(film=film, film_night=film_night, shots=standing, timed=timed)
+
+
+def hours_by_show(nights: Iterable[Night]) -> dict[str, float]:
+    """Device hours that each show has had."""
+    used: dict[str, float] = defaultdict(float)
+    for night in nights:
+        for episode in night.episodes:
+            used[episode.show] += episode.gpu_hours + episode.cpu_hours
+    return dict(used)
+
+
+def accept(
+    store: Store, nightly: str, *, night: str = "", shots: Sequence[str] = (), by: str, note: str
+) -> Acceptance:
+    """Record that a night, or some of it, is what later ones are to be compared with.
+
+    Without a night the newest. UsageError for a night, episode or shot that there is not.
+    """
+    names = night_names(store, nightly)
+    if not names or (night and night not in names):
+        raise UsageError(
+            f"no night {night!r}" if names else "no night is kept",
+            where=f"{store.url}: {PREFIX}{nightly}/",
+            remedy=f"the newest is {names[-1]}" if names else "run it, or name its --store",
+        )
+    chosen = night or names[-1]
+    kept = _read(store, night_name(nightly, chosen))
+    known = {episode.episode for episode in kept.episodes}
+    known |= {f"{each.episode}/{shot.id}" for each in kept.episodes for shot in each.shots}
+    for name in shots:
+        if name not in known:
+            raise UsageError(
+                f"no {name!r} in it",
+                where=f"night {chosen}",
+                remedy="name episodes as ep01, shots as ep01/sh010",
+            )
+    acceptance = Acceptance(
+        nightly=nightly,
+        night=chosen,
+        by=by,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        shots=tuple(shots),
+        note=note,
+    )
+    name = f"{PREFIX}{nightly}/{chosen}.accepted.{make_key(acceptance)}.json"
+    store.put(name, json.dumps(asdict(acceptance), ensure_ascii=False).encode())
+    return acceptance
+
+
+def standing_segments(store: Store) -> frozenset[str]:
+    """Every segment that a next night may be compared with, as the store names it: what `douga gc`
+    must leave. The newest night's too, for a person may still accept it."""
+    kept: set[str] = set()
+    nightlies = {entry.name.split("/")[1] for entry in store.list(PREFIX)}
+    for nightly in nightlies:
+        past = list(read_past(store, nightly))
+        for newest in past[:1]:
+            kept |= {shot.segment for each in newest.night.episodes for shot in each.shots}
+        episodes = {each.episode for one in past for each in one.night.episodes}
+        for episode in episodes:
+            kept |= {shot.segment for shot in last_good(past, episode).shots.values()}
+    return frozenset(kept - {""})
+
+
+def _read(store: Store, name: str) -> Night:
+    try:
+        return Night.from_json(json.loads(store.get(name)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(store, name) from error
+
+
+def _read_acceptance(store: Store, name: str) -> Acceptance:
+    try:
+        document = json.loads(store.get(name))
+        return Acceptance(**{**document, "shots": tuple(document["shots"])})
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(store, name) from error
+
+
+def _unreadable(store: Store, name: str) -> StoreError:
+    return StoreError(
+        "not a night of this version of douga",
+        where=f"{store.url}: {name}",
+        remedy="move it out of nights/",
+    )

@@ -1,0 +1,143 @@
+"""Which episodes a night takes, in which order, and which it leaves out. Pure.
+
+The higher priority first; among equals the show that is furthest below its share by weight; then
+the order of the file. What does not fit into the time and budget left is left out whole, and what
+comes behind it may still go if it fits: nothing that is left out would have fitted without what
+was taken before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from flows.forecast.forecast import Forecast
+
+MINUTE_S, HOUR_S = 60, 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An episode that may go tonight. `place` is its line in the file, from 0."""
+
+    episode: str
+    show: str
+    priority: int
+    place: int
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What is left of a night: seconds to the deadline and budget; None: no limit."""
+
+    seconds: float | None = None
+    gpu_hours: float | None = None
+    cpu_hours: float | None = None
+    money: float | None = None
+
+    def less(self, work: Forecast) -> Means:
+        """What is left after an episode of this forecast."""
+        return Means(
+            seconds=_less(self.seconds, work.finish_p90_s),
+            gpu_hours=_less(self.gpu_hours, work.gpu_hours),
+            cpu_hours=_less(self.cpu_hours, work.cpu_hours),
+            money=_less(self.money, work.money),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """An episode that does not go, and why."""
+
+    candidate: Candidate
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tonight:
+    """The episodes taken, in order, and those left out."""
+
+    taken: tuple[Candidate, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Shows' weights, and the device hours that each has had (in past nights and tonight)."""
+
+    weights: Mapping[str, float]
+    used: Mapping[str, float] = field(default_factory=dict)
+
+    def served(self, show: str) -> float:
+        """Hours had per weight: the show with the least is furthest below its share."""
+        return self.used.get(show, 0.0) / self.weights.get(show, 1.0)
+
+    def after(self, show: str, hours: float) -> Shares:
+        """The shares once a show has had more hours."""
+        return replace(self, used={**self.used, show: self.used.get(show, 0.0) + hours})
+
+
+def plan_night(
+    candidates: Sequence[Candidate], *, shares: Shares, means: Means, currency: str = ""
+) -> Tonight:
+    """What a night takes with the means it has left."""
+    taken: list[Candidate] = []
+    left_out: list[LeftOut] = []
+    waiting = list(candidates)
+    while waiting:
+        candidate = min(waiting, key=lambda each: _turn(each, shares))
+        waiting.remove(candidate)
+        why = why_not(candidate.forecast, means, currency=currency)
+        if why:
+            left_out.append(LeftOut(candidate=candidate, why=why))
+            continue
+        taken.append(candidate)
+        means = means.less(candidate.forecast)
+        shares = shares.after(candidate.show, hours(candidate.forecast))
+    return Tonight(taken=tuple(taken), left_out=tuple(left_out))
+
+
+def hours(work: Forecast) -> float:
+    """Device hours, GPUs and cores alike: what shows share."""
+    return work.gpu_hours + work.cpu_hours
+
+
+def why_not(work: Forecast, means: Means, *, currency: str = "") -> str:
+    """By how much an episode would go over what is left; empty where it fits."""
+    if means.seconds is not None and work.finish_p90_s > means.seconds:
+        late = duration_words(work.finish_p90_s - means.seconds)
+        left = duration_words(max(0.0, means.seconds))
+        return (
+            f"would end {late} after the deadline "
+            f"(p90 {duration_words(work.finish_p90_s)}, {left} left)"
+        )
+    for unit, needed, left_over in (
+        ("GPU-hours", work.gpu_hours, means.gpu_hours),
+        ("CPU-hours", work.cpu_hours, means.cpu_hours),
+        (currency or "money", work.money, means.money),
+    ):
+        if left_over is not None and needed > left_over:
+            return (
+                f"needs {needed:.3g} {unit}, {max(0.0, left_over):.3g} left "
+                f"({needed - max(0.0, left_over):.3g} over the budget)"
+            )
+    return ""
+
+
+def duration_words(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < MINUTE_S:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    if seconds < HOUR_S:
+        return f"{seconds / MINUTE_S:.0f} min"
+    minutes = round(seconds / MINUTE_S)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _turn(candidate: Candidate, shares: Shares) -> tuple[float, float, int]:
+    return (-candidate.priority, shares.served(candidate.show), candidate.place)
+
+
+def _less(left: float | None, taken: float) -> float | None:
+    return None if left is None else left - taken
