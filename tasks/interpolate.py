@@ -14,11 +14,18 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cluster.errors import StageError, UsageError
+from cluster.errors import StageError
 from tasks.frames import Frames
 from tasks.inbetween import Morph, Pair
 from tasks.models.morph import open_morph
-from tasks.models.shelf import ModelCard, Precision, check_weights, read_card
+from tasks.models.shelf import (
+    ModelCard,
+    Precision,
+    brought_weights,
+    cards_for_workers,
+    check_precision,
+    read_card,
+)
 from tasks.stage import Card, Device, Params, Stage, Window
 from tasks.timing import Place, Timing, TimingChart
 from tasks.track import Span, Track
@@ -104,12 +111,7 @@ class Interpolate(Stage[InterpolateParams]):
         if params.engine == "network":
             named = params.model or BUILT_IN
             self._model = params.cards[0] if params.cards else read_card(named, verb=self.name)
-            if params.precision and params.precision not in self._model.precisions:
-                raise UsageError(
-                    f"model {named!r} has no {params.precision}",
-                    where=f"stage {self.name}",
-                    remedy=f"precision may be {', '.join(self._model.precisions)}",
-                )
+            check_precision(self._model, params.precision, stage=self.name)
 
     def card(self) -> Card:
         """OpenCV on one core, 400 MB for a megapixel of float planes, flows and weights; with a
@@ -140,15 +142,15 @@ class Interpolate(Stage[InterpolateParams]):
 
     def assets(self) -> tuple[str, ...]:
         """The weights of a model that a user brought."""
-        return (self._model.asset,) if self._model and self._model.asset else ()
+        return brought_weights(self._models)
 
     def looked_up(self, digests: Mapping[str, str]) -> dict[str, Any]:
-        """The card of a model that a user brought: a worker elsewhere has no folder of them.
-        StageError where its file has changed since it was added."""
-        if self._model is None or not self._model.asset:
-            return {}
-        check_weights(self._model, digests[self._model.asset])
-        return {"cards": (self._model.model_dump(mode="json"),)}
+        """The card of a model that a user brought. StageError where its file has changed."""
+        return cards_for_workers(self._models, digests)
+
+    @property
+    def _models(self) -> tuple[ModelCard, ...]:
+        return (self._model,) if self._model else ()
 
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
         """Open the network. Errors: StageError on bad weights, ClusterError, InputError."""

@@ -10,12 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from cluster.errors import StageError, UsageError
+from cluster.errors import StageError
 from tasks.frames import Frames, from_float, to_float
 from tasks.models.enlarge import Enlarger, Signal, is_out_of_memory
 from tasks.models.opening import open_enlarger
 from tasks.models.passes import plan_passes
-from tasks.models.shelf import Kind, ModelCard, Precision, check_weights
+from tasks.models.shelf import (
+    Kind,
+    ModelCard,
+    Precision,
+    brought_weights,
+    cards_for_workers,
+    check_precision,
+)
 from tasks.stage import Card, Device, Params, Stage, Window
 from tasks.track import Span, Track
 
@@ -64,12 +71,7 @@ class Upscale(Stage[UpscaleParams]):
         self._passes: tuple[Enlarger, ...] = ()
         self._tile = 0
         for card in self._cards:
-            if params.precision and params.precision not in card.precisions:
-                raise UsageError(
-                    f"model {card.name!r} has no {params.precision}",
-                    where=f"stage {self.name}",
-                    remedy=f"precision may be {', '.join(card.precisions)}",
-                )
+            check_precision(card, params.precision, stage=self.name)
 
     def card(self) -> Card:
         """Needs of the models. Theirs count by what goes in, a stage's by what comes out; every
@@ -94,17 +96,11 @@ class Upscale(Stage[UpscaleParams]):
 
     def assets(self) -> tuple[str, ...]:
         """The weights that users brought; those of the shelf are installed with douga."""
-        return tuple(dict.fromkeys(card.asset for card in self._cards if card.asset))
+        return brought_weights(self._cards)
 
     def looked_up(self, digests: Mapping[str, str]) -> dict[str, Any]:
-        """The cards of models that users brought: a worker elsewhere has no folder of them.
-        StageError where a file has changed since its model was added."""
-        brought = [card for card in self._cards if card.asset]
-        for card in brought:
-            check_weights(card, digests[card.asset])
-        if not brought:
-            return {}
-        return {"cards": tuple(card.model_dump(mode="json") for card in self._cards)}
+        """The cards of models that users brought. StageError where a file has changed."""
+        return cards_for_workers(self._cards, digests)
 
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
         """Open the networks. Errors: StageError on bad weights, ClusterError, InputError."""

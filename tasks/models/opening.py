@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,25 +24,33 @@ def open_enlarger(
 ) -> Enlarger:
     """An upscaling model ready on a device. Errors: StageError on bad weights, ClusterError where
     what it runs on is missing, InputError where the file is none of its format."""
-    opener = _OPENERS[card.format]
-    return Enlarger(card=card, net=opener(card, device, read_asset, precision, tensorrt))
+    opening = _Opening(
+        card=card, device=device, read_asset=read_asset, precision=precision, tensorrt=tensorrt
+    )
+    return Enlarger(card=card, net=_OPENERS[card.format](opening))
 
 
-_Opener = Callable[[ModelCard, Device, Callable[[str], bytes], Precision, bool], Net]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opening:
+    """A model, and on what it is to run how."""
+
+    card: ModelCard
+    device: Device
+    read_asset: Callable[[str], bytes]
+    precision: Precision
+    tensorrt: bool
+
+    @property
+    def weights(self) -> bytes:
+        return weights_of(self.card, self.read_asset)
 
 
-def _open_shelf(
-    card: ModelCard,
-    device: Device,
-    read_asset: Callable[[str], bytes],
-    precision: Precision,
-    tensorrt: bool,
-) -> Net:
-    place = start_torch(device)
+def _open_shelf(opening: _Opening) -> Net:
+    place = start_torch(opening.device)
     import torch
 
-    net = load_model(card).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = precision == "bf16"
+    net = load_model(opening.card).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    bf16 = opening.precision == "bf16"
 
     def run(window: Signal) -> Signal:
         frame = torch.from_numpy(np.ascontiguousarray(window)).permute(2, 0, 1)[None]
@@ -52,44 +61,31 @@ def _open_shelf(
     return run
 
 
-def _open_onnx(
-    card: ModelCard,
-    device: Device,
-    read_asset: Callable[[str], bytes],
-    precision: Precision,
-    tensorrt: bool,
-) -> Net:
+def _open_onnx(opening: _Opening) -> Net:
     from tasks.models.user.onnx_net import open_onnx
 
-    data = weights_of(card, read_asset)
-    return open_onnx(data, device=device, name=card.name, tensorrt=tensorrt).net
+    return open_onnx(
+        opening.weights,
+        device=opening.device,
+        name=opening.card.name,
+        tensorrt=opening.tensorrt,
+    ).net
 
 
-def _open_zoo(
-    card: ModelCard,
-    device: Device,
-    read_asset: Callable[[str], bytes],
-    precision: Precision,
-    tensorrt: bool,
-) -> Net:
+def _open_zoo(opening: _Opening) -> Net:
     from tasks.models.user.state import read_state
     from tasks.models.user.zoo import open_zoo
 
-    state = read_state(weights_of(card, read_asset), name=card.name)
-    return open_zoo(state, device=device, name=card.name, precision=precision).net
+    name = opening.card.name
+    state = read_state(opening.weights, name=name)
+    return open_zoo(state, device=opening.device, name=name, precision=opening.precision).net
 
 
-def _not_enlarging(
-    card: ModelCard,
-    device: Device,
-    read_asset: Callable[[str], bytes],
-    precision: Precision,
-    tensorrt: bool,
-) -> Net:
-    raise UsageError(f"model {card.name!r} makes in-betweens, it cannot enlarge")
+def _not_enlarging(opening: _Opening) -> Net:
+    raise UsageError(f"model {opening.card.name!r} makes in-betweens, it cannot enlarge")
 
 
-_OPENERS: dict[Format, _Opener] = {
+_OPENERS: dict[Format, Callable[[_Opening], Net]] = {
     "shelf": _open_shelf,
     "onnx": _open_onnx,
     "spandrel": _open_zoo,

@@ -8,11 +8,11 @@ costs one small file and no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -162,6 +162,31 @@ def check_weights(card: ModelCard, found: str) -> None:
             if card.asset
             else "the file is damaged or belongs to another card; install douga again",
         )
+
+
+def check_precision(card: ModelCard, asked: Precision | None, *, stage: str) -> None:
+    """UsageError where a stage is asked for a precision that its model does not have."""
+    if asked and asked not in card.precisions:
+        raise UsageError(
+            f"model {card.name!r} has no {asked}",
+            where=f"stage {stage}",
+            remedy=f"precision may be {', '.join(card.precisions)}",
+        )
+
+
+def brought_weights(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """The weights that users brought; those of the shelf are installed with douga."""
+    return tuple(dict.fromkeys(card.asset for card in cards if card.asset))
+
+
+def cards_for_workers(cards: Sequence[ModelCard], digests: Mapping[str, str]) -> dict[str, Any]:
+    """The parameter `cards` of a stage with models that users brought, for a worker elsewhere has
+    no folder of them; nothing where none is. StageError where a file has changed since its model
+    was added; `digests` are what the files have now."""
+    brought = [card for card in cards if card.asset]
+    for card in brought:
+        check_weights(card, digests[card.asset])
+    return {"cards": tuple(card.model_dump(mode="json") for card in cards)} if brought else {}
 
 
 def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
