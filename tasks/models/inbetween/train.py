@@ -7,28 +7,22 @@ The folder DIR (its last part must be `inbetween`) gets `checkpoint.pt` (to go o
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from dataclasses import dataclass, fields
-from math import cos, pi
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from cluster.keys import digest_bytes
 from tasks.models.inbetween.losses import choice_error, flow_error, loss
 from tasks.models.inbetween.material import Triplets, make_triplets
 from tasks.models.inbetween.net import STRIDE, Inbetween
-from tasks.models.shelf import ModelCard
+from tasks.models.training import Pupil, write_model
 
 HELD_OUT_SEED_OFFSET = 1_000_003
 HELD_OUT = 64
-EMA_DECAY = 0.998
-WARMUP_STEPS = 200
 FLOW_WEIGHT = 0.004
 """Per pixel of distance: a whole pixel wrong costs one 8-bit code."""
 CHOICE_WEIGHT = 0.04
@@ -108,20 +102,20 @@ def _turned(batch: Triplets, rng: np.random.Generator) -> Triplets:
 
 
 class Training:
-    """The state that a checkpoint keeps: network, averaged network, optimiser, place in time."""
+    """The network and its place in the endless series of triplets: what a checkpoint keeps."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
         torch.manual_seed(run.seed)
-        self.net, self.average = self._network(), self._network()
-        self.average.load_state_dict(self.net.state_dict())
-        self.optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=run.rate, betas=(0.9, 0.99), weight_decay=1e-4
+        net, average = self._network(), self._network()
+        optimiser = torch.optim.AdamW(
+            net.parameters(), lr=run.rate, betas=(0.9, 0.99), weight_decay=1e-4
         )
-        self.step = 0
+        self.pupil = Pupil(net, average, optimiser, rate=run.rate, gradient_limit=GRADIENT_LIMIT)
         self.next_index = 0
         if run.resume:
-            self._load()
+            place = torch.device(run.device)
+            self.next_index = self.pupil.load(self.checkpoint, place=place)["next_index"]
 
     def _network(self) -> Inbetween:
         net = Inbetween(widths=self.run.widths)
@@ -132,54 +126,26 @@ class Training:
         """Where the state rests between runs."""
         return self.run.out / "checkpoint.pt"
 
-    def _load(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.run.device)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.next_index = state["step"], state["next_index"]
-
     def save(self, *, next_index: int) -> None:
-        """Write checkpoint, weights and card, each by an atomic rename."""
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-            "next_index": next_index,
-        }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
-        write_model(self.average, self.run.out)
+        """Write checkpoint, weights and card."""
+        self.pupil.save(self.checkpoint, next_index=next_index)
+        _write(self.pupil.average, self.run.out)
 
     def learn(self, batch: Triplets, *, progress: float) -> float:
         """One step at the learning rate due at `progress` in [0, 1]; returns the loss."""
-        rate = self.run.rate * (0.5 + 0.5 * cos(pi * min(progress, 1.0))) + 1e-6
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (self.step + 1) / WARMUP_STEPS)
+        net = self.pupil.net
         a, b, truth, guesses, cover, when = _signals(batch, self.run.device)
         with torch.autocast(self.run.device, torch.bfloat16, enabled=self.run.bf16):
-            maps = self.net.maps(a, b, guesses, cover, when)
-        candidates = self.net.mended(a, b, guesses, when, maps)
-        shares = self.net.shares(when, maps)
-        made = self.net.mix(candidates, shares, maps)
+            maps = net.maps(a, b, guesses, cover, when)
+        candidates = net.mended(a, b, guesses, when, maps)
+        shares = net.shares(when, maps)
+        made = net.mix(candidates, shares, maps)
         total = loss(made, truth)
         total = total + CHOICE_WEIGHT * choice_error(candidates, shares, truth)
-        for at, found in enumerate(self.net.motion(guesses, when, maps)):
+        for at, found in enumerate(net.motion(guesses, when, maps)):
             known = batch.flows[:, at].float().to(self.run.device)
             total = total + FLOW_WEIGHT * flow_error(found, known, batch.seen[:, at].to(known))
-        self.optimiser.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), GRADIENT_LIMIT)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(EMA_DECAY, self.step / (self.step + 10))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
-            for mean, now in pairs:
-                mean.lerp_(now, 1 - decay)
-        return float(total.detach())
+        return self.pupil.descend(total, progress=progress)
 
 
 def _signals(batch: Triplets, device: str) -> tuple[Tensor, ...]:
@@ -190,10 +156,10 @@ def _signals(batch: Triplets, device: str) -> tuple[Tensor, ...]:
     return a, b, truth, guesses, cover, batch.time.to(device)
 
 
-def write_model(net: Inbetween, out: Path) -> None:
-    """Weights, then the card that names their digest."""
-    weights = save({name: tensor.contiguous() for name, tensor in net.state_dict().items()})
-    card = ModelCard(
+def _write(net: Inbetween, out: Path) -> None:
+    write_model(
+        net,
+        out,
         name="inbetween",
         verb="interpolate",
         scale=1,
@@ -202,18 +168,9 @@ def write_model(net: Inbetween, out: Path) -> None:
         halo=None,
         multiple=STRIDE,
         padded=True,
-        parameters=sum(tensor.numel() for tensor in net.parameters()),
         precisions=("fp32", "bf16"),
         memory_bytes_per_megapixel=MEMORY_BYTES_PER_MEGAPIXEL,
-        sha256=digest_bytes(weights),
     )
-    for name, data in (
-        ("weights.safetensors", weights),
-        ("card.json", (json.dumps(card.model_dump(), indent=2) + "\n").encode()),
-    ):
-        partial = out / f"{name}.partial"
-        partial.write_bytes(data)
-        partial.replace(out / name)
 
 
 def train(run: Run) -> None:
@@ -223,15 +180,15 @@ def train(run: Run) -> None:
     seed = run.seed + HELD_OUT_SEED_OFFSET
     held_out = make_triplets(seed=seed, first=0, count=HELD_OUT, edge=run.edge)
     bank = Bank(run, next_index=state.next_index)
-    rng = np.random.default_rng((run.seed, state.step))
+    rng = np.random.default_rng((run.seed, state.pupil.step))
     started = reported = time.monotonic()
     losses: list[float] = []
-    first = state.step
+    first = state.pupil.step
     while (elapsed := (time.monotonic() - started) / 60) < run.minutes:
-        if run.max_steps is not None and state.step - first >= run.max_steps:
+        if run.max_steps is not None and state.pupil.step - first >= run.max_steps:
             break
         losses.append(state.learn(bank.batch(rng), progress=elapsed / run.minutes))
-        if state.step % run.renew_every == 0:
+        if state.pupil.step % run.renew_every == 0:
             bank.renew()
         if (time.monotonic() - reported) / 60 >= run.report_minutes:
             reported = time.monotonic()
@@ -244,9 +201,12 @@ def train(run: Run) -> None:
 
 def _report(state: Training, losses: list[float], minutes: float, held_out: Triplets) -> None:
     mean = float(np.mean(losses)) if losses else float("nan")
-    scores = compare(state.average, held_out, state.run.device)
+    scores = compare(state.pupil.average, held_out, state.run.device)
     text = ", ".join(f"{name} {db:.2f}" for name, db in scores.items())
-    print(f"step {state.step}, {minutes:.1f} min, loss {mean:.5f}; held-out: {text} dB", flush=True)
+    print(
+        f"step {state.pupil.step}, {minutes:.1f} min, loss {mean:.5f}; held-out: {text} dB",
+        flush=True,
+    )
 
 
 def compare(net: Inbetween, held_out: Triplets, device: str) -> dict[str, float]:

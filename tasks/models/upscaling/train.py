@@ -12,7 +12,6 @@ import argparse
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import cos, pi
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +19,17 @@ import torch
 from torch import Tensor
 
 from tasks.models.shelf import load_model, read_card
+from tasks.models.training import Pupil
 from tasks.models.upscaling.bank import EDGE, Bank
 from tasks.models.upscaling.drawings import draw
 from tasks.models.upscaling.evaluate import Pair, compare, reduced, table
 from tasks.models.upscaling.lesson import Lesson
 from tasks.models.upscaling.net import UpscaleNet, inherit
-from tasks.models.upscaling.write import write_model
+from tasks.models.upscaling.write import write_upscaler
 
 HELD_OUT_DRAWINGS = 24
 HELD_OUT_SEED_OFFSET = 1_000_003
 CHARBONNIER_EPSILON = 0.02  # errors under 5 codes count squared, larger ones linearly
-EMA_DECAY = 0.998
-WARMUP_STEPS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,25 +55,24 @@ class Run:
 
 
 class Training:
-    """The state that a checkpoint keeps: network, averaged network, optimiser, steps done."""
+    """What a checkpoint keeps, and the lesson that is learnt."""
 
     def __init__(self, lesson: Lesson, run: Run) -> None:
         self.lesson = lesson
         self.run = run
         self.place = torch.device(run.device)
         torch.manual_seed(run.seed)
-        self.net = self._network()
+        net = self._network()
         if lesson.start:
             donor = load_model(read_card(lesson.start, verb="upscale"))
             assert isinstance(donor, UpscaleNet)
-            inherit(self.net, donor)
-        self.net.to(self.place)
-        self.average = self._network().to(self.place)
-        self.average.load_state_dict(self.net.state_dict())
-        self.optimiser = torch.optim.Adam(self.net.parameters(), lr=run.rate, betas=(0.9, 0.99))
-        self.step = 0
+            inherit(net, donor)
+        net.to(self.place)
+        average = self._network().to(self.place)
+        optimiser = torch.optim.Adam(net.parameters(), lr=run.rate, betas=(0.9, 0.99))
+        self.pupil = Pupil(net, average, optimiser, rate=run.rate, gradient_limit=1.0)
         if run.resume:
-            self._load()
+            self.pupil.load(self.checkpoint, place=self.place)
 
     def _network(self) -> UpscaleNet:
         lesson, run = self.lesson, self.run
@@ -87,47 +84,19 @@ class Training:
         """Where the state rests between runs."""
         return self.run.out / "checkpoint.pt"
 
-    def _load(self) -> None:
-        state = torch.load(self.checkpoint, weights_only=True, map_location=self.place)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step = state["step"]
-
     def save(self) -> None:
-        """Write checkpoint, weights and card, each by an atomic rename."""
-        state = {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "step": self.step,
-        }
-        partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint)
-        write_model(self.average, self.lesson, out=self.run.out)
+        """Write checkpoint, weights and card."""
+        self.pupil.save(self.checkpoint)
+        write_upscaler(self.pupil.average, self.lesson, out=self.run.out)
 
     def learn(self, truth: Tensor, small: Tensor) -> float:
-        """One step at the learning rate due after `step` of `steps`; returns the loss."""
-        progress = min(self.step / self.run.steps, 1.0)
-        rate = self.run.rate * (0.5 + 0.5 * cos(pi * progress)) + 1e-6
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * min(1.0, (self.step + 1) / WARMUP_STEPS)
-        edge = self.net.scale * self.net.halo
+        """One step at the learning rate due after so many of `steps`; returns the loss."""
+        net = self.pupil.net
+        edge = net.scale * net.halo
         with torch.autocast(self.place.type, torch.bfloat16, enabled=self.run.bf16):
-            made = self.net(small)
+            made = net(small)
         loss = charbonnier(made, truth[..., edge:-edge, edge:-edge])
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimiser.step()
-        self.step += 1
-        decay = min(EMA_DECAY, self.step / (self.step + 10))
-        with torch.no_grad():
-            pairs = zip(self.average.parameters(), self.net.parameters(), strict=True)
-            for mean, now in pairs:
-                mean.lerp_(now, 1 - decay)
-        return float(loss.detach())
+        return self.pupil.descend(loss, progress=self.pupil.step / self.run.steps)
 
 
 def charbonnier(made: Tensor, truth: Tensor) -> Tensor:
@@ -153,14 +122,14 @@ def train(lesson: Lesson, run: Run) -> Training:
     """Train until `run.steps` are done or `run.minutes` over, reporting and saving on the way."""
     run.out.mkdir(parents=True, exist_ok=True)
     state = Training(lesson, run)
-    bank = Bank(seed=run.seed, size=run.bank, first=state.step // run.renew_every)
+    bank = Bank(seed=run.seed, size=run.bank, first=state.pupil.step // run.renew_every)
     started = reported = time.monotonic()
     losses: list[float] = []
-    while state.step < run.steps and (time.monotonic() - started) / 60 < run.minutes:
-        rng = np.random.default_rng((run.seed, state.step))
+    while state.pupil.step < run.steps and (time.monotonic() - started) / 60 < run.minutes:
+        rng = np.random.default_rng((run.seed, state.pupil.step))
         truth = bank.crops(rng, count=run.batch, edge=run.crop).to(state.place)
         losses.append(state.learn(truth, lesson.degrade(truth, lesson.scale, rng)))
-        if state.step % run.renew_every == 0:
+        if state.pupil.step % run.renew_every == 0:
             bank.renew()
         if (time.monotonic() - reported) / 60 >= run.report_minutes:
             reported = time.monotonic()
@@ -175,8 +144,8 @@ def train(lesson: Lesson, run: Run) -> Training:
 def _report(state: Training, losses: list[float], started: float) -> None:
     loss = float(np.mean(losses)) if losses else float("nan")
     minutes = (time.monotonic() - started) / 60
-    print(f"step {state.step} of {state.run.steps}, {minutes:.1f} min, loss {loss:.5f}")
-    nets = {state.lesson.name: state.average}
+    print(f"step {state.pupil.step} of {state.run.steps}, {minutes:.1f} min, loss {loss:.5f}")
+    nets = {state.lesson.name: state.pupil.average}
     pairs = held_out(state.lesson, seed=state.run.seed)
     print(table(compare(nets, pairs)), flush=True)
 

@@ -148,7 +148,7 @@ def trained(out, *, steps, stop_at=None):
             rng = np.random.default_rng((1, step))
             truth = bank.crops(rng, count=2, edge=64)
             state.learn(truth, BY_HAND.degrade(truth, 2, rng))
-            if state.step % 3 == 0:
+            if state.pupil.step % 3 == 0:
                 bank.renew()
         state.save()
         arguments.append("--resume")
