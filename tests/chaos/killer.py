@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers.ray_nodes import RayNodes
+from tests.servers.ray_nodes import RayNodes, workers_on
 from tests.servers.swift import S3Server
 
 KINDS = ("worker", "driver", "s3", "prefect", "node")
@@ -118,20 +118,6 @@ class Farm:
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         return f"Prefect's server {found}"
-
-
-def workers_on(node: Any) -> list[int]:
-    """Process ids of the stage actors that a node runs."""
-    (raylet,) = node.all_processes["raylet"]
-    listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    )
-    lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, parent, args in lines
-        if int(parent) == raylet.process.pid and args.startswith("ray::_Host")
-    ]
 
 
 def is_prefect(entry: Path, home: Path) -> bool:

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.conftest import Render
-from tests.chaos.killer import workers_on
 from tests.servers.namespaces import namespace, why_not
-from tests.servers.ray_nodes import RayNodes, ray_nodes
+from tests.servers.ray_nodes import RayNodes, ray_nodes, workers_on
 
 PARTED_S = 30.0
 BEFORE = 8

@@ -12,21 +12,7 @@ from typing import Any
 import av
 import pytest
 
-from tests.servers.ray_nodes import RayNodes
-
-
-def actors(node: Any) -> list[int]:
-    """Process ids of the stage actors that a node runs."""
-    (raylet,) = node.all_processes["raylet"]
-    listing = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-    )
-    lines = [line.split(maxsplit=2) for line in listing.stdout.splitlines()]
-    return [
-        int(pid)
-        for pid, parent, args in lines
-        if int(parent) == raylet.process.pid and args.startswith("ray::_Host")
-    ]
+from tests.servers.ray_nodes import RayNodes, workers_on
 
 
 def wait_for_phase(process: subprocess.Popen[str], phase: str) -> str:
@@ -73,7 +59,7 @@ def test_a_node_lost_in_the_middle_changes_nothing(
     third = ray_cluster.add()
     process = douga.start("render", tiny_film, *words(ray_cluster, film, store))
     said = wait_for_phase(process, "rendering")
-    assert [len(actors(node)) for node in ray_cluster.nodes()] == [1, 1, 1]
+    assert [len(workers_on(node)) for node in ray_cluster.nodes()] == [1, 1, 1]
     ray_cluster.kill(third)
     stored = len(list(store.glob("frames/*/*")))
     _, err = process.communicate(timeout=200)
@@ -115,4 +101,4 @@ def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
 
 def test_a_cluster_outlives_its_renders(ray_cluster: RayNodes) -> None:
     """Nothing of a render stays on the nodes that it joined."""
-    assert [actors(node) for node in ray_cluster.nodes()] == [[], []]
+    assert [workers_on(node) for node in ray_cluster.nodes()] == [[], []]

@@ -105,6 +105,20 @@ class RayNodes:
         self.cluster.remove_node(node, allow_graceful=False)
 
 
+def workers_on(node: Any) -> list[int]:
+    """Process ids of the stage actors that a node runs."""
+    (raylet,) = node.all_processes["raylet"]
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
+    lines = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
+    return [
+        int(pid)
+        for pid, parent, args in lines
+        if int(parent) == raylet.process.pid and args.startswith("ray::_Host")
+    ]
+
+
 @contextmanager
 def ray_nodes(count: int, *, code: Path = ROOT) -> Iterator[RayNodes]:
     """So many nodes for the length of the block; nothing of them is left afterwards."""
