@@ -44,16 +44,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
-def test_a_server_outlives_its_starter_and_ends_with_its_last_user(home: Path) -> None:
-    """However its users end: the first is killed where it stands."""
-    first = subprocess.Popen(
+def hold_server() -> tuple[subprocess.Popen[str], str]:
+    """Another process that holds the server, and the server's address."""
+    process = subprocess.Popen(
         [sys.executable, "-c", HOLD],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert first.stdout is not None
-    url = first.stdout.readline().strip()
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_a_server_outlives_its_starter_and_ends_with_its_last_user(home: Path) -> None:
+    """However its users end: the first is killed where it stands."""
+    first, url = hold_server()
     with prefect_api() as api:
         assert api.url == url, "there is one server for both"
         assert status_of(url) == 401
@@ -85,14 +90,7 @@ def status_of(url: str, password: str = "") -> int:
 
 
 def test_a_server_whose_only_user_is_killed_ends_by_itself(home: Path) -> None:
-    only = subprocess.Popen(
-        [sys.executable, "-c", HOLD],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert only.stdout is not None
-    url = only.stdout.readline().strip()
+    only, url = hold_server()
     assert answers(url)
     only.send_signal(signal.SIGKILL)
     only.wait()
