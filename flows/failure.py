@@ -87,7 +87,7 @@ def source_frames(shot: ShotPlan, item: WorkItem | SegmentItem) -> tuple[int, in
     """The first and last source frame that are shown while a chunk, or a whole segment, is."""
     if isinstance(item, SegmentItem):
         return shot.shot.start, shot.shot.end - 1
-    track = next(run.track for run in shot.runs if run.name == item.name and item in run.items)
+    track = next(run.track for run in shot.runs if run.makes(item))
     ends = (track.times[at] - track.times[0] for at in (item.out.start, item.out.end - 1))
     first, last = (source_frame(shot, moment) for moment in ends)
     assert first is not None

@@ -16,6 +16,7 @@ from flows.check import check_film
 from flows.manifest import write_missing_manifests
 from flows.notes import gather_notes
 from flows.outcome import sum_up
+from flows.piece_record import recall_pieces
 from flows.plan import RenderPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
@@ -88,7 +89,8 @@ def finish_film(
 ) -> EpisodeResult:
     """Assemble and verify the film if every shot is there; what the run came to."""
     store = prepared.store
-    plan = prepared.plan.given(store.has(prepared.plan.names()))
+    plan = recall_pieces(store, prepared.plan)
+    plan = plan.given(store.has(plan.objects()))
     made = Made()
     film: Path | None = None
     complete = all(plan.is_done(shot) for shot in plan.shots)

@@ -1,9 +1,10 @@
 """What of a store nobody needs any more, and its removal.
 
-Kept is what can be reached: from the manifests of shots, the records of films, the decisions of
-people and the pins of runs in progress; and everything younger than the grace time, whatever it
-is. The ledger, the records of runs, what is under `reviews/`, and what douga does not know are
-never touched. All that goes can be made again by rendering.
+Kept is what can be reached: from the manifests of shots, the records of films and of pieces whose
+shot is not rendered whole yet, the decisions of people and the pins of runs in progress; and
+everything younger than the grace time, whatever it is. The ledger, the records of runs, what is
+under `reviews/`, and what douga does not know are never touched. All that goes can be made again
+by rendering.
 
 `plan_gc` decides, purely, on a `Snapshot`; `flows.sweep` looks and removes.
 """
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cluster.store import StoredObject
+from flows.piece_record import PIECES
 from flows.pin import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
 
-RECORDS = ("shots/", "films/")
+RECORDS = ("shots/", "films/", PIECES)
 INPUTS = ("assets/", "probes/", "sources/")
 DATA = ("frames/", "notes/", "segments/", *INPUTS)
 LEFTOVER_GRACE = timedelta(hours=1)
@@ -56,6 +58,15 @@ class FilmRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PieceRecord:
+    """Pieces of shots that a run made apart from their chunks: by EPISODE/SHOT, their names."""
+
+    stored: StoredObject
+    run: str
+    shots: Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """What a run holds, and when it last gave a sign of life."""
 
@@ -75,6 +86,7 @@ class Snapshot:
     films: tuple[FilmRecord, ...]
     decided: frozenset[str]
     pins: tuple[Pin, ...]
+    pieces: tuple[PieceRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +128,11 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
         films = [film for film in films if film.stored.name not in old_films]
         aged = [v for v in seen.versions if is_older(v.stored, keep) and v.run not in runs]
         old_versions = _replaced_versions(aged, seen.versions, films)
+    used_up = {
+        record.stored.name: "every shot of it is rendered whole since"
+        for record in seen.pieces
+        if record.run not in runs and not _waiting(record, seen.versions)
+    }
     reachable = pinned | seen.decided | _reachable(seen, films, old_versions)
 
     removed: list[Removal] = []
@@ -123,7 +140,7 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
     for stored in seen.objects:
         why = old_films.get(stored.name) or old_versions.get(stored.name)
         if not why and is_older(stored, timedelta(0)):
-            why = _why_unneeded(stored.name, reachable, runs)
+            why = used_up.get(stored.name) or _why_unneeded(stored.name, reachable, runs)
         if not why and stored.name.startswith(SWEEPS) and is_older(stored, SWEEP_LAPSE):
             why = "announced by a gc that is dead"
         if why:
@@ -148,10 +165,23 @@ def _reachable(
         names |= {version.segment} | version.chunks | (version.reads or frozenset())
     for film in films:
         names |= film.segments or frozenset()
+    for record in seen.pieces:
+        for shot in _waiting(record, seen.versions):
+            names |= record.shots[shot]
     names |= {notes_of(name) for name in names if name.startswith("frames/")}
     if any(version.reads is None for version in versions):
         names |= {stored.name for stored in seen.objects if stored.name.startswith(INPUTS)}
     return frozenset(names)
+
+
+def _waiting(record: PieceRecord, versions: Iterable[Version]) -> list[str]:
+    """The shots of a record that nobody has rendered whole since."""
+    since = {
+        version.shot
+        for version in versions
+        if version.stored.modified >= record.stored.modified and version.run != record.run
+    }
+    return [shot for shot in record.shots if shot not in since]
 
 
 def notes_of(chunk: str) -> str:

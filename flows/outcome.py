@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
-from flows.result import EpisodeResult, ShotLine, reason_for
+from flows.result import EpisodeResult, ShotLine, part_state, reason_for
 from flows.shot import ShotResult
 from tasks.item import chunk_name
 
@@ -40,6 +40,7 @@ def sum_up(
         frames_out=sum(len(shot.track) for shot in plan.shots if plan.is_done(shot)),
         chunks_computed=sum(line.computed for line in lines),
         chunks_reused=sum(line.reused for line in lines),
+        frames_reused=sum(line.frames_reused for line in lines),
         wall_s=round(wall_s, 3),
         render_s=round(render_s, 3),
         compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
@@ -56,14 +57,16 @@ def sum_up(
 def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLine:
     chunks = sum(1 for _ in shot.items())
     made = [r for r in result.receipts if r.stage != "encode" and not r.reused] if result else []
-    stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
-    there = chunks if plan.is_done(shot) else stored
+    keys = {item.key for item in shot.items()}
+    there = chunks if plan.is_done(shot) else sum(chunk_name(key) in plan.stored for key in keys)
     failed = result is not None and result.error is not None
     failure = result.failure if result else None
     if failed:
         state = "failed"
     elif plan.is_done(shot):
         state = "rendered" if result else "stored"
+    elif not plan.is_whole(shot):
+        state = part_state(plan, shot, made=result is not None)
     else:
         state = reason_for(plan, shot, seen_before=False)
     return ShotLine(
@@ -74,7 +77,8 @@ def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLi
         frames=len(shot.track),
         chunks=chunks,
         computed=len(made),
-        reused=there - len(made),
+        reused=there - sum(receipt.key in keys for receipt in made),
+        frames_reused=result.frames_reused if result else 0,
         state=state,
         seconds=round(sum(r.load_s + r.compute_s + r.store_s for r in result.receipts), 3)
         if result

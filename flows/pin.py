@@ -22,7 +22,7 @@ from cluster.errors import StoreError
 from cluster.lease import Lease, hold_lease
 from cluster.store import Store
 from flows.progress import Reporter
-from tasks.item import asset_name, notes_name, source_name
+from tasks.item import asset_name, chunk_name, notes_name, source_name
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared
@@ -50,7 +50,7 @@ def pinned(prepared: Prepared, reporter: Reporter) -> Iterator[Prepared]:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
         with hold_lease(store, beat, text=holder, beat_s=PIN_BEAT_S) as lease:
             _wait_for_sweeps(store, lease, reporter)
-            yield replace(prepared, plan=plan.given(store.has(plan.names())))
+            yield replace(prepared, plan=plan.given(store.has(plan.objects())))
     finally:
         with suppress(StoreError):  # one that stays lapses
             store.delete(names)
@@ -58,9 +58,12 @@ def pinned(prepared: Prepared, reporter: Reporter) -> Iterator[Prepared]:
 
 def needed_names(prepared: Prepared) -> set[str]:
     """Every object that a run may read or make, apart from its records."""
+    plan = prepared.plan
+    chunks = {item.key for shot in plan.shots for item in (*shot.items(), *plan.todo(shot))}
+    known = {item.key for shot in plan.shots for made in shot.pieces for item in made}
     return {
-        *prepared.plan.names(),
-        *(notes_name(item.key) for shot in prepared.plan.shots for item in shot.items()),
+        *plan.objects(),
+        *(name for key in chunks | known for name in (chunk_name(key), notes_name(key))),
         *(name for _, name in prepared.index_names()),
         *(source_name(index.digest) for index in prepared.indices),
         *(asset_name(digest) for entry in prepared.inputs for digest in entry.assets.values()),

@@ -15,7 +15,8 @@ from fractions import Fraction
 from itertools import pairwise
 
 from cluster.errors import UsageError
-from cluster.keys import Key, make_key
+from cluster.keys import make_key
+from flows.pieces import EVERYTHING, Asked, RunPieces, pick_chunks, pick_frames
 from flows.shot_plan import KEY_FORMAT, RunPlan, ShotInput, plan_shot
 from flows.shots import Shot
 from tasks.encode import encoder_settings_key
@@ -47,6 +48,9 @@ class ShotPlan:
         """The shot's frames as they go into the film."""
         return self.runs[-1].track
 
+    pieces: RunPieces = ()
+    """For each run, pieces of it that may be stored; none where nobody made any."""
+
     def items(self) -> Iterator[WorkItem]:
         """Every chunk of the shot, inputs before what needs them."""
         for run in self.runs:
@@ -57,20 +61,29 @@ class ShotPlan:
         segment = [segment_name(self.segment.key)] if self.segment else []
         return [chunk_name(item.key) for item in self.items()] + segment
 
+    def objects(self) -> list[str]:
+        """Every object to ask the store for: what the shot is made of, and the known pieces."""
+        return self.names() + [chunk_name(item.key) for made in self.pieces for item in made]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderPlan:
-    """Every shot in film order, and which objects the store has already."""
+    """Every shot in film order, what is asked for, and which objects the store has already."""
 
     episode: str
     run: str
     shots: tuple[ShotPlan, ...]
     picture: Picture
     stored: frozenset[str] = frozenset()
+    asked: Asked = EVERYTHING
 
     def names(self) -> list[str]:
-        """Every object that the plan would make, as the store names it."""
+        """Every object that the whole film is made of, as the store names it."""
         return [name for shot in self.shots for name in shot.names()]
+
+    def objects(self) -> list[str]:
+        """Every object to ask the store for: `names` and the known pieces."""
+        return [name for shot in self.shots for name in shot.objects()]
 
     def given(self, stored: AbstractSet[str]) -> RenderPlan:
         """The same plan, knowing what the store has."""
@@ -80,25 +93,30 @@ class RenderPlan:
         """Whether nothing of a shot is left to do: its segment is stored, or it has no frames."""
         return shot.segment is None or segment_name(shot.segment.key) in self.stored
 
+    def is_whole(self, shot: ShotPlan) -> bool:
+        """Whether all of a shot is asked for, so that its segment is made."""
+        return self.asked.frames_of(shot.shot.id) is None
+
+    def is_left(self, shot: ShotPlan) -> bool:
+        """Whether something of a shot is asked for and missing: a frame, or the segment."""
+        return not self.is_done(shot) if self.is_whole(shot) else bool(self.todo(shot))
+
     def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
-        """The chunks of a shot to make: missing ones whose output something missing needs."""
+        """What to make of a shot, inputs before what needs them: missing chunks whose output
+        something missing needs; pieces where only some frames are asked for."""
+        return tuple(item for items in self.todo_by_run(shot) for item in items)
+
+    def todo_by_run(self, shot: ShotPlan) -> RunPieces:
+        """`todo` for each run of the shot."""
+        frames = self.asked.frames_of(shot.shot.id)
+        if frames is not None:
+            return pick_frames(shot.runs, frames, stored=self.stored, pieces=shot.pieces)
         if self.is_done(shot):
-            return ()
-        wanted: set[Key] | None = None
-        picked: list[WorkItem] = []
-        for run in reversed(shot.runs):
-            missing = [
-                item
-                for item in run.items
-                if chunk_name(item.key) not in self.stored
-                and (wanted is None or item.key in wanted)
-            ]
-            picked[:0] = missing
-            wanted = {key for item in missing if item.chunks for key, _ in item.chunks.chunks}
-        return tuple(picked)
+            return tuple(() for _ in shot.runs)
+        return pick_chunks(shot.runs, stored=self.stored, pieces=shot.pieces)
 
     def counts(self) -> tuple[int, int]:
-        """(chunks in all, chunks to compute)."""
+        """(chunks in all, chunks and pieces to compute)."""
         total = sum(1 for shot in self.shots for _ in shot.items())
         return total, sum(len(self.todo(shot)) for shot in self.shots)
 

@@ -16,6 +16,8 @@ from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
 from cluster.store import Store, open_store
 from flows.brief import brief_recipe
+from flows.piece_record import recall_pieces
+from flows.pieces import ask
 from flows.plan import RenderPlan, plan_render
 from flows.progress import Reporter
 from flows.request import RenderRequest
@@ -102,12 +104,14 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
         ),
     )
     _check_frames(request, plan)
+    asked = ask(request.shots, parse_frames(request.frames))
+    plan = recall_pieces(store, replace(plan, asked=asked))
     return Prepared(
         request=request,
         store=store,
         indices=indices,
         inputs=inputs,
-        plan=plan.given(store.has(plan.names())),
+        plan=plan.given(store.has(plan.objects())),
         origin_s=origin_s,
     )
 

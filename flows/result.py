@@ -13,6 +13,8 @@ from flows.plan import RenderPlan, ShotPlan
 class ShotLine:
     """One shot of the table: source range, frames out, chunks made and reused, how it ended.
 
+    `computed` counts pieces too, where only some frames were made; `frames_reused` are frames of
+    the chunks made that were taken from pieces.
     `retries` are tries of its chunks and segment that failed and were made good. Of a shot that
     failed, `frame` is the one to blame, counted from its first, and `source_frame` the same in its
     source, None where no single one is known; `failure` is the object that says why.
@@ -28,6 +30,7 @@ class ShotLine:
     reused: int
     state: str
     seconds: float = 0.0
+    frames_reused: int = 0
     error: str = ""
     retries: int = 0
     frame: int | None = None
@@ -61,6 +64,7 @@ class EpisodeResult:
     findings: tuple[str, ...] = ()
     retries: int = 0
     quarantined: tuple[str, ...] = ()
+    frames_reused: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
@@ -103,6 +107,15 @@ def waits_for_review(result: EpisodeResult) -> RefusedError:
         where=result.episode,
         remedy="look at them, then douga approve or douga retake, and render again",
     )
+
+
+def part_state(plan: RenderPlan, shot: ShotPlan, *, made: bool) -> str:
+    """The state of a shot that is not asked for whole."""
+    if not plan.asked.frames_of(shot.shot.id):
+        return "not asked for"
+    if plan.todo(shot):
+        return "frames to make"
+    return "frames rendered" if made else "frames stored"
 
 
 def reason_for(plan: RenderPlan, shot: ShotPlan, *, seen_before: bool) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,12 @@ from cluster.store import Store
 from flows.failure import Failure, keep_failure, make_failure, place_failure
 from flows.farm import Farm
 from flows.manifest import write_manifest
+from flows.piece_record import record_pieces
+from flows.pieces import frames_taken
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.request import RenderRequest
-from flows.shots import parse_frames
 from tasks.item import SegmentItem, WorkItem
 
 SEGMENT_UNIT = 0.1
@@ -37,13 +38,12 @@ class ShotResult:
     receipts: tuple[Receipt, ...] = ()
     error: DougaError | None = None
     failure: Failure | None = None
+    frames_reused: int = 0
+    """Frames of the chunks made that were taken from pieces."""
 
 
 class ShotWork:
-    """What every shot of a run shares. A plain class, so that Prefect does not look inside.
-
-    `only` names the output frames to make of a shot where not all are asked for.
-    """
+    """What every shot of a run shares. A plain class, so that Prefect does not look inside."""
 
     def __init__(
         self,
@@ -53,7 +53,6 @@ class ShotWork:
         farm: Farm,
         reporter: Reporter,
         shots: Sequence[ShotPlan],
-        only: Mapping[str, frozenset[int]],
         command: str = "",
     ) -> None:
         self.plan = plan
@@ -62,8 +61,8 @@ class ShotWork:
         self.farm = farm
         self.reporter = reporter
         self.shots = tuple(shots)
-        self.only = dict(only)
         self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
+        self._taken: dict[str, int] = {}
         self._tried: set[str] = set()
         self._failed_at: dict[str, WorkItem | SegmentItem] = {}
         self._looking = threading.Lock()
@@ -74,7 +73,7 @@ class ShotWork:
         the first may have failed on an object that was planned with and has vanished."""
         with self._looking:
             if shot.shot.id in self._tried:
-                names = set(shot.names())
+                names = set(shot.objects())
                 there = self.store.has(names)
                 self.plan = self.plan.given((self.plan.stored - names) | there)
             self._tried.add(shot.shot.id)
@@ -101,13 +100,22 @@ class ShotWork:
             keep_failure(self.store, failure, item, error)
         except StoreError as unkept:  # the shot's own error is the one to tell
             self.reporter.note(f"why {shot.shot.id} failed could not be kept: {unkept}")
+        return replace(self.result(shot), error=error, failure=failure)
+
+    def result(self, shot: ShotPlan) -> ShotResult:
+        """What came of a shot so far, in all attempts."""
+        name = shot.shot.id
         return ShotResult(
-            shot=shot.shot.id, receipts=self.receipts(shot), error=error, failure=failure
+            shot=name, receipts=tuple(self._receipts[name]), frames_reused=self._taken.get(name, 0)
         )
 
-    def receipts(self, shot: ShotPlan) -> tuple[Receipt, ...]:
-        """What was made of a shot so far, in all attempts."""
-        return tuple(self._receipts[shot.shot.id])
+    def made(self, item: WorkItem | SegmentItem, receipt: Receipt) -> None:
+        """Hear that an item was made, for the count of what it took and for the progress bar."""
+        if isinstance(item, WorkItem) and not receipt.reused:
+            with self._looking:
+                self._taken[item.shot] = self._taken.get(item.shot, 0) + frames_taken(item)
+        unit = 1.0 if isinstance(item, WorkItem) else SEGMENT_UNIT
+        self.reporter.advance((receipt.end - receipt.start) * unit)
 
     def keep(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
         """Count what an attempt made, and write it to the ledger."""
@@ -122,10 +130,6 @@ class ShotWork:
         """A shot of the run by its id."""
         return next(shot for shot in self.shots if shot.shot.id == shot_id)
 
-    def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
-        """The chunks of a shot to make now."""
-        return pick_items(self.plan, shot, self.only)
-
 
 def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     """The shots that a request leaves to render, and the reporter told how much that is."""
@@ -136,32 +140,20 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
         farm=farm,
         reporter=reporter,
         shots=shots_to_render(prepared),
-        only=parse_frames(prepared.request.frames),
         command=prepared.request.command,
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
-    frames = sum(len(item.out) for shot in work.shots for item in work.todo(shot))
-    whole = (shot for shot in work.shots if shot.shot.id not in work.only)
+    record_pieces(prepared.store, plan)
+    frames = sum(len(item.out) for shot in work.shots for item in plan.todo(shot))
+    whole = (shot for shot in work.shots if plan.is_whole(shot))
     encoded = sum(shot.segment.frames for shot in whole if shot.segment)
     reporter.total(frames + SEGMENT_UNIT * encoded)
     return work
 
 
 def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
-    """The shots asked for of which a chunk or the segment is missing, in film order.
-
-    Of a shot of which only some frames are asked for, no segment is made.
-    """
-    request, plan = prepared.request, prepared.plan
-    only = parse_frames(request.frames)
-    asked = {*request.shots, *only} or {shot.shot.id for shot in plan.shots}
-    return [
-        shot
-        for shot in plan.shots
-        if shot.shot.id in asked
-        and not plan.is_done(shot)
-        and (shot.shot.id not in only or pick_items(plan, shot, only))
-    ]
+    """The shots of which something that is asked for is missing, in film order."""
+    return [shot for shot in prepared.plan.shots if prepared.plan.is_left(shot)]
 
 
 def can_retry(error: BaseException | None) -> bool:
@@ -178,48 +170,26 @@ def shots_at_once(request: RenderRequest) -> int:
     return settings().shots_at_once or max(4, 3 * workers)
 
 
-def pick_items(
-    plan: RenderPlan, shot: ShotPlan, only: Mapping[str, frozenset[int]]
-) -> tuple[WorkItem, ...]:
-    """The missing chunks of a shot; with `only`, those that its named output frames need."""
-    items = plan.todo(shot)
-    wanted = only.get(shot.shot.id)
-    if wanted is None:
-        return items
-    last = {
-        item.key
-        for item in shot.runs[-1].items
-        if wanted & frozenset(range(item.out.start, item.out.end))
-    }
-    needed = set(last)
-    for run in reversed(shot.runs):
-        for item in run.items:
-            if item.key in needed and item.chunks:
-                needed.update(key for key, _ in item.chunks.chunks)
-    return tuple(item for item in items if item.key in needed)
-
-
 def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
     made: list[Receipt] = []
     plan = work.begin(shot)
-    todo = {item.key for item in work.todo(shot)}
-    partly = shot.shot.id in work.only
+    whole = plan.is_whole(shot)
     try:
-        for run in shot.runs:
+        for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
             chunks: dict[Future[Any], WorkItem | SegmentItem] = {
-                work.farm.make_chunk(item, run): item for item in run.items if item.key in todo
+                work.farm.make_chunk(item, run): item for item in items
             }
             drop_rest = partial(work.farm.cancel, shot.shot.id, run)
-            _gather(work, shot, chunks, made, unit=1.0, drop_rest=drop_rest)
-        if shot.segment and not partly and not plan.is_done(shot):
+            _gather(work, shot, chunks, made, drop_rest=drop_rest)
+        if shot.segment and whole and not plan.is_done(shot):
             segment = work.farm.make_segment(shot.segment)
-            _gather(work, shot, {segment: shot.segment}, made, unit=SEGMENT_UNIT)
+            _gather(work, shot, {segment: shot.segment}, made)
     finally:
         work.keep(shot, made)
-    if shot.segment and not partly:
+    if shot.segment and whole:
         write_manifest(work.store, work.plan, shot)
-    return ShotResult(shot=shot.shot.id, receipts=work.receipts(shot))
+    return work.result(shot)
 
 
 def _gather(
@@ -228,7 +198,6 @@ def _gather(
     futures: Mapping[Future[Any], WorkItem | SegmentItem],
     receipts: list[Receipt],
     *,
-    unit: float,
     drop_rest: Callable[[], None] = lambda: None,
 ) -> None:
     """Wait for all, reporting each; raise the first error, once what is in flight has ended."""
@@ -245,6 +214,6 @@ def _gather(
                 drop_rest()
             continue
         receipts.append(receipt)
-        work.reporter.advance((receipt.end - receipt.start) * unit)
+        work.made(futures[future], receipt)
     if first is not None:
         raise first

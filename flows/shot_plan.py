@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -42,6 +42,11 @@ class RunPlan:
     card: Card
     track: Track
     items: tuple[WorkItem, ...]
+    maker: RunMaker = field(repr=False, compare=False)
+
+    def makes(self, item: WorkItem) -> bool:
+        """Whether a work item, a chunk or a piece, is one of this run."""
+        return item.name == self.name and item.track == self.maker.base.track
 
 
 def plan_shot(
@@ -73,64 +78,105 @@ def plan_shot(
             out=Span(0, 0),
             source=None if before else entry.source,
         )
-        items = tuple(
-            _plan_chunk(base, span, group, tracks, before=before, entry=entry, device=device)
-            for span in chunk_spans(len(tracks[-1]), chunk=chunk)
+        maker = RunMaker(
+            base=base,
+            group=tuple(group),
+            tracks=tuple(tracks),
+            before=before,
+            entry=entry,
+            device=device,
         )
+        items = tuple(maker.chunk(span) for span in chunk_spans(len(tracks[-1]), chunk=chunk))
         card = _fused_card([stage.card() for _, stage in group])
-        runs.append(RunPlan(name=base.name, card=card, track=tracks[-1], items=items))
+        runs.append(RunPlan(name=base.name, card=card, track=tracks[-1], items=items, maker=maker))
         track = tracks[-1]
     return tuple(runs)
 
 
-def _plan_chunk(
-    base: WorkItem,
-    out: Span,
-    group: Sequence[tuple[StageCall, Stage[Any]]],
-    tracks: Sequence[Track],
-    *,
-    before: RunPlan | None,
-    entry: ShotInput,
-    device: str,
-) -> WorkItem:
-    """One chunk of a run: its key and the earlier chunks it reads."""
-    steps: list[object] = []
-    span = out
-    for (call, stage), track in reversed(list(zip(group, tracks, strict=False))):
-        card = stage.card()
-        steps.append(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMaker:
+    """Plans the making of any span of a run's frames. `tracks` are those before each stage of the
+    `group` and after the last."""
+
+    base: WorkItem
+    group: tuple[tuple[StageCall, Stage[Any]], ...]
+    tracks: tuple[Track, ...]
+    before: RunPlan | None
+    entry: ShotInput
+    device: str
+
+    def chunk(self, out: Span) -> WorkItem:
+        """A chunk: its key names the earlier chunks that it reads."""
+        steps, needed = self._trace(out)
+        if self.before is None:
+            return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
+        span = _hull(needed)
+        reads = [
+            item
+            for item in self.before.items
+            if item.out.start < span.end and span.start < item.out.end
+        ]
+        material = {"chunks": [[item.key, item.out] for item in reads]}
+        return replace(
+            self.base,
+            key=self._key(out, steps, material),
+            out=out,
+            chunks=ChunkInput(chunks=tuple((item.key, item.out) for item in reads)),
+        )
+
+    def piece(self, out: Span) -> WorkItem:
+        """A span of its own: the key is the same whatever chunks there are. Where its input is
+        kept by an earlier run, the item does not say yet in which objects."""
+        steps, needed = self._trace(out)
+        if self.before is None:
+            return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
+        inner = self.before.maker.piece(_hull(needed))
+        material = {"piece": [inner.key, inner.out]}
+        return replace(self.base, key=self._key(out, steps, material), out=out)
+
+    def inputs(self, out: Span) -> tuple[int, ...]:
+        """The frames before the run, ascending, that `out` is made of."""
+        return self._trace(out)[1]
+
+    def _trace(self, out: Span) -> tuple[list[object], tuple[int, ...]]:
+        """What the key says of each stage, the last one first, and the frames that go in."""
+        steps: list[object] = []
+        needed = out.indices()
+        for (call, stage), track in reversed(list(zip(self.group, self.tracks, strict=False))):
+            span = _hull(needed)
+            card = stage.card()
+            steps.append(
+                {
+                    "stage": [stage.name, stage.version],
+                    "params": stage.key_params(),
+                    "assets": sorted(digest for _, digest in call.assets),
+                    "model": card.model,
+                    "engine": [card.engine, self.device] if card.model else card.engine,
+                    "out": [span.start, span.end],
+                    "context": stage.key_context(span, track),
+                }
+            )
+            needed = stage.needs(span, track)
+        return steps, needed
+
+    def _material(self, needed: Sequence[int]) -> object:
+        picture = self.tracks[0].picture
+        return {"source": self.entry.material(_hull(needed).indices()), "picture": picture}
+
+    def _key(self, out: Span, steps: list[object], material: object) -> Key:
+        return make_key(
             {
-                "stage": [stage.name, stage.version],
-                "params": stage.key_params(),
-                "assets": sorted(digest for _, digest in call.assets),
-                "model": card.model,
-                "engine": [card.engine, device] if card.model else card.engine,
-                "out": [span.start, span.end],
-                "context": stage.key_context(span, track),
+                "format": KEY_FORMAT,
+                "steps": steps,
+                "times": _relative_times(self.tracks[-1], out),
+                "in": material,
             }
         )
-        needed = stage.needs(span, track)
-        span = Span(min(needed), max(needed) + 1)
-    final = tracks[-1]
-    material: object
-    chunks = None
-    if before is None:
-        material = {"source": entry.material(span.indices()), "picture": tracks[0].picture}
-    else:
-        reads = [
-            item for item in before.items if item.out.start < span.end and span.start < item.out.end
-        ]
-        chunks = ChunkInput(chunks=tuple((item.key, item.out) for item in reads))
-        material = {"chunks": [[item.key, item.out] for item in reads]}
-    key = make_key(
-        {
-            "format": KEY_FORMAT,
-            "steps": steps,
-            "times": _relative_times(final, out),
-            "in": material,
-        }
-    )
-    return replace(base, key=key, out=out, chunks=chunks)
+
+
+def _hull(indices: Sequence[int]) -> Span:
+    """The shortest span with all of some frames."""
+    return Span(min(indices), max(indices) + 1)
 
 
 def _relative_times(track: Track, span: Span) -> list[Fraction]:

@@ -19,7 +19,18 @@ from cluster.errors import StoreError
 from cluster.lease import Lease, hold_lease
 from cluster.settings import settings
 from cluster.store import NotStored, Store, StoredObject, open_store
-from flows.gc import RECORDS, FilmRecord, GcPlan, Pin, Removal, Snapshot, Version, plan_gc
+from flows.gc import (
+    RECORDS,
+    FilmRecord,
+    GcPlan,
+    PieceRecord,
+    Pin,
+    Removal,
+    Snapshot,
+    Version,
+    plan_gc,
+)
+from flows.piece_record import PIECES
 from flows.pin import PINS, SWEEP_LAPSE, SWEEPS, this_process
 from flows.progress import Reporter
 from tasks.item import segment_name
@@ -70,6 +81,7 @@ class _Look:
             leftovers=leftovers,
             versions=tuple(self._read(under("shots/"), _version)),
             films=tuple(self._read(under("films/"), _film, fresh=True)),
+            pieces=tuple(self._read(under(PIECES), _pieces)),
             decided=frozenset(self._read(decisions, lambda _, it: segment_name(it["segment"]))),
             pins=tuple(self._pins(under(PINS))),
         )
@@ -202,6 +214,17 @@ def _version(stored: StoredObject, manifest: Any) -> Version:
 def _film(stored: StoredObject, record: Any) -> FilmRecord:
     segments = frozenset(record["segments"]) if "segments" in record else None
     return FilmRecord(stored=stored, film=record["film"], segments=segments)
+
+
+def _pieces(stored: StoredObject, record: Any) -> PieceRecord:
+    return PieceRecord(
+        stored=stored,
+        run=record["run"],
+        shots={
+            f"{record['episode']}/{shot}": frozenset(piece["name"] for piece in made)
+            for shot, made in record["shots"].items()
+        },
+    )
 
 
 def _line(removal: Removal) -> dict[str, Any]:

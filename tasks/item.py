@@ -52,7 +52,9 @@ class ChunkInput:
 class WorkItem:
     """Make one chunk: the frames `out` of `shot` after `calls`, from `track` as it comes in.
 
-    At most `batch` frames are worked on at once, 0: all. It changes no pixel and is in no key.
+    At most `batch` frames are worked on at once, 0: all. It changes no pixel and is in no key; nor
+    does `have`: other objects that hold frames of `out` already, with the stretch of each, in
+    order. These are taken as they are.
     """
 
     key: Key
@@ -66,6 +68,7 @@ class WorkItem:
     source: SourceInput | None = None
     chunks: ChunkInput | None = None
     batch: int = 0
+    have: tuple[tuple[Key, Span], ...] = ()
 
     @property
     def where(self) -> str:

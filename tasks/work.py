@@ -25,11 +25,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cluster.chunk import encode_chunk, read_frames
-from cluster.errors import DougaError, StageError, StoreError
-from cluster.keys import Digest, canonical
+from cluster.chunk import chunk_info, encode_chunk, read_frames
+from cluster.errors import DigestError, DougaError, StageError, StoreError
+from cluster.keys import Digest, Key, canonical
 from cluster.ledger import Receipt
-from cluster.store import Store, open_store
+from cluster.store import NotStored, Store, open_store
 from tasks.encode import encode_segment
 from tasks.failing import blamed, placed, ran_out
 from tasks.frames import Frames
@@ -44,7 +44,7 @@ from tasks.item import (
     segment_name,
 )
 from tasks.kind import encoding_kind, work_kind
-from tasks.notes import pack_notes
+from tasks.notes import pack_notes, unpack_notes
 from tasks.readers import Readers
 from tasks.stage import Device, Note, Stage, Window
 from tasks.track import Span, Track
@@ -109,7 +109,7 @@ class Worker:
             return self._receipt(item, item.out, began_at=began_at, reused=True)
         where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
         with placed(where):
-            made = self._make_frames(item)
+            made, taken = self._make_rest(item)
             after = made.track
             stored_from = time.monotonic()
             data = encode_chunk(
@@ -131,6 +131,7 @@ class Worker:
         return replace(
             self._receipt(item, item.out, began_at=began_at),
             digest=digest,
+            frames=len(item.out) - taken,
             load_s=made.load_s,
             compute_s=made.compute_s,
             store_s=stored - stored_from,
@@ -168,12 +169,58 @@ class Worker:
             bytes_out=size,
         )
 
-    def _make_frames(self, item: WorkItem) -> _Made:
-        """The frames of a chunk, in batches that fit: halved as often as memory runs out."""
-        count = max(1, len(item.out))
+    def _make_rest(self, item: WorkItem) -> tuple[_Made, int]:
+        """The frames of a chunk, and how many of them were taken from other objects as they are."""
+        parts: list[_Made] = []
+        at, taken = item.out.start, 0
+        for key, span in item.have:
+            held = self._take(item, key, span)
+            if held is None:
+                continue
+            if at < span.start:
+                parts.append(self._make_frames(item, Span(at, span.start)))
+            parts.append(held)
+            at, taken = span.end, taken + len(span)
+        if at < item.out.end or not parts:
+            parts.append(self._make_frames(item, Span(at, item.out.end)))
+        return _join(parts), taken
+
+    def _take(self, item: WorkItem, key: Key, span: Span) -> _Made | None:
+        """Frames of a chunk as another object holds them, with the notes that belong to it.
+
+        None where they must be made: it is gone or damaged, or its notes are of other frames too.
+        """
+        began = time.monotonic()
+        name, notes = chunk_name(key), tuple[Note, ...]()
+        try:
+            if self._store.has([notes_name(key)]):
+                info = chunk_info(self._store.get(name))
+                if (info.first, info.count) != (span.start, len(span)):
+                    return None
+                notes = unpack_notes(self._store.get(notes_name(key)))
+            frames = read_frames(self._store, name, span.indices())
+        except (NotStored, DigestError) as error:
+            log.warning("%s: %s; its frames are made again", error.where, error.what)
+            return None
+        track = item.track
+        for call in item.calls:
+            track = self._stage(call).track_after(track)
+        load_s = time.monotonic() - began
+        return _Made(
+            frames=frames,
+            track=track,
+            notes=notes,
+            bytes_in=frames.nbytes,
+            load_s=load_s,
+            compute_s=0.0,
+        )
+
+    def _make_frames(self, item: WorkItem, out: Span) -> _Made:
+        """Frames of a chunk, in batches that fit: halved as often as memory runs out."""
+        count = max(1, len(out))
         while True:
             batch = min(count, item.batch or count, self._batches.get(item.name, count))
-            spans = [Span(at, min(at + batch, item.out.end)) for at in _starts(item.out, batch)]
+            spans = [Span(at, min(at + batch, out.end)) for at in _starts(out, batch)]
             try:
                 return _join([self._make_batch(item, span) for span in spans])
             except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
