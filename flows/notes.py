@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import secrets
 import shutil
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from tasks.notes import join_lists, unpack_notes
 from tasks.stage import Note
 
 LIST = "notes.yaml"
+TRIES = 100
+"""More runs never end at the same moment; a folder that is still there is not ours."""
 
 
 def notes_folder(film: Path) -> Path:
@@ -32,17 +36,51 @@ def gather_notes(store: Store, plan: RenderPlan, film: Path) -> tuple[str, ...]:
         kept.update((note.name, note) for note in unpack_notes(store.get(name)))
     folder = notes_folder(film)
     try:
-        if (folder / LIST).is_file():
-            shutil.rmtree(folder)
         if not shots:
+            _take_away(folder)
             return ()
-        for shot, notes in shots.items():
-            (folder / shot).mkdir(parents=True, exist_ok=True)
-            for note in notes.values():
-                (folder / shot / note.name).write_bytes(note.data)
-        in_order = [shot.shot.id for shot in plan.shots if shot.shot.id in shots]
-        (folder / LIST).write_bytes(join_lists({shot: shots[shot].values() for shot in in_order}))
+        fresh = _beside(folder)
+        fresh.mkdir(parents=True)
+        try:
+            for shot, notes in shots.items():
+                (fresh / shot).mkdir()
+                for note in notes.values():
+                    (fresh / shot / note.name).write_bytes(note.data)
+            in_order = [shot.shot.id for shot in plan.shots if shot.shot.id in shots]
+            listed = join_lists({shot: shots[shot].values() for shot in in_order})
+            (fresh / LIST).write_bytes(listed)
+            _put_in_place(fresh, folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise EncodeError(f"cannot be written ({why})", where=str(folder)) from error
     return (f"{len(shots)} shots have something for a person to look at: {folder / LIST}",)
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    """Give a folder its name; of two runs that do so at once, the later one's notes stay."""
+    for left in range(TRIES, -1, -1):
+        _take_away(folder)
+        try:
+            fresh.rename(folder)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not left:
+                raise
+
+
+def _take_away(folder: Path) -> None:
+    """Remove notes of an earlier run at once; what is not notes stays, and is refused later."""
+    if not (folder / LIST).is_file():
+        return
+    old = _beside(folder)
+    try:
+        folder.rename(old)
+    except FileNotFoundError:  # another run was quicker
+        return
+    shutil.rmtree(old)
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
