@@ -6,8 +6,10 @@ from typing import Any
 
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
-from flows.result import reason_for
+from flows.pieces import frame_words, frames_taken
+from flows.result import part_state, reason_for
 from flows.show.tables import make_console, make_table
+from tasks.item import chunk_name
 
 
 def plan_document(prepared: Prepared) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def plan_document(prepared: Prepared) -> dict[str, Any]:
     def line(shot: ShotPlan) -> dict[str, Any]:
         total = sum(1 for _ in shot.items())
         todo = len(plan.todo(shot))
+        stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
         return {
             "id": shot.shot.id,
             "source": shot.shot.source,
@@ -30,19 +33,30 @@ def plan_document(prepared: Prepared) -> dict[str, Any]:
             "stages": [run.name for run in shot.runs],
             "cast": list(cast[shot.shot.id].cast) if shot.shot.id in cast else [],
             "chunks": total,
-            "cached": total - todo,
+            "whole": plan.is_whole(shot),
+            "cached": total - todo if plan.is_whole(shot) else stored,
             "to_compute": todo,
-            "reason": reason_for(plan, shot, seen_before=shot.shot.id in seen),
+            "to_make": [
+                {"stages": run.name, "frames": frame_words(made), "pieces": len(made)}
+                for run, made in zip(shot.runs, plan.todo_by_run(shot), strict=True)
+                if made
+            ],
+            "frames_reused": sum(frames_taken(item) for item in plan.todo(shot)),
+            "reason": reason_for(plan, shot, seen_before=shot.shot.id in seen)
+            if plan.is_whole(shot)
+            else part_state(plan, shot, made=False),
         }
 
+    shots = [line(shot) for shot in plan.shots]
     return {
         "episode": plan.episode,
         "film": prepared.request.output,
         "store": prepared.request.store,
-        "shots": [line(shot) for shot in plan.shots],
+        "shots": shots,
         "chunks": chunks,
-        "cached": chunks - to_compute,
+        "cached": sum(shot["cached"] for shot in shots),
         "to_compute": to_compute,
+        "frames_reused": sum(shot["frames_reused"] for shot in shots),
         "frames_in": sum(len(index.times) for index in prepared.indices),
         "frames_out": sum(len(shot.track) for shot in plan.shots),
         "size": [plan.picture.width, plan.picture.height],
@@ -57,7 +71,11 @@ def _names(prepared: Prepared) -> list[str]:
 
 def show_plan(document: dict[str, Any]) -> None:
     """The plan as a table, one line per shot, totals below."""
-    table = make_table("shot", "source frames", "out", "stages", "chunks", "stored", "to do", "why")
+    in_part = any(not shot["whole"] for shot in document["shots"])
+    table = make_table(
+        *("shot", "source frames", "out", "stages", "chunks", "stored", "to do", "why"),
+        *(["frames to make"] if in_part else []),
+    )
     for shot in document["shots"]:
         table.add_row(
             shot["id"],
@@ -68,6 +86,7 @@ def show_plan(document: dict[str, Any]) -> None:
             str(shot["cached"]),
             str(shot["to_compute"]),
             shot["reason"],
+            *([_frames_to_make(shot)] if in_part else []),
         )
     console = make_console()
     console.print(table)
@@ -76,3 +95,8 @@ def show_plan(document: dict[str, Any]) -> None:
         f"{document['frames_in']} frames in, {document['frames_out']} out at {width}x{height}: "
         f"{document['to_compute']} of {document['chunks']} chunks to compute"
     )
+
+
+def _frames_to_make(shot: dict[str, Any]) -> str:
+    """The frames that each run of a shot makes, counted as `--frames` does."""
+    return "; ".join(f"{made['stages']} {made['frames']}" for made in shot["to_make"]) or "-"
