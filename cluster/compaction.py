@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from cluster.errors import StoreError
-from cluster.history import TRIES, read_rows
+from cluster.history import TRIES, read_rows, unreadable
 from cluster.keys import make_key
 from cluster.ledger import to_parquet
 from cluster.ledger_parts import (
@@ -66,7 +66,7 @@ def compact(store: Store, *, grace: timedelta | None = None, dry_run: bool = Fal
     for left in reversed(range(TRIES)):
         try:
             return _compact(store, grace_of(store) if grace is None else grace, dry_run=dry_run)
-        except (NotStored, FileNotFoundError) as error:
+        except NotStored as error:
             if not left:
                 raise StoreError(
                     "the ledger's objects vanish while they are compacted",
@@ -137,7 +137,10 @@ def _write(store: Store, month: str, picks: Sequence[Pick]) -> None:
     """Write the rows of the picks as one object, the earliest first."""
     ordered = sorted(picks, key=lambda pick: (pick.part.first_at, pick.part.name))
     origins: list[Origin] = [origin for pick in ordered for origin in pick.origins]
-    table = pa.concat_tables([read_rows(pick) for pick in ordered])
+    try:
+        table = pa.concat_tables([read_rows(pick) for pick in ordered])
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(store, [pick.part for pick in ordered], error) from error
     listed = json.dumps([[origin.name, origin.rows] for origin in origins], separators=(",", ":"))
     data = to_parquet(table, metadata={ORIGINS: listed})
     store.put(compacted_name(month, picks), data, if_absent=True)

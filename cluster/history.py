@@ -43,13 +43,16 @@ def read_history(
     StoreError for what is no ledger, or damaged.
     """
     names = tuple(columns) or tuple(SCHEMA.names)
+    for name in names:
+        if name not in SCHEMA.names:
+            raise StoreError(f"the ledger has no column {name!r}", where=store.url)
     wanted = _wanted(
         since=since, until=until, run=run, episode=episode, shot=shot, stage=stage, device=device
     )
     for left in reversed(range(TRIES)):
         try:
             return _read(store, open_parts(store, run=run), names, wanted)
-        except (NotStored, FileNotFoundError) as error:
+        except NotStored as error:
             if not left:
                 raise StoreError(
                     "the ledger's objects vanish while they are read",
@@ -97,10 +100,8 @@ def _read(
             if not pick.whole:
                 some = ds.dataset(read_rows(pick))
                 tables.append(some.to_table(columns=projection, filter=wanted))
-    except FileNotFoundError:
-        raise
     except (pa.ArrowException, OSError) as error:
-        raise _damage(store, parts) from error
+        raise unreadable(store, parts, error) from error
     return pa.concat_tables(tables)
 
 
@@ -119,8 +120,11 @@ def _column(name: str) -> ds.Expression:
     return pc.coalesce(ds.field(name), pa.scalar(EMPTY[SCHEMA.field(name).type]))
 
 
-def _damage(store: Store, parts: Sequence[Part]) -> StoreError:
-    """Why an answer failed: DigestError, raised, for an object that is damaged in the store."""
+def unreadable(store: Store, parts: Sequence[Part], error: Exception) -> Exception:
+    """Why rows could not be read: NotStored for what is gone; DigestError, raised, for an object
+    that is damaged in the store."""
+    if isinstance(error, FileNotFoundError):
+        return NotStored("gone since it was listed", where=store.url)
     for part in parts:
         store.get(part.name)
     if not isinstance(store, FolderStore):

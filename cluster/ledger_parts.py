@@ -163,13 +163,18 @@ def _list(store: Store, prefix: str) -> list[StoredObject]:
     return appended + compacted
 
 
-def _open(store: Store, stored: StoredObject, path: Path) -> Part:
+def _open(store: Store, stored: StoredObject, path: Path, *, fresh: bool = False) -> Part:
     try:
         fragment = FORMAT.make_fragment(str(path), filesystem=DISK)
         footer = fragment.metadata
     except FileNotFoundError:
         raise NotStored("no such object", where=f"{store.url}: {stored.name}") from None
     except (pa.ArrowException, OSError) as error:
+        if isinstance(store, FolderStore):
+            store.get(stored.name)  # DigestError where it was damaged
+        elif not fresh:
+            store.get_file(stored.name, path)
+            return _open(store, stored, path, fresh=True)
         raise not_a_ledger(store, stored.name) from error
     missing = FIRST_COLUMNS - {footer.schema.column(at).name for at in range(footer.num_columns)}
     try:
