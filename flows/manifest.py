@@ -1,14 +1,18 @@
-"""A shot's manifest: which objects it is made of, as one run left it. Put after all of them."""
+"""A shot's manifest: which objects it is made of, and what from, as one run left it. Put after all
+of them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cluster.errors import StoreError
 from cluster.store import NotStored, Store
+from flows.fingerprint import fingerprint, read_fingerprint
 from flows.plan import RenderPlan, ShotPlan
+from flows.reasons import Before
 from tasks.item import asset_name, chunk_name, segment_name, source_name
 
 AT_ONCE = 16
@@ -21,9 +25,7 @@ def write_missing_manifests(store: Store, plan: RenderPlan) -> None:
     A run may have ended after a shot's segment and before its manifest; or the recipe went back to
     one whose segments are all stored.
     """
-    newest: dict[str, str] = {}
-    for stored in store.list(f"shots/{plan.episode}/"):
-        newest[stored.name.split("/")[2]] = stored.name  # runs are named in order of time
+    newest = newest_manifests(store, plan.episode)
 
     def complete(shot: ShotPlan) -> None:
         if shot.segment is None or not plan.is_done(shot):
@@ -34,6 +36,32 @@ def write_missing_manifests(store: Store, plan: RenderPlan) -> None:
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(complete, plan.shots))
+
+
+def newest_manifests(store: Store, episode: str) -> dict[str, str]:
+    """The name of every shot's newest manifest, by shot, from one listing."""
+    names = (stored.name for stored in store.list(f"shots/{episode}/"))
+    return {name.split("/")[2]: name for name in names}  # runs are named in order of time
+
+
+def read_before(store: Store, manifests: Iterable[str]) -> dict[str, Before]:
+    """What these manifests, a shot's each, have of their shots, by shot. One that gc took meanwhile
+    is left out."""
+
+    def read(name: str) -> tuple[str, Before] | None:
+        try:
+            manifest = json.loads(store.get(name))
+        except NotStored:
+            return None
+        chunks = [chunk["name"] for run in manifest["runs"] for chunk in run["chunks"]]
+        return manifest["shot"], Before(
+            run=manifest["run"],
+            objects=frozenset([*chunks, manifest["segment"]]),
+            made_from=read_fingerprint(manifest.get("made_from")),
+        )
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return dict(found for found in threads.map(read, manifests) if found)
 
 
 def _segment_of(store: Store, manifest: str | None) -> str:
@@ -81,6 +109,7 @@ def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
             for run in shot.runs
         ],
         "segment": segment,
+        "made_from": fingerprint(shot).to_json(),
         "reads": [name for name in reads if name in there],
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
