@@ -1,0 +1,240 @@
+"""How long a piece of work takes, from what alike work took before. Pure.
+
+Near beats far: receipts of the same parameters, size and length come first, others only where there
+are none, scaled by how time has grown with pixels and frames (in proportion, until two sizes or
+lengths were seen). One receipt is drawn at a time, so that load, compute and store stay together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, variance
+
+NEAREST = 400
+"""Receipts that one estimate rests on at the most, the latest of the nearest."""
+NEAR = 0.35
+"""Receipts so much farther than the nearest still count as near; as a ratio of sizes, 1.4."""
+FEW = 8
+"""With fewer near receipts, farther ones say how much times scatter."""
+SCATTER = 0.2
+"""How much times of alike chunks scatter (log) where too few were seen to say."""
+RUNS_SCATTER = 0.08
+"""How much runs as a whole differ (log) where fewer than three were seen."""
+FAR_OUT = 3.5
+"""Robust standard deviations (log) from the median; a time beyond is taken as one just there."""
+OTHER_PARAMETERS = 0.7
+"""Distance of work with other parameters: as if it were twice as large."""
+OTHER_ENGINE = 3.0
+"""Distance of work of the same stages by another engine or version: twenty times as large."""
+LEAST_S = 1e-4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A chunk or segment to make: what its time depends on. `kind` as in `tasks.kind`, "" for not
+    known; `pixels` are of one frame made, 0 for not known."""
+
+    stage: str
+    kind: str
+    model: str
+    device: str
+    pixels: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """What a piece of work took or may take: seconds of its worker, bytes stored."""
+
+    load_s: float
+    compute_s: float
+    store_s: float
+    bytes_out: float
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.load_s + self.compute_s + self.store_s
+
+    def slower(self, factor: float) -> Took:
+        """The same, so much slower."""
+        return self.scaled(factor, 1.0)
+
+    def scaled(self, time: float, size: float) -> Took:
+        """So much slower, storing so much more."""
+        return Took(
+            load_s=self.load_s * time,
+            compute_s=self.compute_s * time,
+            store_s=self.store_s * time,
+            bytes_out=self.bytes_out * size,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A receipt: what a piece of work of a run took."""
+
+    work: Work
+    run: str
+    took: Took
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a piece of work may take: equally likely outcomes. `unsure` is how far their level as a
+    whole may be off (log): runs differ by more than their chunks' scatter, and few were seen.
+    `seen` receipts were near enough to count; `far` says that they are of another engine."""
+
+    draws: tuple[Took, ...]
+    unsure: float
+    seen: int
+    far: bool
+
+    @property
+    def expected(self) -> Took:
+        """The mean outcome."""
+        return Took(
+            load_s=fmean(draw.load_s for draw in self.draws),
+            compute_s=fmean(draw.compute_s for draw in self.draws),
+            store_s=fmean(draw.store_s for draw in self.draws),
+            bytes_out=fmean(draw.bytes_out for draw in self.draws),
+        )
+
+
+class Durations:
+    """Estimates from receipts, the latest last."""
+
+    def __init__(self, seen: Iterable[Seen]) -> None:
+        self._by_stage: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+        for one in seen:
+            self._by_stage[one.work.stage, one.work.device].append(one)
+        self._known: dict[Work, Estimate | None] = {}
+
+    def of(self, work: Work) -> Estimate | None:
+        """What a piece of work may take; None where nothing of its stages and model was seen on
+        such a device."""
+        if work not in self._known:
+            alike = [
+                one
+                for one in self._by_stage[work.stage, work.device]
+                if not (one.work.model and work.model) or one.work.model == work.model
+            ]
+            self._known[work] = _estimate(work, alike) if alike else None
+        return self._known[work]
+
+
+def _estimate(work: Work, alike: Sequence[Seen]) -> Estimate:
+    distances = [_otherness(work, one.work) for one in alike]
+    kin = [one for one, far in zip(alike, distances, strict=True) if far < min(distances) + 1]
+    by_pixels = _growth(kin, lambda one: one.pixels, lambda one: one.frames)
+    by_frames = _growth(kin, lambda one: one.frames, lambda one: one.pixels)
+    placed = sorted(
+        ((_distance(work, one.work), -age, one) for age, one in enumerate(kin)),
+        key=lambda entry: entry[:2],
+    )
+    nearest = placed[0][0]
+    near = [one for far, _, one in placed if far <= nearest + NEAR][:NEAREST]
+    scaled = [_scaled(one, work, by_pixels, by_frames) for one in near]
+    level = _level(scaled)
+    if len(near) < FEW:
+        rest = [one for far, _, one in placed if far > nearest + NEAR][: FEW * 4]
+        others = [_scaled(one, work, by_pixels, by_frames) for one in rest]
+        if others:
+            shift = math.exp(level - _level(others))
+            scaled += [other.slower(shift) for other in others]
+    draws = _tamed(scaled, level)
+    return Estimate(
+        draws=tuple(draws),
+        unsure=_unsure(near, [_log(one) for one in draws[: len(near)]]),
+        seen=len(near),
+        far=min(distances) >= OTHER_ENGINE,
+    )
+
+
+def _otherness(work: Work, other: Work) -> float:
+    """How far the work itself is from other work, whatever the size."""
+    if not work.kind or not other.kind or work.kind == other.kind:
+        return 0.0 if work.kind == other.kind else OTHER_PARAMETERS
+    same_engine = work.kind.partition(".")[0] == other.kind.partition(".")[0]
+    return OTHER_PARAMETERS if same_engine else OTHER_ENGINE
+
+
+def _distance(work: Work, other: Work) -> float:
+    size = abs(math.log(work.pixels / other.pixels)) if work.pixels and other.pixels else 1.0
+    length = abs(math.log(max(1, work.frames) / max(1, other.frames)))
+    return _otherness(work, other) + size + length / 2
+
+
+def _scaled(one: Seen, work: Work, by_pixels: float, by_frames: float) -> Took:
+    pixels = work.pixels / one.work.pixels if work.pixels and one.work.pixels else 1.0
+    frames = max(1, work.frames) / max(1, one.work.frames)
+    return one.took.scaled(pixels**by_pixels * frames**by_frames, pixels * frames)
+
+
+def _growth(
+    seen: Sequence[Seen], what: Callable[[Work], int], other: Callable[[Work], int]
+) -> float:
+    """The power with which time grows with a size, from 0 to 1: the slope between the mean log
+    times of the sizes seen, all else equal; 1 until two sizes were seen often enough."""
+    groups: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in seen:
+        if what(one.work):
+            groups[other(one.work)][what(one.work)].append(_log(one.took))
+    above = below = 0.0
+    for sizes in groups.values():
+        points = [
+            (math.log(size), median(logs), len(logs))
+            for size, logs in sizes.items()
+            if len(logs) >= 3
+        ]
+        if len(points) < 2:
+            continue
+        count = sum(n for *_, n in points)
+        x0 = sum(x * n for x, _, n in points) / count
+        y0 = sum(y * n for _, y, n in points) / count
+        above += sum((x - x0) * (y - y0) * n for x, y, n in points)
+        below += sum((x - x0) ** 2 * n for x, _, n in points)
+    return min(1.0, max(0.0, above / below)) if below > 0.1 else 1.0
+
+
+def _log(took: Took) -> float:
+    return math.log(max(took.seconds, LEAST_S))
+
+
+def _level(took: Sequence[Took]) -> float:
+    return median(_log(one) for one in took)
+
+
+def _tamed(draws: Sequence[Took], level: float) -> list[Took]:
+    """Draws with those far out brought nearer; with the usual scatter where there are too few."""
+    if len(draws) < FEW:
+        spread = (-1.5, -0.9, -0.4, 0.0, 0.4, 0.9, 1.5)
+        return [draw.slower(math.exp(SCATTER * z)) for draw in draws for z in spread]
+    robust = 1.4826 * median(abs(_log(draw) - level) for draw in draws)
+    most = FAR_OUT * max(robust, SCATTER / 2)
+    excess = [abs(_log(draw) - level) - most for draw in draws]
+    return [
+        draw if over <= 0 else draw.slower(math.exp(-math.copysign(over, _log(draw) - level)))
+        for draw, over in zip(draws, excess, strict=True)
+    ]
+
+
+def _unsure(near: Sequence[Seen], logs: Sequence[float]) -> float:
+    """How far the level of another run may be from that of these."""
+    if len(near) < FEW:
+        return SCATTER
+    by_run: dict[str, list[float]] = defaultdict(list)
+    for one, log in zip(near, logs, strict=True):
+        by_run[one.run].append(log)
+    runs = [values for values in by_run.values() if len(values) >= 2]
+    within = fmean(variance(values) for values in runs) if runs else 0.0
+    between = RUNS_SCATTER**2
+    if len(by_run) >= 3:
+        levels = [fmean(values) for values in by_run.values()]
+        chance = fmean(within / len(values) for values in by_run.values())
+        between = max(0.0, variance(levels) - chance)
+    count = len(by_run)
+    return math.sqrt(between * (1 + 1 / count) + within / len(logs))
