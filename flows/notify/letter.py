@@ -26,9 +26,14 @@ def make_letter(event: Event, target: Mailbox) -> EmailMessage:
     # The sender's domain, not this machine's name; the event's id: the same mail at every try.
     letter["Message-ID"] = f"<{event.id}@{target.sender.rpartition('@')[2]}>"
     letter["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office comes back
-    letter.set_content(_text(event))
-    letter.add_alternative(_page(event), subtype="html")
+    letter.set_content(_whole(_text(event)))
+    letter.add_alternative(_whole(_page(event)), subtype="html")
     return letter
+
+
+def _whole(text: str) -> str:
+    """Text that can be sent: file names may hold halves of letters."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _facts(event: Event) -> Iterator[tuple[str, str]]:
@@ -64,9 +69,9 @@ def _lists(event: Event) -> Iterator[tuple[str, list[str]]]:
 
 def _text(event: Event) -> str:
     lines = [event.text, ""]
-    lines += [f"{name + ':':<18}{value}" for name, value in _facts(event)]
     for heading, entries in _lists(event):
-        lines += ["", f"{heading}:", *(f"- {entry}" for entry in entries)] if entries else []
+        lines += [f"{heading}:", *(f"- {entry}" for entry in entries), ""] if entries else []
+    lines += [f"{name + ':':<18}{value}" for name, value in _facts(event)]
     return "\n".join(lines) + "\n"
 
 
@@ -86,5 +91,5 @@ def _page(event: Event) -> str:
     return (
         f'<!doctype html>\n<html><body style="font:14px sans-serif">\n'
         f"<h2>{html.escape(event.text)}</h2>\n"
-        f'<table style="{STYLE}">\n{rows}</table>\n{lists}</body></html>\n'
+        f'{lists}<table style="{STYLE}">\n{rows}</table>\n</body></html>\n'
     )
