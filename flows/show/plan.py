@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flows.pieces import frame_words, frames_taken
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
-from flows.pieces import frame_words, frames_taken
 from flows.result import part_state, reason_for
 from flows.show.tables import make_console, make_table
 from tasks.item import chunk_name
