@@ -40,9 +40,10 @@ class ShotLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpisodeResult:
-    """`film` is None where shots are missing; `wall_s` is the whole
-    command, `render_s` from the first chunk handed out to the last segment stored, `compute_s` the
-    sum of the workers' computing. `quarantined` are hosts that got no more work, each with why."""
+    """`film` is None where shots are missing; `film_s` is for how long the frames out are shown.
+    `wall_s` is the whole command, `render_s` from the first chunk handed out to the last segment
+    stored, `compute_s` the sum of the workers' computing. `quarantined` are hosts that got no more
+    work, each with why."""
 
     film: str | None
     episode: str
@@ -65,6 +66,7 @@ class EpisodeResult:
     retries: int = 0
     quarantined: tuple[str, ...] = ()
     frames_reused: int = 0
+    film_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
