@@ -89,6 +89,8 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     ClusterError naming the address and what to check.
     """
     os.environ.update(quiet_environment())
+    # Kept for a dashboard, they cost a driver 10 KiB a call (153 MiB to 166 in 2,400 calls).
+    os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     if address:
         check_head(address)
     import ray
