@@ -8,14 +8,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_GAP, _LABEL = 8, 22
+COLUMNS, SHEET_WIDTH = 4, 240
+"""Cells side by side, and how many pixels wide each is."""
+GAP, LABEL = 8, 22
 """Pixels between cells, and below a picture for its label."""
 _PAPER, _INK = 24, (230, 230, 230)
 _FONT, _LETTERS = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 
 def contact_sheet(
-    pictures: Sequence[tuple[str, NDArray[np.uint8]]], *, columns: int = 4, width: int = 240
+    pictures: Sequence[tuple[str, NDArray[np.uint8]]],
+    *,
+    columns: int = COLUMNS,
+    width: int = SHEET_WIDTH,
 ) -> bytes:
     """PNG of labelled (H, W, 3) 8-bit R'G'B' pictures of any size, in rows of `columns`.
 
@@ -28,11 +33,11 @@ def contact_sheet(
     height = max(cell.shape[0] for cell in cells)
     rows = -(-len(cells) // columns)
     across = min(columns, len(cells))
-    size = (rows * (height + _GAP) + _GAP, across * (width + _GAP) + _GAP, 3)
+    size = (rows * (height + GAP) + GAP, across * (width + GAP) + GAP, 3)
     sheet = np.full(size, _PAPER, np.uint8)
     for number, cell in enumerate(cells):
-        top = _GAP + number // columns * (height + _GAP)
-        left = _GAP + number % columns * (width + _GAP)
+        top = GAP + number // columns * (height + GAP)
+        left = GAP + number % columns * (width + GAP)
         sheet[top : top + cell.shape[0], left : left + width] = cell
     _, data = cv2.imencode(".png", sheet[:, :, ::-1])
     return data.tobytes()
@@ -43,10 +48,10 @@ def _cell(label: str, picture: NDArray[np.uint8], width: int) -> NDArray[np.uint
     scale = min(width / columns, 2 * width / rows)
     shape = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     grows = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    cell = np.full((shape[1] + _LABEL, width, 3), _PAPER, np.uint8)
+    cell = np.full((shape[1] + LABEL, width, 3), _PAPER, np.uint8)
     left = (width - shape[0]) // 2
     cell[: shape[1], left : left + shape[0]] = cv2.resize(picture, shape, interpolation=grows)
-    place = (2, shape[1] + _LABEL - 7)
+    place = (2, shape[1] + LABEL - 7)
     wide = cv2.getTextSize(label, _FONT, _LETTERS, 1)[0][0]
     letters = _LETTERS * min(1.0, (width - 6) / max(1, wide))
     cv2.putText(cell, label, place, _FONT, letters, _INK, 1, cv2.LINE_AA)
