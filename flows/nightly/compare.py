@@ -9,8 +9,8 @@ from flows.nightly.night import Measure, NightEpisode, NightShot, Regression
 from flows.nightly.quality import Measured, Worst
 from flows.nightly.spec import Thresholds
 
-PutPng = Callable[[int, str, bytes], str]
-"""Keeps a frame's picture (its number, "before" or "after", the PNG) and gives its name."""
+PutPng = Callable[[bytes], str]
+"""Keeps a picture and gives its name."""
 
 
 def compare_shot(
@@ -58,8 +58,8 @@ def _pictures(measured: Measured, limits: Thresholds, put_png: PutPng) -> list[R
                 now=round(worst.now, 4),
                 limit=limit,
                 frame=worst.frame,
-                before=put_png(worst.frame, "before", worst.before),
-                after=put_png(worst.frame, "after", worst.after),
+                before=put_png(worst.before),
+                after=put_png(worst.after),
             )
         )
 

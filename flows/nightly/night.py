@@ -68,6 +68,7 @@ class NightShot:
 class NightEpisode:
     """An episode of a night; `why` says why it was left out or how it failed.
 
+    `compared` is the night that its film was held against, empty where there is no good one;
     `loudness` is integrated, in LUFS, None without sound; `duration_s` the film's.
     """
 
@@ -86,6 +87,7 @@ class NightEpisode:
     duration_s: float = 0.0
     computed: int = 0
     reused: int = 0
+    compared: str = ""
     shots: tuple[NightShot, ...] = ()
     regressions: tuple[Regression, ...] = ()
 

@@ -1,7 +1,7 @@
 """What earlier nights say: each show's use of the farm, and what was last good. Nothing rewritten.
 
 A night lies in the store as `nights/NIGHTLY/NIGHT.json`; that a person accepted what came out
-different lies beside it, as `NIGHT.accepted.KEY.json`.
+different, as `nightaccepts/NIGHTLY/NIGHT/KEY.json`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from cluster.errors import StoreError, UsageError
 from cluster.keys import make_key
@@ -18,6 +20,7 @@ from cluster.store import Store
 from flows.nightly.night import Night, NightEpisode, NightShot
 
 PREFIX = "nights/"
+ACCEPTS = "nightaccepts/"
 SHARED_NIGHTS = 30
 """Nights that fair share looks back on, and a report shows."""
 COMPARED = ("done", "waiting")
@@ -81,29 +84,37 @@ def night_name(nightly: str, night: str) -> str:
     return f"{PREFIX}{nightly}/{night}.json"
 
 
-def keep_night(store: Store, night: Night) -> None:
-    """Write a night as it is now; written again as it goes on."""
-    document = json.dumps(night.to_json(), indent=1, ensure_ascii=False)
-    store.put(night_name(night.nightly, night.night), document.encode())
-
-
 def night_names(store: Store, nightly: str) -> list[str]:
     """The nights of a nightly, oldest first."""
     names = (entry.name.rpartition("/")[2] for entry in store.list(f"{PREFIX}{nightly}/"))
-    return sorted(name.removesuffix(".json") for name in names if name.count(".") == 1)
+    return sorted(name.removesuffix(".json") for name in names)
 
 
-def read_past(store: Store, nightly: str, *, before: str = "") -> Iterator[PastNight]:
-    """Nights from the newest to the oldest, read one by one as they are asked for."""
+class Past:
+    """A nightly's nights from the newest to the oldest, each read once, when it is asked for."""
+
+    def __init__(self, store: Store, nightly: str, *, before: str = "") -> None:
+        self._to_come = _read_past(store, nightly, before=before)
+        self._known: list[PastNight] = []
+
+    def __iter__(self) -> Iterator[PastNight]:
+        place = 0
+        while place < len(self._known) or self._read_on():
+            yield self._known[place]
+            place += 1
+
+    def _read_on(self) -> bool:
+        for each in self._to_come:
+            self._known.append(each)
+            return True
+        return False
+
+
+def _read_past(store: Store, nightly: str, *, before: str) -> Iterator[PastNight]:
     accepted: dict[str, list[str]] = defaultdict(list)
-    names: list[str] = []
-    for entry in store.list(f"{PREFIX}{nightly}/"):
-        night, _, rest = entry.name.rpartition("/")[2].partition(".")
-        if rest == "json":
-            names.append(night)
-        elif rest.startswith("accepted."):
-            accepted[night].append(entry.name)
-    for night in sorted(names, reverse=True):
+    for entry in store.list(f"{ACCEPTS}{nightly}/"):
+        accepted[entry.name.split("/")[2]].append(entry.name)
+    for night in reversed(night_names(store, nightly)):
         if not before or night < before:
             yield PastNight(
                 night=_read(store, night_name(nightly, night)),
@@ -112,16 +123,21 @@ def read_past(store: Store, nightly: str, *, before: str = "") -> Iterator[PastN
 
 
 def last_good(
-    past: Iterable[PastNight], episode: str, shots: Sequence[str] | None = None
+    past: Iterable[PastNight],
+    episode: str,
+    *,
+    shots: AbstractSet[str] | None = None,
+    timed: AbstractSet[str] = frozenset(),
 ) -> LastGood:
     """What stands of an episode, from nights given newest first.
 
-    With `shots` no more nights are looked at than it takes to find these and the film.
+    With `shots` no more nights are looked at than it takes to find these, the film, and when those
+    of `timed` were rendered whole.
     """
-    film, film_night = None, ""
+    film: NightEpisode | None = None
+    film_night = ""
     standing: dict[str, NightShot] = {}
-    timed: dict[str, NightShot] = {}
-    wanted = None if shots is None else set(shots)
+    whole: dict[str, NightShot] = {}
     for each in past:
         found = next((one for one in each.night.episodes if one.episode == episode), None)
         if found is None:
@@ -132,10 +148,15 @@ def last_good(
             if shot.segment and each.stands(found, shot):
                 standing.setdefault(shot.id, shot)
                 if shot.computed and shot.computed == shot.chunks:
-                    timed.setdefault(shot.id, shot)
-        if film is not None and wanted is not None and wanted <= standing.keys():
+                    whole.setdefault(shot.id, shot)
+        if (
+            film is not None
+            and shots is not None
+            and shots <= standing.keys()
+            and timed <= whole.keys()
+        ):
             break
-    return LastGood(film=film, film_night=film_night, shots=standing, timed=timed)
+    return LastGood(film=film, film_night=film_night, shots=standing, timed=whole)
 
 
 def hours_by_show(nights: Iterable[Night]) -> dict[str, float]:
@@ -180,7 +201,7 @@ def accept(
         shots=tuple(shots),
         note=note,
     )
-    name = f"{PREFIX}{nightly}/{chosen}.accepted.{make_key(acceptance)}.json"
+    name = f"{ACCEPTS}{nightly}/{chosen}/{make_key(acceptance)}.json"
     store.put(name, json.dumps(asdict(acceptance), ensure_ascii=False).encode())
     return acceptance
 
@@ -191,8 +212,8 @@ def standing_segments(store: Store) -> frozenset[str]:
     kept: set[str] = set()
     nightlies = {entry.name.split("/")[1] for entry in store.list(PREFIX)}
     for nightly in nightlies:
-        past = list(read_past(store, nightly))
-        for newest in past[:1]:
+        past = Past(store, nightly)
+        for newest in islice(past, 1):
             kept |= {shot.segment for each in newest.night.episodes for shot in each.shots}
         episodes = {each.episode for one in past for each in one.night.episodes}
         for episode in episodes:
@@ -219,5 +240,5 @@ def _unreadable(store: Store, name: str) -> StoreError:
     return StoreError(
         "not a night of this version of douga",
         where=f"{store.url}: {name}",
-        remedy="move it out of nights/",
+        remedy="move it away",
     )

@@ -1,0 +1,117 @@
+"""The episodes of a nightly, read, planned and forecast: what tonight is chosen from."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cluster.errors import DougaError, UsageError
+from cluster.settings import settings
+from cluster.store import Store, open_store
+from flows.film import check_output
+from flows.forecast.forecast import Forecast
+from flows.nightly.night import NightEpisode
+from flows.nightly.spec import NightlyEpisodeSpec, NightlySpec
+from flows.nightly.tonight import Candidate
+from flows.prepare import Prepared, prepare
+from flows.progress import Reporter
+from flows.request import RenderRequest, make_request
+
+Forecaster = Callable[[Prepared], Forecast]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """An episode that could be rendered at once."""
+
+    candidate: Candidate
+    prepared: Prepared
+
+    @property
+    def request(self) -> RenderRequest:
+        """What to render."""
+        return self.prepared.request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readied:
+    """The episodes that could be rendered, by name, and those that cannot even be planned."""
+
+    ready: dict[str, Ready]
+    failed: tuple[NightEpisode, ...]
+
+
+def nightly_store(spec: NightlySpec, *, store: str = "") -> Store:
+    """Where nights are kept: as asked, as the file says, or the settings' store."""
+    return open_store(store or spec.resolve(spec.store) or settings().store_url)
+
+
+def make_ready(
+    spec: NightlySpec, forecast: Forecaster, reporter: Reporter, *, store: str = ""
+) -> Readied:
+    """Read, plan and forecast every episode. One that cannot be is reported as failed.
+
+    UsageError where two episodes have one name, or one film, or an episode.yaml is wrong.
+    """
+    requests = [
+        (place, each, _request(spec, each, store=store)) for place, each in enumerate(spec.episodes)
+    ]
+    _check_apart([request for _, _, request in requests], spec)
+    ready: dict[str, Ready] = {}
+    failed: list[NightEpisode] = []
+    for place, each, request in requests:
+        name = request.episode.name
+        reporter.phase(f"planning {name}")
+        try:
+            prepared = prepare(request, reporter)
+            check_output(prepared)
+            candidate = Candidate(
+                episode=name,
+                show=each.show,
+                priority=each.priority,
+                place=place,
+                forecast=forecast(prepared),
+            )
+        except DougaError as error:
+            failed.append(
+                NightEpisode(episode=name, show=each.show, state="failed", why=str(error))
+            )
+        else:
+            ready[name] = Ready(candidate=candidate, prepared=prepared)
+    return Readied(ready=ready, failed=tuple(failed))
+
+
+def _request(spec: NightlySpec, each: NightlyEpisodeSpec, *, store: str) -> RenderRequest:
+    """What to render; where the episode names no store, the nightly's."""
+    path = spec.resolve(each.path)
+    request = make_request(
+        path,
+        output=spec.resolve(each.output),
+        recipe=spec.resolve(each.recipe),
+        store=store or spec.resolve(each.store),
+        ray=spec.ray,
+        workers=spec.workers,
+        chunk=each.chunk,
+        encoder=each.encoder or "",
+        quality=each.quality,
+        fps=str(each.fps or ""),
+        command=shlex.join(["douga", "render", path]),
+    )
+    if store or each.store or request.episode.store or not spec.store:
+        return request
+    return request.model_copy(update={"store": open_store(spec.resolve(spec.store)).url})
+
+
+def _check_apart(requests: list[RenderRequest], spec: NightlySpec) -> None:
+    for what, values in (
+        ("are named", [request.episode.name for request in requests]),
+        ("go to", [request.output for request in requests]),
+    ):
+        for value in values:
+            if values.count(value) > 1:
+                raise UsageError(
+                    f"two episodes {what} {value}",
+                    where=spec.file,
+                    remedy="give one of them another name: or output:",
+                )
