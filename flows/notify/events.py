@@ -88,6 +88,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
         "episodes": len(states),
         **{state: states.count(state) for state in ("done", "failed", "wanting")},
         "waiting for review": states.count("waiting"),
+        "stopped": states.count("stopped"),
         "left out": states.count("left out"),
         "regressed": sum(episode.regressed for episode in night.episodes),
         "shots": len(shots),
@@ -158,13 +159,12 @@ def _night_kind(night: Night) -> Kind:
         return "failed"
     if "wanting" in states or any(episode.regressed for episode in night.episodes):
         return "wanting"
-    if "left out" in states:
-        return "left out"
-    return "waiting" if "waiting" in states else "done"
+    kinds: tuple[Kind, ...] = ("stopped", "left out", "waiting")
+    return next((kind for kind in kinds if kind in states), "done")
 
 
 def _night_words(counts: dict[str, int]) -> str:
-    shown = ("done", "failed", "wanting", "regressed", "waiting for review", "left out")
+    shown = ("done", "failed", "wanting", "regressed", "waiting for review", "stopped", "left out")
     return ", ".join(f"{counts[name]} {name}" for name in shown if counts[name]) or "no episodes"
 
 
