@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, Exit, UsageError
+from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
 from flows.commands.models import models
@@ -193,6 +194,7 @@ def retake(
 app.command()(verify)
 app.command()(wait)
 app.command()(notify)
+app.command()(annotate)
 app.add_typer(tools)
 app.add_typer(gc)
 app.add_typer(models, name="models")

@@ -1,0 +1,53 @@
+"""`douga annotate`: what a night came to, for the CI server that ran it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cluster.errors import InputError
+
+if TYPE_CHECKING:
+    from flows.nightly.night import Night
+
+
+def annotate(
+    report: Annotated[Path, typer.Argument(help="report.json of a night or a run, or its folder")],
+    summary: Annotated[
+        Path | None,
+        typer.Option(help="add a Markdown summary to this file; default $GITHUB_STEP_SUMMARY"),
+    ] = None,
+) -> None:
+    """Print a GitHub annotation for every shot that failed or regressed, and what was left out.
+
+    Exit 0 whatever they say: the night's own exit code says how it ended.
+    """
+    from flows.notify import annotations
+
+    night = _night(report / "report.json" if report.is_dir() else report)
+    for each in annotations.annotate(night):
+        print(each)
+    given = summary or os.environ.get("GITHUB_STEP_SUMMARY")
+    if given:
+        with Path(given).open("a", encoding="utf-8") as file:
+            file.write(annotations.summarize(night))
+
+
+def _night(path: Path) -> Night:
+    """The night of a report. InputError if there is none, or it is something else."""
+    from flows.nightly.night import Night
+    from flows.results.of_run import night_of_run
+
+    remedy = "name the report.json that douga nightly --report or douga wait --report wrote"
+    try:
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Night.from_json(document) if "episodes" in document else night_of_run(document)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"no report ({why})", where=str(path), remedy=remedy) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError("is no report", where=str(path), remedy=remedy) from error
