@@ -28,6 +28,7 @@ from cluster.settings import settings
 from flows.artifacts import publish_artifacts, settle
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
+from flows.notify.telling import telling
 from flows.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
@@ -69,8 +70,12 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
     if here := ACTIVE.get():
         return _tell(here)
-    with _prepared(RenderRequest.model_validate(request)) as active:
-        return _tell(active)
+    asked = RenderRequest.model_validate(request)
+    with telling(asked, Plain()) as told, _prepared(asked) as active:
+        state = _tell(active)
+        if active.result is not None:
+            told(replace(active.result, prefect=url_for("flow-run", active.flow_run)))
+        return state
 
 
 def _tell(active: ActiveRun) -> State[Any] | dict[str, Any]:
