@@ -19,6 +19,7 @@ from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
 from flows.commands.models import models
+from flows.commands.nightly import nightly
 from flows.commands.notify import notify
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.verify import verify
@@ -198,6 +199,7 @@ app.command()(annotate)
 app.add_typer(tools)
 app.add_typer(gc)
 app.add_typer(models, name="models")
+app.add_typer(nightly, name="nightly")
 app.add_typer(bench, name="bench")
 
 

@@ -6,31 +6,26 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Literal
 
-from cluster.errors import DougaError, Exit, RefusedError, TimedOut, UsageError
-from cluster.ledger import read_ledger
+from cluster.errors import Exit, RefusedError, TimedOut, UsageError
+from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store import Store
-from flows.look import look_at
+from flows.job import Claim, ClaimLost, error_of, once
+from flows.look import Seen, look_at
 from flows.nightly.alarm import Alarm, alarm
-from flows.nightly.candidates import Forecaster, Readied, Ready, make_ready
+from flows.nightly.candidates import Forecaster, Readied, make_ready
 from flows.nightly.clock import next_end
-from flows.nightly.collect import Desk, collect
-from flows.nightly.night import Night, NightEpisode
-from flows.nightly.past import PREFIX, SHARED_NIGHTS, Past, hours_by_show, last_good
+from flows.nightly.night import Night
+from flows.nightly.past import PREFIX, Past
 from flows.nightly.spec import NightlySpec
-from flows.nightly.spending import spending_of
-from flows.nightly.tonight import Means, Shares, duration_words, plan_night
+from flows.nightly.under_way import Clock, NightRun, Renderer, Stop
 from flows.nightly.words import night_words
 from flows.progress import Reporter
 from flows.record import BEGUN, Record
 from flows.render import render
-from flows.request import RenderRequest
-from flows.result import EpisodeResult
 
 STATES = {
     Exit.GOOD: "done",
@@ -40,11 +35,6 @@ STATES = {
     Exit.TIMEOUT: "stopped",
     Exit.INTERRUPTED: "stopped",
 }
-
-Stop = Literal["", "person", "time"]
-"""Who ended a night before its end: nobody, a person, or the time given to it."""
-Renderer = Callable[[RenderRequest, Reporter], EpisodeResult]
-Clock = Callable[[], datetime]
 
 
 def now_utc() -> datetime:
@@ -77,176 +67,6 @@ class Outcome:
         return night_words(self.night, self.exit_code)
 
 
-@dataclass(slots=True, kw_only=True)
-class NightRun:
-    """A night under way: what is over, what may still go, and by when."""
-
-    spec: NightlySpec
-    store: Store
-    reporter: Reporter
-    clock: Clock
-    render: Renderer
-    night: str
-    began: datetime
-    past: Past
-    end: datetime | None
-    give_up: datetime | None
-    over: list[NightEpisode] = field(default_factory=list)
-
-    def so_far(self, *, ended: bool = False) -> Night:
-        """The night as it is now."""
-        return Night(
-            nightly=self.spec.name,
-            night=self.night,
-            began_at=_iso(self.began),
-            ended_at=_iso(self.clock()) if ended else "",
-            episodes=tuple(self.over),
-        )
-
-    def shares(self) -> Shares:
-        """What shows have had, in the nights before and in this one so far."""
-        nights = [each.night for each in islice(self.past, SHARED_NIGHTS)]
-        used = hours_by_show([*nights, self.so_far()])
-        return Shares(weights=self.spec.weights, used=used)
-
-    def means(self) -> Means:
-        """What is left of time and budget."""
-        budget = self.spec.budget
-        left = None if self.end is None else (self.end - self.clock()).total_seconds()
-        return Means(
-            seconds=left,
-            gpu_hours=self._unspent(budget.gpu_hours, [each.gpu_hours for each in self.over]),
-            cpu_hours=self._unspent(budget.cpu_hours, [each.cpu_hours for each in self.over]),
-            money=self._unspent(budget.money, [each.money for each in self.over]),
-        )
-
-    @staticmethod
-    def _unspent(budget: float | None, spent: list[float]) -> float | None:
-        return None if budget is None else budget - sum(spent)
-
-    def go(self, ready: dict[str, Ready]) -> Stop:
-        """Take one episode after the other for as long as one fits, then say what is left out."""
-        waiting = dict(ready)
-        while True:
-            if self._gives_up():
-                return self._end(waiting, "time")
-            tonight = plan_night(
-                [each.candidate for each in waiting.values()],
-                shares=self.shares(),
-                means=self.means(),
-                currency=settings().currency,
-            )
-            if not tonight.taken:
-                break
-            try:
-                self._take(waiting.pop(tonight.taken[0].episode))
-            except KeyboardInterrupt:
-                return self._end(waiting, "time" if self._gives_up() else "person")
-        for left in tonight.left_out:
-            self.reporter.note(f"{left.candidate.episode} is left out: {left.why}")
-            self._leave(waiting[left.candidate.episode], left.why)
-        return ""
-
-    def _end(self, waiting: dict[str, Ready], by: Stop) -> Stop:
-        for each in waiting.values():
-            self._leave(each, "not begun when the night was stopped")
-        return by
-
-    def _leave(self, ready: Ready, why: str) -> None:
-        self.over.append(
-            NightEpisode(
-                episode=ready.candidate.episode,
-                show=ready.candidate.show,
-                state="left out",
-                why=why,
-                store=ready.request.store,
-            )
-        )
-
-    def _take(self, ready: Ready) -> None:
-        name, show = ready.candidate.episode, ready.candidate.show
-        self.reporter.phase(f"{name}: {ready.candidate.forecast.chunks} chunks to make")
-        began = self.clock()
-        blank = NightEpisode(episode=name, show=show, state="failed", store=ready.request.store)
-        result: EpisodeResult | None = None
-        limit = Alarm()
-        try:
-            with alarm(self._limit_s()) as limit:
-                result = self.render(ready.request, self.reporter)
-        except KeyboardInterrupt:
-            if result is None:
-                stopped = replace(blank, state="stopped", why=self._why_stopped(limit))
-                self._unfinished(ready, stopped, began)
-                if not limit.rang or self._gives_up():
-                    raise
-                return
-        except DougaError as error:
-            self._unfinished(ready, replace(blank, why=str(error)), began)
-            return
-        except Exception as error:  # one episode's bug must not cost the night the others
-            why = f"{type(error).__name__}: {error} (a bug)"
-            self._unfinished(ready, replace(blank, why=why), began)
-            return
-        try:
-            self.over.append(self._collected(ready, result, blank))
-        except KeyboardInterrupt:
-            why = "rendered; stopped before it was measured"
-            self.over.append(replace(blank, state="stopped", why=why, run=result.run))
-            raise
-
-    def _unfinished(self, ready: Ready, episode: NightEpisode, began: datetime) -> None:
-        """An episode whose render did not come to its end; what it cost counts all the same."""
-        self.reporter.note(f"{episode.episode} {episode.state}: {episode.why}")
-        known = read_ledger(ready.prepared.store, episode=episode.episode)
-        spent = spending_of(each for each in known if each.finished_at >= began.isoformat())
-        self.over.append(
-            replace(
-                episode,
-                wall_s=(self.clock() - began).total_seconds(),
-                gpu_hours=spent.gpu_hours,
-                cpu_hours=spent.cpu_hours,
-                money=spent.money,
-            )
-        )
-
-    def _collected(self, ready: Ready, result: EpisodeResult, blank: NightEpisode) -> NightEpisode:
-        desk = Desk(
-            store=self.store,
-            limits=self.spec.thresholds,
-            good=lambda episode, shots, timed: last_good(
-                self.past, episode, shots=shots, timed=timed
-            ),
-            reporter=self.reporter,
-        )
-        try:
-            episode = collect(ready.prepared, result, show=blank.show, desk=desk)
-        except DougaError as error:
-            return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
-        late_s = (self.clock() - self.end).total_seconds() if self.end else 0.0
-        if late_s > 0:
-            late = f"ended {duration_words(late_s)} after the deadline"
-            self.reporter.note(f"{episode.episode} {late}")
-            episode = replace(episode, why="; ".join(filter(None, (episode.why, late))))
-        return episode
-
-    def _limit_s(self) -> float | None:
-        """Seconds until an episode that runs is to be stopped."""
-        ends = [self.give_up, self.end if self.spec.hard else None]
-        left = [(end - self.clock()).total_seconds() for end in ends if end is not None]
-        return min(left) if left else None
-
-    def _gives_up(self) -> bool:
-        return self.give_up is not None and self.clock() >= self.give_up
-
-    def _why_stopped(self, limit: Alarm) -> str:
-        kept = "what was finished is kept"
-        if not limit.rang:
-            return f"stopped by a person; {kept}"
-        if self._gives_up():
-            return f"the time given to the night was over; {kept}"
-        return f"the deadline passed and the nightly is hard; {kept}"
-
-
 def run_night(
     spec: NightlySpec,
     store: Store,
@@ -256,21 +76,27 @@ def run_night(
     timeout_s: float | None = None,
     episodes_store: str = "",
     command: str = "",
+    claim: Claim | None = None,
     renderer: Renderer = render,
     clock: Clock = now_utc,
 ) -> Outcome:
     """Run a night and keep it in the store, as far as it goes.
 
-    `episodes_store` is for every episode what --store is for a render. RefusedError while another
+    `episodes_store` is for every episode what --store is for a render; `claim` is the job that the
+    night is for (`flows.job`). RefusedError while another
     night of the same nightly runs; UsageError where the file cannot be meant so; KeyboardInterrupt
     or TimedOut where it was stopped before any episode was begun.
     """
     check_prices(spec)
     began = clock()
-    name = new_night(began)
+    name = claim.run if claim else new_night(began)
     store.probe()
-    with Record(store, f"{PREFIX}{spec.name}/{name}", command=command) as record:
+    job = claim.job if claim else ""
+    with Record(store, f"{PREFIX}{spec.name}/{name}", command=command, job=job) as record:
         record.begin()
+        if claim and not claim.stands(store):
+            record.withdraw()
+            raise ClaimLost(f"job {job} went to another night")
         _check_alone(store, record.place)
         with _planning(timeout_s):
             readied = make_ready(spec, forecast, reporter, store=episodes_store)
@@ -291,6 +117,40 @@ def run_night(
         outcome = Outcome(stopped=run.go(readied.ready), night=run.so_far(ended=True))
         _keep(outcome, record, store, readied)
     return outcome
+
+
+def run_night_once(
+    spec: NightlySpec,
+    store: Store,
+    reporter: Reporter,
+    *,
+    job: str,
+    act: Callable[[Claim], Outcome],
+    command: str,
+) -> Outcome:
+    """Run a night for a job key, once, however often and by whomever it is submitted.
+
+    Where another has taken the job this waits for it and gives what it came to. UsageError where
+    the key was used for something else; what the other night ended with, where that was an error.
+    """
+    return once(
+        job,
+        store=store,
+        place=f"{PREFIX}{spec.name}/{new_night(now_utc())}",
+        asked=make_key(spec.model_dump(mode="json")),
+        command=command,
+        act=act,
+        recall=_recall,
+        reporter=reporter,
+    )
+
+
+def _recall(seen: Seen) -> Outcome:
+    if "episodes" not in seen.document:
+        raise error_of(seen)
+    stops: dict[int | None, Stop] = {Exit.TIMEOUT: "time", Exit.INTERRUPTED: "person"}
+    night = Night.from_json(seen.document)
+    return Outcome(night=night, stopped=stops.get(seen.exit_code, ""))
 
 
 def _keep(outcome: Outcome, record: Record, store: Store, readied: Readied) -> None:
@@ -351,7 +211,3 @@ def _check_alone(store: Store, mine: str) -> None:
                 where=seen.name,
                 remedy=f"douga wait {seen.run}, or stop it",
             )
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")

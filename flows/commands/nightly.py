@@ -1,0 +1,157 @@
+"""`douga nightly FILE`: several episodes by priority, deadline and budget; `accept` afterwards."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from cluster.errors import Exit
+from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
+
+if TYPE_CHECKING:
+    from cluster.store import Store
+    from flows.job import Claim
+    from flows.nightly.run import Outcome
+    from flows.nightly.spec import NightlySpec
+
+
+class RunByDefault(TyperGroup):
+    """What follows `nightly` is a file for `run`, unless it is a command's name."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `run` before what names no command."""
+        if not args or args[0] not in self.commands:
+            args = ["run", *args]
+        return list(super().parse_args(ctx, args))
+
+
+nightly = typer.Typer(
+    cls=RunByDefault,
+    help="Render several episodes by priority, deadline and budget; compare with the last night.",
+)
+
+
+@nightly.command("run")
+def run(
+    file: Annotated[Path, typer.Argument(help="nightly.yaml")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="say what would be taken and cost; render nothing")
+    ] = False,
+    report: Annotated[
+        str, typer.Option(help="folder for report.html, report.json and junit.xml")
+    ] = "",
+    timeout: Annotated[
+        float | None, typer.Option(min=0.001, help="seconds; then the night ends with exit 124")
+    ] = None,
+    job: Annotated[str, typer.Option("--job", help="a key: submitted twice, it is one night")] = "",
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Render several episodes by priority, deadline and budget; compare with the last good night.
+
+    Exit 0: all done and good. 1: something failed. 2: wanting or regressed. 3: something was left
+    out, or waits for review. `douga nightly accept NAME` takes a night as the new reference.
+    """
+    from cluster.settings import settings
+    from flows.forecast.predict import forecast
+    from flows.nightly.candidates import nightly_store
+    from flows.nightly.preview import preview_night
+    from flows.nightly.run import run_night, run_night_once
+    from flows.nightly.spec import read_nightly
+    from flows.progress import make_reporter
+    from flows.show.nightly import show_night, show_preview
+
+    spec = read_nightly(file)
+    kept = nightly_store(spec, store=store)
+    if dry_run:
+        with stray_output_to_stderr(), make_reporter() as reporter:
+            document = preview_night(spec, kept, reporter, forecast=forecast, episodes_store=store)
+        print_json(document) if as_json else show_preview(document)
+        raise typer.Exit(Exit.FAILED if document["failed"] else Exit.GOOD)
+    command = shlex.join(["douga", *sys.argv[1:]])
+    with stray_output_to_stderr(), make_reporter() as reporter:
+
+        def act(claim: Claim | None) -> Outcome:
+            return run_night(
+                spec,
+                kept,
+                reporter,
+                forecast=forecast,
+                timeout_s=timeout,
+                episodes_store=store,
+                command=command,
+                claim=claim,
+            )
+
+        key = job or settings().job
+        outcome = (
+            run_night_once(spec, kept, reporter, job=key, act=act, command=command)
+            if key
+            else act(None)
+        )
+    print_json(_document(outcome)) if as_json else show_night(outcome.night, words=outcome.words)
+    write_reports(outcome, spec, kept, folder=report)
+    if outcome.exit_code != Exit.GOOD:
+        print(f"douga: {outcome.words}", file=sys.stderr)
+        raise typer.Exit(outcome.exit_code)
+
+
+@nightly.command()
+def accept(
+    name: Annotated[str, typer.Argument(help="the nightly's name, or its nightly.yaml")],
+    night: Annotated[str, typer.Option(help="which; default: the newest")] = "",
+    shots: Annotated[
+        str, typer.Option(help="only these: ep01,ep02/sh010; default: the whole night")
+    ] = "",
+    note: Annotated[str, typer.Option(help="words to keep with it")] = "",
+    store: StoreUrl = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take what a night came to as right: later nights are compared with it."""
+    from dataclasses import asdict
+
+    from cluster.settings import settings
+    from cluster.store import open_store
+    from flows.nightly.candidates import nightly_store
+    from flows.nightly.past import accept as accept_night
+    from flows.nightly.spec import read_nightly
+
+    if name.lower().endswith((".yaml", ".yml")):
+        spec = read_nightly(Path(name))
+        name, kept = spec.name, nightly_store(spec, store=store)
+    else:
+        kept = open_store(store or settings().store_url)
+    chosen = [each for each in shots.split(",") if each]
+    accepted = accept_night(kept, name, night=night, shots=chosen, by=getpass.getuser(), note=note)
+    if as_json:
+        print_json(asdict(accepted))
+    else:
+        print(f"accepted: {', '.join(chosen) or 'all'} of night {accepted.night}")
+
+
+def write_reports(outcome: Outcome, spec: NightlySpec, store: Store, *, folder: str) -> None:
+    """Write the night's report where it was asked for, on the command line or in the file."""
+    place = folder or spec.resolve(spec.report)
+    if not place:
+        return
+    from itertools import islice
+
+    from flows.nightly.past import SHARED_NIGHTS, Past
+    from flows.results import write_report
+
+    past = Past(store, spec.name, before=outcome.night.night)
+    nights = [each.night for each in islice(past, SHARED_NIGHTS)]
+    files = write_report(outcome.night, nights[::-1], Path(place), store)
+    for path in (files.html, files.json, files.junit):
+        print(f"douga: wrote {path}", file=sys.stderr)
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    document = outcome.night.to_json()
+    return {**document, "state": outcome.state, "exit_code": int(outcome.exit_code)}
