@@ -26,9 +26,9 @@ from flows.commands.verify import verify
 from flows.commands.wait import wait
 
 if TYPE_CHECKING:
+    from flows.decisions import Verdict
     from flows.prepare import Prepared
     from flows.request import RenderRequest
-    from flows.review import Verdict
 
 app = typer.Typer(
     name="douga",
@@ -56,6 +56,10 @@ Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as
 Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
 Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
 JOB_HELP = "submitted again with the same key, it is not done again; default DOUGA_JOB"
+PreviewEvery = Annotated[
+    int | None,
+    typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
+]
 ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 
 
@@ -82,6 +86,7 @@ def render(
     fps: Fps = "",
     shots: Shots = "",
     frames: Frames = "",
+    preview_every: PreviewEvery = None,
     job: Annotated[str, typer.Option("--job", help=JOB_HELP)] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -110,7 +115,7 @@ def render(
     if result.findings:
         raise typer.Exit(Exit.WANTING)
     if result.waiting:
-        raise waits_for_review(result)
+        raise waits_for_review(result, request.command)
 
 
 @app.command()
@@ -128,6 +133,7 @@ def plan(
     fps: Fps = "",
     shots: Shots = "",
     frames: Frames = "",
+    preview_every: PreviewEvery = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a render would do: shots, chunks, what is stored, what is to be made and why."""
@@ -295,6 +301,7 @@ def _request(given: dict[str, Any]) -> RenderRequest:
         fps=given["fps"],
         shots=given["shots"],
         frames=given["frames"],
+        preview_every=given["preview_every"],
         command=shlex.join([_program(), *words]),
     )
 

@@ -19,7 +19,9 @@ from flows.outcome import sum_up
 from flows.piece_record import recall_pieces
 from flows.plan import RenderPlan
 from flows.prepare import Prepared
+from flows.preview import previewed_shots, waiting_previews
 from flows.progress import Reporter
+from flows.proxy import Proxy, make_proxy
 from flows.result import EpisodeResult
 from flows.review import waiting_shots
 from flows.sheet import store_sheet
@@ -111,7 +113,11 @@ def finish_film(
             made = Made(notes=known)
     else:
         write_missing_manifests(store, plan)
-    sheet = store_sheet(prepared.store, plan)
+    shown: Proxy | None = None
+    if previewed_shots(plan) and prepared.request.preview_every and not _failed(results):
+        waiting = waiting_previews(store, plan, every=prepared.request.preview_every)
+        shown = make_proxy(prepared, plan, reporter)
+    sheet = shown.sheet if shown else store_sheet(prepared.store, plan)
     left = gather_notes(store, plan, Path(prepared.request.output))
     return sum_up(
         prepared,
@@ -123,10 +129,15 @@ def finish_film(
         findings=made.findings,
         sheet=sheet,
         waiting=tuple(f"{shot}: {why}" for shot, why in waiting),
+        preview=str(shown.film) if shown else None,
         wall_s=time.monotonic() - began,
         render_s=render_s,
         quarantined=quarantined,
     )
+
+
+def _failed(results: Sequence[ShotResult]) -> bool:
+    return any(result.error is not None for result in results)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

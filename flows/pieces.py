@@ -81,10 +81,7 @@ def pick_frames(
     there: list[Places] = []
     picked: list[list[WorkItem]] = []
     for number, run in reversed(list(enumerate(runs))):
-        held = _held(pieces[number], stored) if pieces else {}
-        for item in run.items:
-            if chunk_name(item.key) in stored:
-                held.update(dict.fromkeys(item.out.indices(), item.key))
+        held = frame_places(run, pieces[number : number + 1], stored)
         made = list(_cover(run, wanted - held.keys()))
         there.insert(0, held)
         picked.insert(0, made)
@@ -95,6 +92,19 @@ def pick_frames(
             places.update(dict.fromkeys(item.out.indices(), item.key))
         picked[number] = [_reading(item, run, places) for item in picked[number]]
     return tuple(tuple(made) for made in picked)
+
+
+def frame_places(
+    run: RunPlan, pieces: Sequence[Iterable[WorkItem]], stored: AbstractSet[str]
+) -> Places:
+    """Where the stored frames of a run are: in its chunks, or else in its pieces."""
+    places: Places = {}
+    for known in pieces:
+        places.update(_held(known, stored))
+    for item in run.items:
+        if chunk_name(item.key) in stored:
+            places.update(dict.fromkeys(item.out.indices(), item.key))
+    return places
 
 
 def frames_taken(item: WorkItem) -> int:

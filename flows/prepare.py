@@ -19,6 +19,7 @@ from flows.brief import brief_recipe
 from flows.piece_record import recall_pieces
 from flows.pieces import ask
 from flows.plan import RenderPlan, plan_render
+from flows.preview import asked_preview
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import ShotInput
@@ -104,14 +105,18 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
         ),
     )
     _check_frames(request, plan)
-    asked = ask(request.shots, parse_frames(request.frames))
-    plan = recall_pieces(store, replace(plan, asked=asked))
+    plan = recall_pieces(store, plan)
+    plan = plan.given(store.has(plan.objects()))
+    if request.preview_every:
+        asked = asked_preview(store, plan, every=request.preview_every, shots=request.shots)
+    else:
+        asked = ask(request.shots, parse_frames(request.frames))
     return Prepared(
         request=request,
         store=store,
         indices=indices,
         inputs=inputs,
-        plan=plan.given(store.has(plan.objects())),
+        plan=replace(plan, asked=asked),
         origin_s=origin_s,
     )
 

@@ -19,7 +19,7 @@ from flows.pieces import Asked, ask
 from flows.plan import RenderPlan, ShotPlan
 from tasks.track import Span
 
-UNSEEN = "its preview waits for approval"
+UNSEEN = "not approved yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def waiting_previews(store: Store, plan: RenderPlan, *, every: int) -> list[tupl
     waiting: list[tuple[str, str]] = []
     for shot in previewed_shots(plan):
         decision = newest.get((shot.shot.id, look_of(shot, every)))
-        sent_back = f"retake of its preview: {decision.note or 'no words'}" if decision else ""
+        sent_back = f"retake: {decision.note or 'no words'}" if decision else ""
         waiting.append((shot.shot.id, sent_back or UNSEEN))
     return waiting
 

@@ -39,6 +39,8 @@ class RenderRequest(BaseModel):
     tile: int = Field(default=0, ge=0)
     shots: tuple[str, ...] = ()
     frames: str = ""
+    preview_every: int = Field(default=0, ge=0)
+    """Show every Nth frame of each shot and wait for a person; 0: no preview."""
     command: str = ""
     """The command as typed, to name in messages that say how to try again."""
 
@@ -64,6 +66,7 @@ def make_request(
     fps: str = "",
     shots: str = "",
     frames: str = "",
+    preview_every: int | None = None,
     command: str = "",
 ) -> RenderRequest:
     """A request from what was typed; what is not given comes from the episode, then settings."""
@@ -89,6 +92,7 @@ def make_request(
     episode = episode.model_copy(update=changes)
     if frames:
         parse_frames(frames)
+    _check_preview(preview_every, frames)
     chosen = settings()
     request = RenderRequest(
         episode=episode,
@@ -100,6 +104,7 @@ def make_request(
         tile=chosen.tile,
         shots=tuple(name for name in shots.split(",") if name),
         frames=frames,
+        preview_every=preview_every or 0,
         command=command,
     )
     holds = HOLDS[request.container]
@@ -110,6 +115,20 @@ def make_request(
             remedy=f"use {' or '.join(holds)}, or another container",
         )
     return request
+
+
+def _check_preview(every: int | None, frames: str) -> None:
+    if every is not None and every < 1:
+        raise UsageError(
+            f"expected a number of frames from 1, got {every}",
+            where="--preview-every",
+            remedy="8 shows every eighth frame of each shot",
+        )
+    if every and frames:
+        raise UsageError(
+            "--preview-every and --frames both say which frames to make",
+            remedy="leave one of them out; --shots goes with either",
+        )
 
 
 def parse_stage(text: str) -> StageSpec:

@@ -43,7 +43,8 @@ class EpisodeResult:
     """`film` is None where shots are missing; `film_s` is for how long the frames out are shown.
     `wall_s` is the whole command, `render_s` from the first chunk handed out to the last segment
     stored, `compute_s` the sum of the workers' computing. `quarantined` are hosts that got no more
-    work, each with why."""
+    work, each with why. `preview` is the small film of a run that made only that, its sheet
+    beside it."""
 
     film: str | None
     episode: str
@@ -67,6 +68,7 @@ class EpisodeResult:
     quarantined: tuple[str, ...] = ()
     frames_reused: int = 0
     film_s: float = 0.0
+    preview: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
@@ -101,11 +103,19 @@ def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
     )
 
 
-def waits_for_review(result: EpisodeResult) -> RefusedError:
+def waits_for_review(result: EpisodeResult, command: str = "") -> RefusedError:
     """What a run ends with whose shots wait for a person."""
     more = f" and {len(result.waiting) - 5} more" if len(result.waiting) > 5 else ""
+    few = f"{', '.join(result.waiting[:5])}{more}"
+    if result.preview is not None:
+        return RefusedError(
+            f"the preview waits for review: {few}",
+            where=result.episode,
+            remedy=f"watch {result.preview}, then douga approve (or retake) and the same again, "
+            f"which renders whole what is approved{': ' + command if command else ''}",
+        )
     return RefusedError(
-        f"every shot is rendered; the film waits for review: {', '.join(result.waiting[:5])}{more}",
+        f"every shot is rendered; the film waits for review: {few}",
         where=result.episode,
         remedy="look at them, then douga approve or douga retake, and render again",
     )

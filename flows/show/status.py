@@ -57,7 +57,7 @@ def show_review(document: dict[str, Any]) -> None:
     """Each shot with the decision that stands."""
     table = make_table("shot", "rendered", "verdict", "by", "at", "note")
     for shot in document["shots"]:
-        rendered = "yes" if shot["rendered"] else "no"
+        rendered = "yes" if shot["rendered"] else "preview" if shot["previewed"] else "no"
         table.add_row(
             shot["id"], rendered, *(shot[name] for name in ("verdict", "by", "at", "note"))
         )
