@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cluster.errors import DougaError, Interrupted, RefusedError, VerifyError
 from cluster.secrets import without_password
 from flows.nightly.night import Night, NightEpisode, NightShot, Regression
-from flows.notify.event import NAMED_AT_MOST, Event, Kind, ToldEpisode, ToldShot, plain
+from flows.notify.event import NAMED_AT_MOST, About, Event, Kind, ToldEpisode, ToldShot, plain
 from flows.result import EpisodeResult
+from flows.results.words import regression_line
 
 RESULT_KINDS: dict[str, Kind] = {
     "failed": "failed",
@@ -58,23 +57,18 @@ def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
     )
 
 
-def event_from_error(error: BaseException, *, episode: str, command: str = "") -> Event:
-    """What a render was ended by before it came to a result."""
-    kind: Kind = "failed"
-    if isinstance(error, KeyboardInterrupt | Interrupted):
-        kind = "stopped"
-    elif isinstance(error, RefusedError):
-        kind = "left out"
-    elif isinstance(error, VerifyError):
-        kind = "wanting"
-    words = {"stopped": "was stopped; what was finished is kept", "left out": "was refused"}
+def event_from_error(
+    error: BaseException, *, name: str, about: About = "episode", command: str = ""
+) -> Event:
+    """What a render or a night was ended by before it came to a result."""
+    kind, said = _error_words(error)
     why = str(error) if isinstance(error, DougaError) else f"{type(error).__name__}: {error}"
-    said = words.get(kind, kind if kind == "failed" else "was found wanting")
+    subject = f"nightly {name}" if about == "night" else name
     return Event(
         kind=kind,
-        about="episode",
-        name=plain(episode),
-        text=plain(f"{episode} {said}" if kind == "stopped" else f"{episode} {said}: {why}"),
+        about=about,
+        name=plain(name),
+        text=plain(f"{subject} {said}" if kind == "stopped" else f"{subject} {said}: {why}"),
         command=plain(command),
     )
 
@@ -116,7 +110,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
             :NAMED_AT_MOST
         ],
         findings=tuple(
-            plain(f"{episode.episode}: {_regressed_words(episode.regressions)}")
+            plain(f"{episode.episode}: {_regressions(episode.regressions)}")
             for episode in night.episodes
             if episode.regressions
         )[:NAMED_AT_MOST],
@@ -136,6 +130,16 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
 def trial_event() -> Event:
     """What `douga notify --test` sends."""
     return Event(kind="test", about="test", name="douga", text="a test: douga can reach you here")
+
+
+def _error_words(error: BaseException) -> tuple[Kind, str]:
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        return "stopped", "was stopped; what was finished is kept"
+    if isinstance(error, RefusedError):
+        return "left out", "was refused"
+    if isinstance(error, VerifyError):
+        return "wanting", "was found wanting"
+    return "failed", "failed"
 
 
 def _result_words(result: EpisodeResult, made: int) -> str:
@@ -182,10 +186,10 @@ def _regressed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
     return ToldShot(
         episode=plain(episode.episode),
         shot=plain(shot.id),
-        error=plain(f"regressed: {_regressed_words(shot.regressions)}"),
+        error=plain(f"regressed: {_regressions(shot.regressions)}"),
         frame=shot.regressions[0].frame,
     )
 
 
-def _regressed_words(regressions: Sequence[Regression]) -> str:
-    return ", ".join(f"{each.measure} {each.was:g} → {each.now:g}" for each in regressions)
+def _regressions(regressions: tuple[Regression, ...]) -> str:
+    return "; ".join(map(regression_line, regressions))

@@ -1,4 +1,4 @@
-"""A render that is told of, however it ends."""
+"""A render or a night that is told of, however it ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.settings import settings
-from flows.notify.event import Event
-from flows.notify.events import event_from_error, event_from_result
+from flows.nightly.night import Night
+from flows.notify.event import About, Event
+from flows.notify.events import event_from_error, event_from_night, event_from_result
 from flows.notify.send import notify
 from flows.notify.targets import read_targets
 from flows.progress import Reporter
@@ -16,21 +17,19 @@ from flows.result import EpisodeResult
 
 
 class Told:
-    """Takes the result of the render that is told of."""
+    """Takes what a render or a night came to, to be told at its end."""
 
-    def __init__(self, request: RenderRequest) -> None:
-        self._request = request
-        self._result: EpisodeResult | None = None
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self.event: Event | None = None
 
-    def __call__(self, result: EpisodeResult | None) -> None:
-        """This is what the render came to; None: it raises what stopped it."""
-        self._result = result
+    def __call__(self, result: EpisodeResult) -> None:
+        """This is what the render came to."""
+        self.event = event_from_result(result, command=self._command)
 
-    def event(self) -> Event | None:
-        """What to tell of a render that came to its end."""
-        if self._result is None:
-            return None
-        return event_from_result(self._result, command=self._request.command)
+    def night(self, night: Night, *, report: str = "") -> None:
+        """This is what the night came to; `report` is its page."""
+        self.event = event_from_night(night, command=self._command, report=report)
 
 
 @contextmanager
@@ -40,13 +39,26 @@ def telling(request: RenderRequest, reporter: Reporter) -> Iterator[Told]:
     UsageError at its beginning if the settings that say whom to tell are wrong: hours later nobody
     would read it. Later than that it raises nothing of its own.
     """
+    with _telling("episode", request.episode.name, reporter, command=request.command) as told:
+        yield told
+
+
+@contextmanager
+def telling_night(nightly: str, reporter: Reporter, *, command: str = "") -> Iterator[Told]:
+    """The same of a night: once for all its episodes."""
+    with _telling("night", nightly, reporter, command=command) as told:
+        yield told
+
+
+@contextmanager
+def _telling(about: About, name: str, reporter: Reporter, *, command: str) -> Iterator[Told]:
     read_targets(settings())
-    told = Told(request)
+    told = Told(command)
     try:
         yield told
     except BaseException as error:
-        event = event_from_error(error, episode=request.episode.name, command=request.command)
+        event = event_from_error(error, about=about, name=name, command=command)
         notify(event, reporter=reporter)
         raise
-    if (event_at_end := told.event()) is not None:
-        notify(event_at_end, reporter=reporter)
+    if told.event is not None:
+        notify(told.event, reporter=reporter)

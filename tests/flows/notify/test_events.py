@@ -97,9 +97,17 @@ def test_some_shots_of_a_film_are_done_in_part() -> None:
     ],
 )
 def test_an_error_is_told_as_what_it_is(error: BaseException, kind: str, words: str) -> None:
-    event = event_from_error(error, episode="ep01", command="douga render ep01.yaml")
+    event = event_from_error(error, name="ep01", command="douga render ep01.yaml")
     assert (event.kind, event.text) == (kind, words)
     assert event.command == "douga render ep01.yaml"
+
+
+def test_a_night_that_could_not_begin_says_so_of_itself() -> None:
+    event = event_from_error(RefusedError("it runs already"), name="prime", about="night")
+    assert (event.type, event.text) == (
+        "night.left_out",
+        "nightly prime was refused: it runs already",
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,6 +116,7 @@ def test_an_error_is_told_as_what_it_is(error: BaseException, kind: str, words: 
         (("done", "done"), "done"),
         (("done", "waiting"), "waiting"),
         (("left out", "waiting"), "left out"),
+        (("stopped", "left out"), "stopped"),
         (("left out", "wanting"), "wanting"),
         (("wanting", "failed", "left out"), "failed"),
     ],
@@ -138,9 +147,9 @@ def test_regressed_shots_and_episodes_are_named_with_what_they_were() -> None:
     event = event_from_night(night(done))
     assert event.kind == "wanting"
     assert [(each.shot, each.frame, each.error) for each in event.failed] == [
-        ("sh010", 12, "regressed: ssim 0.98 → 0.91")
+        ("sh010", 12, "regressed: SSIM 0.9100 at frame 12, was 0.9800, limit 0.9500")
     ]
-    assert event.findings == ("ep-done: loudness -23 → -31",)
+    assert event.findings == ("ep-done: loudness -31.0 LUFS, was -23.0 LUFS, limit 1.0 LUFS",)
 
 
 def test_an_event_stays_small_however_much_failed() -> None:
@@ -158,7 +167,7 @@ def test_no_text_has_lines_control_characters_or_half_letters() -> None:
     bad = replace(result(shot(hostile, "failed", hostile), film=hostile), episode=hostile)
     for event in (
         event_from_result(bad, command=hostile),
-        event_from_error(InputError(hostile), episode=hostile, command=hostile),
+        event_from_error(InputError(hostile), name=hostile, command=hostile),
         event_from_night(
             night(episode("failed", night_shot("failed", error=hostile))), report=hostile
         ),

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from cluster.errors import InputError, UsageError
-from flows.notify.telling import telling
+from flows.nightly.night import Night, NightEpisode
+from flows.notify.telling import telling, telling_night
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
 from flows.spec import EpisodeSpec
@@ -63,6 +64,17 @@ def test_a_run_that_is_stopped_says_so(told: Receiver, listener: Any) -> None:
     with pytest.raises(KeyboardInterrupt), telling(REQUEST, listener):
         stop()
     assert told.read(SECRET)["type"] == "episode.stopped"
+
+
+def test_a_night_is_told_once_for_all_its_episodes(told: Receiver, listener: Any) -> None:
+    episodes = tuple(NightEpisode(episode=n, show="s", state="done") for n in ("ep01", "ep02"))
+    night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=episodes)
+    with telling_night("prime", listener, command="douga nightly prime.yaml") as tell:
+        tell.night(night, report="report/report.html")
+    assert len(told.posted) == 1
+    document = told.read(SECRET)
+    assert document["type"] == "night.done"
+    assert document["data"]["report"] == "report/report.html"
 
 
 def test_a_receiver_that_refuses_fails_no_render(told: Receiver, listener: Any) -> None:
