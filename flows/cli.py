@@ -21,6 +21,7 @@ from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
+from flows.commands.timeline import timeline
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.verify import verify
 from flows.commands.wait import wait
@@ -199,6 +200,7 @@ def retake(
 
 
 app.command()(verify)
+app.command()(timeline)
 app.command()(wait)
 app.command()(notify)
 app.command()(annotate)

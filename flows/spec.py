@@ -158,6 +158,9 @@ class EpisodeSpec(Document):
     store: str | None = None
     delivery: DeliverySpec = DeliverySpec()
     review: ReviewSpec = ReviewSpec()
+    handles: int = Field(default=0, ge=0, le=1000)
+    """Source frames that `douga timeline` puts on either side of a shot where the source has them;
+    0: none."""
     folder: str = "."
     """Folder that relative paths start from: the YAML's own. Set by the reader."""
 
