@@ -83,7 +83,8 @@ def places(store: Store, kind: str = "") -> list[str]:
     begun = [name.removeprefix(BEGUN) for name in _names(store, f"{BEGUN}{kind}")]
     kinds = [kind] if kind else [RUNS, NIGHTS]
     ended = [name for each in kinds for name in _names(store, each)]
-    found = {name for name in (*begun, *ended) if name.count("/") == 2}
+    # Beside a night lie the words of people on it, as NIGHT.accepted.KEY.json.
+    found = {n for n in (*begun, *ended) if n.count("/") == 2 and "." not in n.rpartition("/")[2]}
     return sorted(found, key=lambda place: (place.rpartition("/")[2], place))
 
 

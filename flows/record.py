@@ -213,7 +213,8 @@ def _told(error: BaseException) -> tuple[str, int, str]:
     if isinstance(error, KeyboardInterrupt):
         return "stopped", Exit.INTERRUPTED, "stopped; what was finished is kept, run the same again"
     if isinstance(error, DougaError):
-        return "failed", error.exit_code, str(error)
+        ended = {Exit.REFUSED: "refused", Exit.TIMEOUT: "stopped", Exit.INTERRUPTED: "stopped"}
+        return ended.get(error.exit_code, "failed"), error.exit_code, str(error)
     return "failed", Exit.FAILED, one_line(f"{type(error).__name__}: {error}")[:1000]
 
 

@@ -31,7 +31,8 @@ def wait(
     store: StoreUrl = "",
     as_json: AsJson = False,
 ) -> None:
-    """Wait for a run, a job or a nightly to end; exit as it did: 0, 1, 2 or 3."""
+    """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
+    or died."""
     from flows.find import find_place
     from flows.progress import make_reporter
     from flows.show.wait import show_seen
@@ -51,8 +52,8 @@ def wait(
         )
     if seen.exit_code != Exit.GOOD:
         print(f"douga: {seen.error or seen.state}", file=sys.stderr)
-        code = seen.exit_code
-        raise typer.Exit(code if code in list(Exit) and code != Exit.USAGE else Exit.FAILED)
+        own = (Exit.WANTING, Exit.REFUSED)
+        raise typer.Exit(seen.exit_code if seen.exit_code in own else Exit.FAILED)
 
 
 def _named(name: str, url: str) -> tuple[str, Store]:

@@ -128,8 +128,8 @@ def _film_case(episode: NightEpisode, attachments: Attachments) -> _Case:
     kind, message = "", episode.why or episode.state
     if episode.state == "wanting":
         verdict, kind = "failure", "wanting"
-    elif episode.state == "failed":
-        verdict, kind = "error", "failed"
+    elif episode.state in ("failed", "stopped"):
+        verdict, kind = "error", episode.state
     elif episode.state != "done":
         verdict = "skipped"
     elif episode.regressions:

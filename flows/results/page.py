@@ -24,7 +24,8 @@ THUMBNAILS, PAIRS = 1500, 24
 """Pictures at the most: about 4 kB and 2 x 25 kB each, so that the page stays under 10 MB."""
 AT_ONCE = 16
 """Pictures on their way from the store."""
-LOG_LETTERS = 20_000
+TROUBLES, LOG_LETTERS = 60, 20_000
+"""Listed at the top, and of the log of each, at the most."""
 OPEN_SHOTS = 60
 """Episodes of more shots, all of them good, are folded."""
 Thumbnail = Callable[[NightEpisode, NightShot], str]
@@ -71,6 +72,7 @@ def render_page(
     known = {each.night: each for each in [*nights, night]}
     shown = sorted(known.values(), key=lambda each: (each.began_at, each.night))[-NIGHTS_SHOWN:]
     rows = [totals(each) for each in shown]
+    troubles = list(_troubles(night, attachments))
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -86,7 +88,8 @@ def render_page(
         wall=wall_s(night),
         sums=_sums(night),
         currency=currency,
-        troubles=list(_troubles(night, attachments)),
+        troubles=troubles[:TROUBLES],
+        troubles_left=max(0, len(troubles) - TROUBLES),
         pairs=_pairs(night, objects),
         pairs_left=max(0, len(_framed(night)) - PAIRS),
         thumbnails=_thumbnails(night, thumbnail or _stored_thumbnail(objects)),
@@ -140,7 +143,7 @@ def _troubles(night: Night, attachments: Attachments) -> Iterator[Trouble]:
             log = attachments.of(name, shot.id).log_text[:LOG_LETTERS]
             if shot.state == "failed" or shot.error:
                 line = shot.error or "failed"
-                if shot.frame is not None:
+                if shot.frame is not None and f"frame {shot.frame}" not in line:
                     line = f"frame {shot.frame}: {line}"
                 found.append((0, _trouble("failed", name, shot.id, line, log)))
             elif shot.regressions:

@@ -10,7 +10,7 @@ from math import ceil, floor, log10
 WIDTH, HEIGHT = 520, 200
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
 TICKS = 4
-LABELS = 5
+LABELS = 4
 """Nights named under the axis, at the most."""
 
 
