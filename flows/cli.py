@@ -61,6 +61,14 @@ PreviewEvery = Annotated[
     int | None,
     typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
 ]
+ChangedThing = Annotated[
+    str,
+    typer.Option("--changed", help="as if char:NAME, source:, stage: or model:NAME had changed"),
+]
+Calibrate = Annotated[
+    bool,
+    typer.Option("--calibrate/--no-calibrate", help="try frames of what no history tells"),
+]
 ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 
 
@@ -135,17 +143,24 @@ def plan(
     shots: Shots = "",
     frames: Frames = "",
     preview_every: PreviewEvery = None,
+    changed: ChangedThing = "",
+    calibrate: Calibrate = True,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a render would do: shots, chunks, what is stored, what is to be made and why."""
+    """Say what a render would do: what is to be made and why, what it costs, when it is done."""
+    from flows.changed import as_if_changed
+    from flows.forecast import forecast
     from flows.prepare import prepare
     from flows.progress import make_reporter
     from flows.show.plan import plan_document, show_plan
 
     request = _request(locals())
-    with make_reporter() as reporter:
+    with stray_output_to_stderr(), make_reporter() as reporter:
         prepared = prepare(request, reporter)
-    document = plan_document(prepared)
+        supposed = as_if_changed(prepared, changed) if changed else None
+        planned = supposed.prepared if supposed else prepared
+        expected = forecast(planned, calibrate=calibrate, reporter=reporter)
+    document = plan_document(prepared, expected=expected, changed=supposed)
     print_json(document) if as_json else show_plan(document)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from flows.fingerprint import Fingerprint, StageMark, fingerprint
 from flows.plan import RenderPlan, ShotPlan
-from tasks.item import WorkItem, chunk_name
+from tasks.item import chunk_name
 
 Kind = Literal[
     "new",
@@ -76,17 +76,6 @@ def reasons_for(plan: RenderPlan, shot: ShotPlan, before: Before | None) -> tupl
     if chunks - there:
         return (Reason(kind="gone", words="gone from the store"),)
     return (_segment_only(shot, "frames stored, segment to encode"),)
-
-
-def chunk_reasons(
-    shot: ShotPlan, reasons: Sequence[Reason], todo: Sequence[WorkItem]
-) -> Iterator[tuple[WorkItem, tuple[str, ...]]]:
-    """Each chunk to be made with the words of the reasons that reach its run."""
-    for number, run in enumerate(shot.runs):
-        words = tuple(reason.words for reason in reasons if reason.run <= number)
-        for item in todo:
-            if run.makes(item):
-                yield item, words or tuple(reason.words for reason in reasons)
 
 
 def _segment_only(shot: ShotPlan, words: str) -> Reason:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, median, variance
 
-NEAREST = 400
+NEAREST = 200
 """Receipts that one estimate rests on at the most, the latest of the nearest."""
 NEAR = 0.35
 """Receipts so much farther than the nearest still count as near; as a ratio of sizes, 1.4."""
@@ -108,40 +108,66 @@ class Durations:
     """Estimates from receipts, the latest last."""
 
     def __init__(self, seen: Iterable[Seen]) -> None:
-        self._by_stage: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+        self._by_stage: dict[tuple[str, str], dict[Work, list[Seen]]] = defaultdict(dict)
         for one in seen:
-            self._by_stage[one.work.stage, one.work.device].append(one)
+            stage = self._by_stage[one.work.stage, one.work.device]
+            stage.setdefault(one.work, []).append(one)
+        self._kin: dict[Work, _Kin | None] = {}
         self._known: dict[Work, Estimate | None] = {}
 
     def of(self, work: Work) -> Estimate | None:
         """What a piece of work may take; None where nothing of its stages and model was seen on
         such a device."""
         if work not in self._known:
-            alike = [
-                one
-                for one in self._by_stage[work.stage, work.device]
-                if not (one.work.model and work.model) or one.work.model == work.model
-            ]
-            self._known[work] = _estimate(work, alike) if alike else None
+            sizeless = replace(work, pixels=0, frames=0)
+            if sizeless not in self._kin:
+                self._kin[sizeless] = _kin_of(work, self._by_stage[work.stage, work.device])
+            kin = self._kin[sizeless]
+            self._known[work] = _estimate(work, kin) if kin else None
         return self._known[work]
 
 
-def _estimate(work: Work, alike: Sequence[Seen]) -> Estimate:
-    distances = [_otherness(work, one.work) for one in alike]
-    kin = [one for one, far in zip(alike, distances, strict=True) if far < min(distances) + 1]
-    by_pixels = _growth(kin, lambda one: one.pixels, lambda one: one.frames)
-    by_frames = _growth(kin, lambda one: one.frames, lambda one: one.pixels)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kin:
+    """The receipts of the work most alike some work, by size and length, with how far that is from
+    it, and the powers with which its time grows with pixels and frames."""
+
+    groups: tuple[tuple[float, Work, Sequence[Seen]], ...]
+    by_pixels: float
+    by_frames: float
+
+
+def _kin_of(work: Work, seen: Mapping[Work, Sequence[Seen]]) -> _Kin | None:
+    groups = [
+        (_otherness(work, other), other, receipts)
+        for other, receipts in seen.items()
+        if not (other.model and work.model) or other.model == work.model
+    ]
+    if not groups:
+        return None
+    nearest = min(far for far, _, _ in groups)
+    kin = tuple(group for group in groups if group[0] < nearest + 1)
+    receipts = [one for _, _, group in kin for one in group]
+    return _Kin(
+        groups=kin,
+        by_pixels=_growth(receipts, lambda one: one.pixels, lambda one: one.frames),
+        by_frames=_growth(receipts, lambda one: one.frames, lambda one: one.pixels),
+    )
+
+
+def _estimate(work: Work, kin: _Kin) -> Estimate:
     placed = sorted(
-        ((_distance(work, one.work), -age, one) for age, one in enumerate(kin)),
-        key=lambda entry: entry[:2],
+        ((far + _size_distance(work, other), receipts) for far, other, receipts in kin.groups),
+        key=lambda entry: entry[0],
     )
     nearest = placed[0][0]
-    near = [one for far, _, one in placed if far <= nearest + NEAR][:NEAREST]
-    scaled = [_scaled(one, work, by_pixels, by_frames) for one in near]
+    near = [one for far, group in placed if far <= nearest + NEAR for one in group[-NEAREST:]]
+    near = near[:NEAREST]
+    scaled = [_scaled(one, work, kin) for one in near]
     level = _level(scaled)
     if len(near) < FEW:
-        rest = [one for far, _, one in placed if far > nearest + NEAR][: FEW * 4]
-        others = [_scaled(one, work, by_pixels, by_frames) for one in rest]
+        rest = [one for far, group in placed if far > nearest + NEAR for one in group[-FEW:]]
+        others = [_scaled(one, work, kin) for one in rest[: FEW * 4]]
         if others:
             shift = math.exp(level - _level(others))
             scaled += [other.slower(shift) for other in others]
@@ -150,7 +176,7 @@ def _estimate(work: Work, alike: Sequence[Seen]) -> Estimate:
         draws=tuple(draws),
         unsure=_unsure(near, [_log(one) for one in draws[: len(near)]]),
         seen=len(near),
-        far=min(distances) >= OTHER_ENGINE,
+        far=min(far for far, _, _ in kin.groups) >= OTHER_ENGINE,
     )
 
 
@@ -162,16 +188,16 @@ def _otherness(work: Work, other: Work) -> float:
     return OTHER_PARAMETERS if same_engine else OTHER_ENGINE
 
 
-def _distance(work: Work, other: Work) -> float:
+def _size_distance(work: Work, other: Work) -> float:
     size = abs(math.log(work.pixels / other.pixels)) if work.pixels and other.pixels else 1.0
     length = abs(math.log(max(1, work.frames) / max(1, other.frames)))
-    return _otherness(work, other) + size + length / 2
+    return size + length / 2
 
 
-def _scaled(one: Seen, work: Work, by_pixels: float, by_frames: float) -> Took:
+def _scaled(one: Seen, work: Work, kin: _Kin) -> Took:
     pixels = work.pixels / one.work.pixels if work.pixels and one.work.pixels else 1.0
     frames = max(1, work.frames) / max(1, one.work.frames)
-    return one.took.scaled(pixels**by_pixels * frames**by_frames, pixels * frames)
+    return one.took.scaled(pixels**kin.by_pixels * frames**kin.by_frames, pixels * frames)
 
 
 def _growth(

@@ -1,0 +1,178 @@
+"""A short try of work of which nothing is known: a few frames, in this process, stored nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from cluster.errors import DougaError
+from cluster.keys import Key, make_key
+from cluster.ledger import Receipt
+from cluster.pool_spec import PoolSpec
+from cluster.settings import home_folder, settings
+from cluster.store import Store
+from cluster.store_folder import FolderStore
+from flows.forecast.durations import Seen, Took, Work
+from flows.forecast.work import Todo, device_of
+from flows.pieces import pick_frames
+from flows.plan import ShotPlan
+from flows.prepare import Prepared
+from flows.progress import Reporter
+from tasks.item import ChunkInput, asset_name
+
+FEW_FRAMES = 2
+LONG_S = 4.0
+"""So long a second try may take, as far as the first one tells."""
+RUN = "calibration"
+
+
+def calibrate_works(
+    prepared: Prepared,
+    todo: Todo,
+    unknown: Sequence[Work],
+    pools: Mapping[str, PoolSpec],
+    reporter: Reporter,
+) -> list[Seen]:
+    """What these works would take, each tried on a few frames of its shot, from the source on. What
+    was tried before is read from douga's home. Work that fails is left out, and told."""
+    threads = {spec.config.device.kind: spec.config.device.threads for spec in pools.values()}
+    files = {work: _file(work, threads[work.device]) for work in unknown}
+    seen = [_read(file, work) for work, file in files.items() if file.exists()]
+    left = [work for work, file in files.items() if not file.exists()]
+    while left:
+        shot, _ = todo.made_by[todo.works.index(left[0])]
+        reporter.phase(f"no history of {left[0].stage}: trying some frames of {shot.shot.id}")
+        try:
+            tried = _try_shot(prepared, shot, pools)
+        except DougaError as error:
+            reporter.note(f"{left[0].stage} cannot be tried: {error}")
+            tried = {}
+        made = [work for work in left if (work.stage, work.kind) in tried]
+        for work in made:
+            seen.append(Seen(work=work, run=RUN, took=tried[work.stage, work.kind].at(work.frames)))
+            _keep(files[work], seen[-1])
+        left = [work for work in left[1:] if work not in made]
+    return seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """A try of few frames, and one of more, or the same."""
+
+    few: Receipt
+    more: Receipt
+
+    def at(self, frames: int) -> Took:
+        """What so many frames would take, in a straight line through both."""
+        a, b = self.few.frames, self.more.frames
+        whole = _seconds(self.more)
+        each = whole / b
+        if b > a:
+            each = max((whole - _seconds(self.few)) / (b - a), each / 10)
+        factor = (whole + each * (frames - b)) / whole if whole else 1.0
+        return Took(
+            load_s=self.more.load_s * factor,
+            compute_s=self.more.compute_s * factor,
+            store_s=self.more.store_s * factor,
+            bytes_out=self.more.bytes_out * frames / b,
+        )
+
+
+def _try_shot(
+    prepared: Prepared, shot: ShotPlan, pools: Mapping[str, PoolSpec]
+) -> dict[tuple[str, str], _Tried]:
+    """Every run of a shot and its encoding, tried, by stage and kind."""
+    with tempfile.TemporaryDirectory(prefix="douga-calibrate-") as folder:
+        store = FolderStore(Path(folder))
+        _lay_out(prepared, shot, store)
+        bench = _Bench(store.url, shot, pools)
+        few = bench.make(min(FEW_FRAMES, len(shot.track)))
+        taken = sum(map(_seconds, few))
+        length = max(len(item.out) for item in shot.runs[-1].items)
+        frames = min(length, int(FEW_FRAMES * LONG_S / max(taken, 1e-3)))
+        more = bench.make(frames) if frames > FEW_FRAMES else few
+    return {
+        (small.stage, small.kind): _Tried(few=small, more=large)
+        for small, large in zip(few, more, strict=True)
+    }
+
+
+class _Bench:
+    """Workers of this process, one of each device, their models ready."""
+
+    def __init__(self, store_url: str, shot: ShotPlan, pools: Mapping[str, PoolSpec]) -> None:
+        from tasks.work import Worker
+
+        self._shot = shot
+        self._pools = pools
+        self._workers: dict[str, Worker] = {}
+        for spec in pools.values():
+            config = replace(spec.config, store_url=store_url)
+            self._workers[config.device.kind] = Worker(config)
+        for run in shot.runs:
+            self._workers[device_of(run, pools)].warm(run.maker.base.calls)
+
+    def make(self, frames: int) -> list[Receipt]:
+        """The receipts of the first frames: of each run, and of their encoding."""
+        shot = self._shot
+        receipts: list[Receipt] = []
+        picked = pick_frames(shot.runs, range(frames), stored=frozenset())
+        for run, items in zip(shot.runs, picked, strict=True):
+            worker = self._workers[device_of(run, self._pools)]
+            receipts.append(_sum([worker.make_chunk(item) for item in items]))
+        assert shot.segment is not None
+        segment = replace(
+            shot.segment,
+            key=Key(f"{frames:040x}"),
+            chunks=ChunkInput(chunks=tuple((item.key, item.out) for item in picked[-1])),
+            frames=frames,
+        )
+        return [*receipts, self._workers[device_of(None, self._pools)].make_segment(segment)]
+
+
+def _lay_out(prepared: Prepared, shot: ShotPlan, store: Store) -> None:
+    """What the workers read besides frames, put into a store of their own."""
+    entry = shot.runs[0].maker.entry
+    for index, name in prepared.index_names():
+        if name == entry.source.index_name:
+            store.put(name, index.to_json().encode())
+    for path, digest in entry.assets.items():
+        store.put_file(asset_name(digest), Path(prepared.request.episode.resolve(path)))
+
+
+def _sum(receipts: Sequence[Receipt]) -> Receipt:
+    """Receipts of one run as one."""
+    return replace(
+        receipts[0],
+        frames=sum(receipt.frames for receipt in receipts),
+        load_s=sum(receipt.load_s for receipt in receipts),
+        compute_s=sum(receipt.compute_s for receipt in receipts),
+        store_s=sum(receipt.store_s for receipt in receipts),
+        bytes_out=sum(receipt.bytes_out for receipt in receipts),
+    )
+
+
+def _seconds(receipt: Receipt) -> float:
+    return receipt.load_s + receipt.compute_s + receipt.store_s
+
+
+def _file(work: Work, threads: int) -> Path:
+    """Where a try of such work, on so many threads of this machine, is kept."""
+    alike = [work.stage, work.kind, work.model, work.device, work.pixels]
+    key = make_key([*alike, threads, os.cpu_count(), settings().cell])
+    return home_folder("cache/calibration") / f"{key}.json"
+
+
+def _read(file: Path, work: Work) -> Seen:
+    kept = json.loads(file.read_text())
+    return Seen(work=replace(work, frames=kept["frames"]), run=RUN, took=Took(**kept["took"]))
+
+
+def _keep(file: Path, seen: Seen) -> None:
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    fresh.write_text(json.dumps({"frames": seen.work.frames, "took": asdict(seen.took)}))
+    fresh.replace(file)

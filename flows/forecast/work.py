@@ -1,0 +1,180 @@
+"""What a plan leaves to do, as work whose time can be estimated, and on what it will be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.connect import OBJECT_STORE_BYTES, Cluster, Node
+from cluster.pool_spec import PoolSpec
+from flows.farm import pool_specs
+from flows.forecast.durations import Work
+from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
+from flows.pieces import frames_taken
+from flows.plan import RenderPlan, ShotPlan
+from flows.prepare import Prepared, device_type
+from flows.shot_plan import RunPlan
+from tasks.item import SegmentItem
+from tasks.kind import encoding_kind, work_kind
+
+NVIDIA = Path("/proc/driver/nvidia/gpus")
+PLENTY = 1 << 50
+"""Memory of a cluster that is not asked, in bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Todo:
+    """The shots that are left as steps of a farm; `works[i]` is what piece i is, `made_by[i]` the
+    shot and run that it is of (None: a segment)."""
+
+    shots: tuple[ShotSteps, ...]
+    works: tuple[Work, ...]
+    made_by: tuple[tuple[ShotPlan, RunPlan | None], ...]
+    film_frames: int
+
+    @property
+    def chunks(self) -> int:
+        """How many chunks and pieces are to be made."""
+        return sum(run is not None for _, run in self.made_by)
+
+
+def workers_for(prepared: Prepared, workers: int) -> dict[str, PoolSpec]:
+    """The pools that the farm would open for a plan, without a cluster: `workers` of them if not 0,
+    else as many as fit this machine."""
+    request = prepared.request
+    asked = workers or request.workers
+    device = device_type()
+    elsewhere = bool(request.ray)
+    cores = max(os.cpu_count() or 1, asked)
+    gpus = float(len(list(NVIDIA.iterdir()))) if NVIDIA.is_dir() else 0.0
+    node = Node(
+        cpus=cores,
+        gpus=max(gpus, 1.0 if device == "cuda" else 0.0),
+        memory_bytes=PLENTY if elsewhere else _free_bytes(),
+    )
+    here = Cluster(address=request.ray, local=not elsewhere, nodes=(node,))
+    told = request.model_copy(update={"workers": asked})
+    return pool_specs(told, prepared.plan, here, device=device)
+
+
+def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
+    """What a render of this plan would make, in the order in which it begins it."""
+    plan = prepared.plan
+    works: list[Work] = []
+    made_by: list[tuple[ShotPlan, RunPlan | None]] = []
+    shots: list[ShotSteps] = []
+    for shot in plan.shots:
+        if not plan.is_left(shot):
+            continue
+        steps: list[Step] = []
+        for run, work in _pieces(plan, shot, pools):
+            first = len(works)
+            works += work
+            made_by += [(shot, run)] * len(work)
+            steps.append(
+                Step(
+                    pool=_pool_of(run, pools),
+                    group=f"{shot.shot.id}/{run.name if run else 'encode'}",
+                    locked=run is not None,
+                    pieces=tuple(range(first, len(works))),
+                )
+            )
+        if steps:
+            shots.append(tuple(steps))
+    return Todo(
+        shots=tuple(shots),
+        works=tuple(works),
+        made_by=tuple(made_by),
+        film_frames=_film_frames(prepared),
+    )
+
+
+def _pieces(
+    plan: RenderPlan, shot: ShotPlan, pools: Mapping[str, PoolSpec]
+) -> Iterator[tuple[RunPlan | None, list[Work]]]:
+    """The work of each run of a shot, then of its segment; what has none is left out."""
+    for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
+        if items:
+            lengths = [len(item.out) - frames_taken(item) for item in items]
+            alike = _chunk_work(run, device_of(run, pools))
+            yield run, [_of_length(alike, frames) for frames in lengths]
+    if shot.segment is not None and plan.is_whole(shot) and not plan.is_done(shot):
+        yield None, [segment_work(shot.segment, device_of(None, pools))]
+
+
+def _chunk_work(run: RunPlan, device: str) -> Work:
+    stages = [stage for _, stage in run.maker.group]
+    picture = run.track.picture
+    return Work(
+        stage=run.name,
+        kind=work_kind(stages),
+        model="+".join(card.model[:12] for card in (s.card() for s in stages) if card.model),
+        device=device,
+        pixels=picture.width * picture.height,
+        frames=0,
+    )
+
+
+def segment_work(segment: SegmentItem, device: str) -> Work:
+    """The encoding of a shot."""
+    return Work(
+        stage="encode",
+        kind=encoding_kind(segment.spec),
+        model="",
+        device=device,
+        pixels=segment.picture.width * segment.picture.height,
+        frames=segment.frames,
+    )
+
+
+def _of_length(alike: Work, frames: int) -> Work:
+    return Work(
+        stage=alike.stage,
+        kind=alike.kind,
+        model=alike.model,
+        device=alike.device,
+        pixels=alike.pixels,
+        frames=frames,
+    )
+
+
+def device_of(run: RunPlan | None, pools: Mapping[str, PoolSpec]) -> str:
+    """The device type of the workers that make a run's chunks; None: segments."""
+    return str(pools[_pool_of(run, pools)].config.device.kind)
+
+
+def _pool_of(run: RunPlan | None, pools: Mapping[str, PoolSpec]) -> str:
+    if run is not None and run.card.gpu_share and GPU in pools:
+        return GPU
+    return CPU if CPU in pools else GPU
+
+
+def _film_frames(prepared: Prepared) -> int:
+    """Frames of the film that a render would end with, 0 where some shots stay unmade."""
+    plan = prepared.plan
+    whole = all(plan.is_done(shot) or plan.is_whole(shot) for shot in plan.shots)
+    gate = prepared.request.episode.review.gate
+    return sum(len(shot.track) for shot in plan.shots) if whole and not gate else 0
+
+
+def _free_bytes() -> float:
+    """The memory that Ray would offer to workers on this machine."""
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    cached = next(
+        (
+            int(line.split()[1]) * 1024
+            for line in _lines(Path("/proc/meminfo"))
+            if line.startswith("MemAvailable:")
+        ),
+        free,
+    )
+    return max(free, cached) - OBJECT_STORE_BYTES
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
