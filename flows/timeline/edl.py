@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from cluster.errors import UsageError
+from flows.timeline.timecode import TIMECODE, count_frames, may_drop
 
 _EVENT = re.compile(r"\s*(\w+)\s+(\S+)\s+(\S+)\s+(\S+)\s")
 _TRANSITION = re.compile(r"D|W\d+|K[BO]?")
 _SPEED = re.compile(r"\s*M2\s+(.*?)\s+(-?\d+(?:\.\d+)?)\s")
 _FREEZE = re.compile(r"\s*\*\s*FREEZE\s+FRAME", re.IGNORECASE)
-_TIMECODE = re.compile(r"(?<!\S)(\d\d)[:;](\d\d)[:;](\d\d)([:;.])(\d\d)(?!\S)")
 _SOUND_ONLY = re.compile(r"(A\d*|AA)(/A\d*)*|NONE")
 _BAKE = "bake the speed change, or cut at normal speed"
 
@@ -31,7 +31,7 @@ def plain_edl(text: str, *, where: str, rate: Fraction) -> str:
 
 
 def _timecode_words(line: str) -> list[str]:
-    return [match.group(0) for match in _TIMECODE.finditer(line)]
+    return [match.group(0) for match in TIMECODE.finditer(line)]
 
 
 def _lines(text: str, *, where: str, rate: Fraction, spelt: bool) -> Iterator[str]:
@@ -77,8 +77,7 @@ def _count_dropped(line: str, where: str, *, rate: Fraction, dropping: bool, spe
 
     def frames(match: re.Match[str]) -> str:
         drops = match.group(4) != ":" if spelt else dropping
-        whole = round(rate)
-        if not drops or whole not in (30, 60):
+        if not (drops and may_drop(rate)):
             if drops and spelt:
                 raise UsageError(
                     f"drop-frame timecode {match.group(0)}, the source runs at {float(rate):g}",
@@ -86,16 +85,13 @@ def _count_dropped(line: str, where: str, *, rate: Fraction, dropping: bool, spe
                     remedy="export the list in non-drop timecode",
                 )
             return match.group(0).replace(";", ":")
-        hours, minutes, seconds, shown = (int(match.group(i)) for i in (1, 2, 3, 5))
-        skipped = whole // 15
-        if minutes % 10 and seconds == 0 and shown < skipped:
+        count = count_frames(match, rate=rate, drops=True)
+        if count is None:
             raise UsageError(
                 f"there is no drop-frame timecode {match.group(0)}",
                 where=where,
                 remedy="export the list again",
             )
-        past = 60 * hours + minutes
-        count = (60 * past + seconds) * whole + shown
-        return str(count - skipped * (past - past // 10))
+        return str(count)
 
-    return _TIMECODE.sub(frames, line)
+    return TIMECODE.sub(frames, line)

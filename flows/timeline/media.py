@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from cluster.errors import UsageError
 from flows.timeline.read import EXPORT_AGAIN
+from flows.timeline.timecode import media_start
 from tasks.decode import SourceIndex
 
 MAX_FREEZE = 1 << 20
@@ -57,10 +58,14 @@ def clip_frames(
     media = clip.media_reference.available_range
     first = shown.start_time - media.start_time if media else shown.start_time
     start, count = frames_of(where, first, index), frames_of(where, shown.duration, index)
+    own = 0 if media else media_start(index.timecode, rate=index.rate)
+    if own and start >= own:
+        start -= own  # in the source's own timecode; what lies before that is counted from 0
     last = start + int((count - 1) * factor)
     if count <= 0 or start < 0 or last >= len(index):
         raise UsageError(
-            f"asks for frames [{start}, {last + 1}) of {index.path}, which has [0, {len(index)})",
+            f"asks for frames [{start}, {last + 1}) of {index.path}, which has [0, {len(index)})"
+            + (f" from timecode {index.timecode} on" if own else ""),
             where=where,
             remedy="relink the clip, or check the media's start timecode",
         )

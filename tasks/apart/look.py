@@ -26,7 +26,7 @@ from tasks.decode.content import decoder_build
 from tasks.decode.digest import file_digest
 from tasks.decode.source import INDEX_VERSION, SourceIndex
 
-LOOK_VERSION = 2
+LOOK_VERSION = 3
 """Raised when the same file gives another index, so that remembered ones are not used."""
 LINE_BYTES = 1 << 30
 """The longest answer that is read: an index has some 20 bytes a frame."""

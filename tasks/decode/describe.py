@@ -91,6 +91,15 @@ def stream_infos(container: av.container.InputContainer) -> tuple[StreamInfo, ..
     return tuple(_stream_info(stream) for stream in container.streams)
 
 
+def timecode_of(container: av.container.InputContainer, stream: int) -> str:
+    """The timecode that the first frame has by the container: of the picture's stream, the whole
+    file or a timecode track; empty where none is stated."""
+    own = container.streams[stream].metadata
+    said = (own, container.metadata, *(other.metadata for other in container.streams))
+    found = (value for words in said for key, value in words.items() if key.lower() == "timecode")
+    return next(found, "")
+
+
 def chapters_of(container: av.container.InputContainer) -> tuple[Chapter, ...]:
     """The container's chapters in order."""
     return tuple(

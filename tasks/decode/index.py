@@ -17,6 +17,7 @@ from tasks.decode.describe import (
     codec_name,
     siting_of,
     stream_infos,
+    timecode_of,
 )
 from tasks.decode.digest import file_digest
 from tasks.decode.folder import find_frames, index_folder
@@ -86,6 +87,7 @@ class _About:
             "streams": stream_infos(container),
             "chapters": chapters_of(container),
             "container_start": Fraction(container.start_time or 0, av.time_base),
+            "timecode": timecode_of(container, stream.index),
             "duration": Fraction(container.duration, av.time_base) if container.duration else None,
         }
         self.is_interlaced = context.field_order in (2, 3, 4, 5)

@@ -76,6 +76,7 @@ class SourceIndex:
     as displayed (`rotation` applied) in the planar `pix_fmt` that planes come in; `coded_format`
     is the decoder's own. `pts` are ticks of `time_base` and name frames to the decoder.
     `guessed` lists, in words, what was assumed or left out.
+    `timecode` is what the container states of the first frame (`01:00:00:00`), empty if nothing.
     Where there are `picks`, frame k is number `picks[k]` of those that `pts` name (derived.py).
     """
 
@@ -102,6 +103,7 @@ class SourceIndex:
     container_start: Fraction = Fraction(0)
     duration: Fraction | None = None
     picks: tuple[int, ...] = ()
+    timecode: str = ""
 
     def __len__(self) -> int:
         return len(self.picks or self.pts)

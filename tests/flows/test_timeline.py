@@ -92,6 +92,20 @@ def test_an_otio_is_read_in_the_medias_own_timecode(tmp_path: Path) -> None:
     assert ranges(path, A, B) == [("sh010", 1, 10, 30), ("sh020", 0, 0, 5)]
 
 
+def test_media_without_a_range_is_read_in_the_sources_timecode(tmp_path: Path) -> None:
+    ours = replace(A, timecode="01:00:00:00")
+    late, bare = clip("late", 0, 5), clip("bare", 12, 5)
+    late.source_range = otio.opentime.TimeRange(
+        otio.opentime.RationalTime(86410, 24000 / 1001), otio.opentime.RationalTime(5, 24)
+    )
+    for item in (late, bare):
+        item.media_reference.available_range = None
+    path = write(tmp_path, late, bare)
+    assert ranges(path, ours) == [("sh010", 0, 10, 15), ("sh020", 0, 12, 17)]
+    with pytest.raises(UsageError, match=r"late .* asks for frames \[86410, 86415\)"):
+        ranges(path, A)
+
+
 def test_shot_names_of_the_edit_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path, clip("SH0050", 0, 5), clip("sh0040", 5, 5))
     assert [name for name, *_ in ranges(path, A)] == ["sh0050", "sh0040"]

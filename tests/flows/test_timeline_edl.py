@@ -1,5 +1,6 @@
 """CMX3600 lists: events at normal speed are frames one to one; the rest is settled by the line."""
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_sources_are_found_by_clip_name_and_by_reel(tmp_path: Path) -> None:
         ]
     )
     assert shots(tmp_path, text, A, B) == [("a one.mkv", 24, 36), ("b.mkv", 48, 54)]
+
+
+def test_a_reel_with_timecode_is_read_in_it(tmp_path: Path) -> None:
+    text = HEAD + "001  B        V     C        10:00:01:00 10:00:02:00 01:00:00:00 01:00:01:00\n"
+    assert shots(tmp_path, text, replace(B, timecode="10:00:00:12")) == [("b.mkv", 12, 36)]
+    with pytest.raises(UsageError, match=r"which has \[0, 100\) from timecode 09:59:00:00 on"):
+        shots(tmp_path, text, replace(B, timecode="09:59:00:00"))
 
 
 def test_holes_in_the_record_and_black_events_are_black(tmp_path: Path) -> None:
