@@ -1,10 +1,10 @@
 """What of a store nobody needs any more, and its removal.
 
 Kept is what can be reached: from the manifests of shots, the records of films and of pieces whose
-shot is not rendered whole yet, the decisions of people and the pins of runs in progress; and
-everything younger than the grace time, whatever it is. The ledger, the records of runs, what is
-under `reviews/`, and what douga does not know are never touched. All that goes can be made again
-by rendering.
+shot is not rendered whole yet, the decisions of people, the nights that the next one is held
+against, and the pins of runs in progress; and everything younger than the grace time, whatever it
+is. The ledger, the records of runs and nights, what is under `reviews/`, and what douga does not
+know are never touched. All that goes can be made again by rendering.
 
 `plan_gc` decides, purely, on a `Snapshot`; `flows.sweep` looks and removes.
 """
@@ -77,7 +77,8 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A store at one moment, by the store's clock. `decided` are the segments people judged."""
+    """A store at one moment, by the store's clock. `decided` are the segments people judged,
+    `compared` those that the next night is held against."""
 
     now: datetime
     objects: tuple[StoredObject, ...]
@@ -86,6 +87,7 @@ class Snapshot:
     films: tuple[FilmRecord, ...]
     decided: frozenset[str]
     pins: tuple[Pin, ...]
+    compared: frozenset[str] = frozenset()
     pieces: tuple[PieceRecord, ...] = ()
 
 
@@ -133,7 +135,7 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
         for record in seen.pieces
         if record.run not in runs and not _waiting(record, seen.versions)
     }
-    reachable = pinned | seen.decided | _reachable(seen, films, old_versions)
+    reachable = pinned | seen.decided | seen.compared | _reachable(seen, films, old_versions)
 
     removed: list[Removal] = []
     kept: list[StoredObject] = []

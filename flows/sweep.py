@@ -30,6 +30,7 @@ from flows.gc import (
     Version,
     plan_gc,
 )
+from flows.nightly.past import standing_segments
 from flows.piece_record import PIECES
 from flows.pin import PINS, SWEEP_LAPSE, SWEEPS, this_process
 from flows.progress import Reporter
@@ -84,6 +85,7 @@ class _Look:
             pieces=tuple(self._read(under(PIECES), _pieces)),
             decided=frozenset(self._read(decisions, lambda _, it: segment_name(it["segment"]))),
             pins=tuple(self._pins(under(PINS))),
+            compared=standing_segments(self.store),
         )
 
     def _pins(self, found: Sequence[StoredObject]) -> list[Pin]:
