@@ -21,8 +21,10 @@ from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
+from flows.commands.report import ledger, report
 from flows.commands.timeline import timeline
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
+from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
 
@@ -219,11 +221,15 @@ app.command()(timeline)
 app.command()(wait)
 app.command()(notify)
 app.command()(annotate)
+app.command()(report)
 app.add_typer(tools)
 app.add_typer(gc)
 app.add_typer(models, name="models")
 app.add_typer(nightly, name="nightly")
+app.command()(up)
+app.command()(down)
 app.add_typer(bench, name="bench")
+app.add_typer(ledger, name="ledger")
 
 
 def main() -> None:
