@@ -103,6 +103,7 @@ def render(
 ) -> None:
     """Render an episode to a film; what is stored already is not made again."""
     from cluster.settings import settings
+    from flows.forecast.command import remember_command
     from flows.notify.telling import telling
     from flows.progress import make_reporter
     from flows.render import render as render_now
@@ -120,6 +121,8 @@ def render(
         render_it = partial(render_once, job=job) if job else render_now
         result = render_it(request, reporter)
         told(result)
+    if result.render_s and not job:
+        remember_command(result.wall_s)
     print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
         raise shots_failed(result, request.command)
