@@ -28,6 +28,7 @@ from flows.sheet import store_sheet
 from flows.shot import ShotResult
 from tasks.assemble import FilmInfo, assemble_film
 from tasks.item import asset_name, segment_name, source_name
+from tasks.readers import pack_index
 
 FILM_FORMAT = 1
 """Raised when the same segments would be joined into another file."""
@@ -39,7 +40,7 @@ def upload_inputs(prepared: Prepared) -> None:
     store = prepared.store
     for index, name in prepared.index_names():
         if not store.has([name]):
-            store.put(name, index.to_json().encode())
+            store.put(name, pack_index(index))
         copy = source_name(index.digest)
         distant = prepared.request.ray and store.url.startswith("s3://")
         plain = "://" not in index.path and Path(index.path).is_file()
@@ -117,7 +118,7 @@ def finish_film(
     if previewed_shots(plan) and prepared.request.preview_every and not _failed(results):
         waiting = waiting_previews(store, plan, every=prepared.request.preview_every)
         shown = make_proxy(prepared, plan, reporter)
-    sheet = shown.sheet if shown else store_sheet(prepared.store, plan)
+    sheet = shown.sheet if shown else store_sheet(store, plan, made={r.shot for r in results})
     left = gather_notes(store, plan, Path(prepared.request.output))
     return sum_up(
         prepared,

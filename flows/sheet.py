@@ -1,6 +1,9 @@
-"""The contact sheet of a render: the middle frame of every shot, as it goes into the film."""
+"""The contact sheet of a run: the middle frame of every shot that it rendered, as it goes into the
+film. Of an episode with two changed shots it shows these two."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +17,17 @@ from tasks.frames import to_uint8
 from tasks.item import chunk_name
 
 
-def store_sheet(store: Store, plan: RenderPlan) -> str | None:
-    """Make the sheet once for what the shots are now, and store it; its name, or None where no
-    shot has its middle frame stored."""
-    look = make_key([shot.segment.key if shot.segment else "" for shot in plan.shots])
+def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str | None:
+    """Make the sheet of the shots `made`, once for what they are now, and store it; its name, or
+    None where none of them has its middle frame stored."""
+    shots = [shot for shot in plan.shots if shot.shot.id in made and plan.is_done(shot)]
+    look = make_key([shot.segment.key if shot.segment else "" for shot in shots])
     name = f"reviews/{plan.episode}/sheet-{look}.png"
-    complete = all(plan.is_done(shot) for shot in plan.shots)
-    if complete and store.has([name]):
-        return name
+    if not shots or store.has([name]):
+        return name if shots else None
     pictures = [
         (f"{shot.shot.id}  {len(shot.track)} frames", picture)
-        for shot in plan.shots
+        for shot in shots
         if (picture := _middle(store, shot)) is not None
     ]
     if not pictures:

@@ -47,7 +47,7 @@ def _cell(label: str, picture: NDArray[np.uint8], width: int) -> NDArray[np.uint
     rows, columns = picture.shape[:2]
     scale = min(width / columns, 2 * width / rows)
     shape = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    grows = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    grows = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST
     cell = np.full((shape[1] + LABEL, width, 3), _PAPER, np.uint8)
     left = (width - shape[0]) // 2
     cell[: shape[1], left : left + shape[0]] = cv2.resize(picture, shape, interpolation=grows)

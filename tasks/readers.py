@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,20 @@ from tasks.item import SourceInput, source_name
 
 OPEN_AT_MOST = 4
 """Decoders kept open per worker; each holds one reference picture buffer."""
+
+
+def pack_index(index: SourceIndex) -> bytes:
+    """What workers need of an index, compressed: the digests of a folder's files are for keys."""
+    return zlib.compress(replace(index, frame_digests=()).to_json().encode())
+
+
+def unpack_index(data: bytes) -> SourceIndex:
+    """The index that `pack_index` made, or one written plainly. InputError if it is neither."""
+    try:
+        text = data if data.startswith(b"{") else zlib.decompress(data)
+    except zlib.error as error:
+        raise InputError(f"not a source index: {error}", remedy="render again") from error
+    return SourceIndex.from_json(text.decode())
 
 
 class Readers:
@@ -36,7 +51,7 @@ class Readers:
     def _reader(self, source: SourceInput) -> FrameReader:
         reader = self._open.get(source.digest)
         if reader is None:
-            index = SourceIndex.from_json(self._store.get(source.index_name).decode())
+            index = unpack_index(self._store.get(source.index_name))
             path = index.path if index.kind == "black" else str(self._locate(source))
             reader = FrameReader(replace(index, path=path))
             self._open[source.digest] = reader

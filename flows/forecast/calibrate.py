@@ -23,6 +23,7 @@ from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from tasks.item import ChunkInput, asset_name
+from tasks.readers import pack_index
 
 FEW_FRAMES = 2
 LONG_S = 4.0
@@ -139,7 +140,7 @@ def _lay_out(prepared: Prepared, shot: ShotPlan, store: Store) -> None:
     entry = shot.runs[0].maker.entry
     for index, name in prepared.index_names():
         if name == entry.source.index_name:
-            store.put(name, index.to_json().encode())
+            store.put(name, pack_index(index))
     for path, digest in entry.assets.items():
         store.put_file(asset_name(digest), Path(prepared.request.episode.resolve(path)))
 

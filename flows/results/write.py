@@ -144,16 +144,17 @@ def _from_sheet(night: Night, document: Mapping[str, Any], objects: Objects) -> 
     from tasks.contact_sheet import COLUMNS, GAP, LABEL, SHEET_WIDTH
 
     episode = night.episodes[0]
+    shown = [shot for shot in episode.shots if shot.state == "rendered"]
     cells = cut_sheet(
         objects.get(str(document["sheet"]), episode),
-        len(episode.shots),
+        len(shown),
         columns=COLUMNS,
         gap=GAP,
         width=SHEET_WIDTH,
     )
     pictures = {
         shot.id: jpeg_uri(cell[:-LABEL], width=THUMBNAIL, quality=70)
-        for shot, cell in zip(episode.shots, cells, strict=False)
+        for shot, cell in zip(shown, cells, strict=False)
     }
 
     def uri(_: NightEpisode, shot: NightShot) -> str:
