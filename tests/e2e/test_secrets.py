@@ -18,10 +18,15 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.servers.hooks import Receiver, receiver
+from tests.servers.post_office import PASSWORD, USER, PostOffice, post_office
+
 ACCESS = "PLANTEDACCESS7Q2"
 SECRET = "planted/s3+secret/9b1f77"
 PREFECT = "farm:planted-prefect-4c0a"
 TOKEN = "planted-ray-token-" + "d3" * 23
+HOOK = "planted-hook-path-77"
+HOOK_SECRET = "cGxhbnRlZC1ob29rLXNlY3JldC0xOTk4"
 BUCKET = "guarded"
 LISTENING = "0A"
 
@@ -38,6 +43,8 @@ class Watched:
     """The last that was seen of every file of Ray's, and every file left in the home."""
     objects: dict[str, bytes] = field(default_factory=dict)
     """Every object of the store with its metadata."""
+    hook: Receiver = field(default_factory=Receiver)
+    office: PostOffice = field(default_factory=PostOffice)
 
 
 def spellings(secret: str) -> set[bytes]:
@@ -87,8 +94,20 @@ def _address(digits: str, family_of: socket.AddressFamily) -> str:
 
 
 @pytest.fixture(scope="module")
+def told() -> Iterator[tuple[Receiver, PostOffice]]:
+    """Who is told of the render."""
+    with receiver() as hook, post_office(login=True) as office:
+        yield hook, office
+
+
+@pytest.fixture(scope="module")
 def watched(
-    douga: Any, moto: Any, tiny_film: Path, prefect_home: Path, tmp_path_factory: Any
+    douga: Any,
+    moto: Any,
+    told: tuple[Receiver, PostOffice],
+    tiny_film: Path,
+    prefect_home: Path,
+    tmp_path_factory: Any,
 ) -> Watched:
     """A render with Ray and Prefect of its own and its store in a bucket, `--json --debug`."""
     folder = tmp_path_factory.mktemp("watched")
@@ -110,8 +129,17 @@ def watched(
         DOUGA_S3_SECRET_KEY_FILE=str(folder / "secret"),
         PREFECT_SERVER_API_AUTH_STRING=PREFECT,
         RAY_AUTH_TOKEN=TOKEN,
+        DOUGA_WEBHOOK_URL=f"{told[0].url}/services/{HOOK}",
+        DOUGA_WEBHOOK_SECRET=f"whsec_{HOOK_SECRET}",
+        DOUGA_SMTP_HOST="127.0.0.1",
+        DOUGA_SMTP_PORT=str(told[1].port),
+        DOUGA_SMTP_TLS="off",
+        DOUGA_SMTP_USER=USER,
+        DOUGA_SMTP_PASSWORD=PASSWORD,
+        DOUGA_MAIL_FROM="farm@s.example",
+        DOUGA_MAIL_TO="td@s.example",
     )
-    seen = Watched(None)
+    seen = Watched(None, hook=told[0], office=told[1])
     while process.poll() is None:
         seen.places |= listening(family(process.pid))
         _see(temporary, seen)
@@ -145,6 +173,8 @@ def test_the_render_is_good(watched: Watched) -> None:
     assert code == 0, err
     assert '"verified": true' in out
     assert len(watched.objects) > 4
+    assert watched.hook.posted[0].path.endswith(HOOK)
+    assert len(watched.office.letters) == 1
 
 
 def test_nothing_listens_beyond_this_machine(watched: Watched) -> None:
@@ -160,10 +190,13 @@ def test_ray_had_a_token_of_its_own(watched: Watched) -> None:
     assert watched.ray_token != TOKEN
 
 
-@pytest.mark.parametrize("name", ["access", "secret", "prefect", "token", "ray"])
+@pytest.mark.parametrize(
+    "name", ["access", "secret", "prefect", "token", "ray", "hook", "hook secret", "mail"]
+)
 def test_no_secret_is_let_out(name: str, watched: Watched) -> None:
     """Not in the output with tracebacks, the store, Ray's logs, Prefect's database or the home."""
     planted = {"access": ACCESS, "secret": SECRET, "prefect": PREFECT, "token": TOKEN}
+    planted |= {"hook": HOOK, "hook secret": HOOK_SECRET, "mail": PASSWORD}
     secret = planted.get(name) or watched.ray_token
     words = spellings(secret) | (
         spellings(secret.partition(":")[2]) if name == "prefect" else set()
@@ -172,6 +205,7 @@ def test_no_secret_is_let_out(name: str, watched: Watched) -> None:
     assert any("gcs_server.out" in path for path in watched.files), "Ray's logs were seen"
     assert any(path.endswith("prefect.db") for path in watched.files), "Prefect's database was seen"
     everything = {"stdout": out.encode(), "stderr": err.encode(), **watched.files}
+    everything["told"] = b"".join(request.body for request in watched.hook.posted)
     for place, text in {**everything, **watched.objects}.items():
         leaks = [word for word in words if word in text or word in place.encode()]
         assert not leaks, (place, leaks)
