@@ -22,7 +22,7 @@ STATES_TIMEOUT_S = 10.0
 
 def publish_artifacts(prepared: Prepared, result: EpisodeResult) -> None:
     """Make the run's artifacts; called inside a flow run."""
-    key = _key(prepared.name)
+    key = artifact_key(prepared.name)
     rows: list[dict[str, Any]] = [
         {
             "shot": shot.id,
@@ -68,7 +68,7 @@ def settle(flow_run_id: str) -> bool:
     return False
 
 
-def _key(name: str) -> str:
+def artifact_key(name: str) -> str:
     """An artifact key: lower-case letters, digits and dashes."""
     return (
         "-".join(

@@ -15,10 +15,8 @@ from cluster.errors import Exit
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
-    from cluster.store import Store
     from flows.job import Claim
     from flows.nightly.run import Outcome
-    from flows.nightly.spec import NightlySpec
 
 
 class RunByDefault(TyperGroup):
@@ -61,6 +59,7 @@ def run(
     from cluster.settings import settings
     from flows.forecast.predict import forecast
     from flows.nightly.candidates import nightly_store
+    from flows.nightly.files import write_reports
     from flows.nightly.preview import preview_night
     from flows.nightly.run import run_night, run_night_once
     from flows.nightly.spec import read_nightly
@@ -96,7 +95,7 @@ def run(
             else act(None)
         )
     print_json(_document(outcome)) if as_json else show_night(outcome.night, words=outcome.words)
-    write_reports(outcome, spec, kept, folder=report)
+    write_reports(outcome.night, spec, kept, folder=report)
     if outcome.exit_code != Exit.GOOD:
         print(f"douga: {outcome.words}", file=sys.stderr)
         raise typer.Exit(outcome.exit_code)
@@ -133,23 +132,6 @@ def accept(
         print_json(asdict(accepted))
     else:
         print(f"accepted: {', '.join(chosen) or 'all'} of night {accepted.night}")
-
-
-def write_reports(outcome: Outcome, spec: NightlySpec, store: Store, *, folder: str) -> None:
-    """Write the night's report where it was asked for, on the command line or in the file."""
-    place = folder or spec.resolve(spec.report)
-    if not place:
-        return
-    from itertools import islice
-
-    from flows.nightly.past import SHARED_NIGHTS, Past
-    from flows.results import write_report
-
-    past = Past(store, spec.name, before=outcome.night.night)
-    nights = [each.night for each in islice(past, SHARED_NIGHTS)]
-    files = write_report(outcome.night, nights[::-1], Path(place), store)
-    for path in (files.html, files.json, files.junit):
-        print(f"douga: wrote {path}", file=sys.stderr)
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def compare_shot(
         found += _pictures(measured, limits, put_png)
     if was is not None:
         found += _lengths(now.duration_s, was.duration_s, limits)
-        found += _loudness(now.loudness, was.loudness, limits)
+        if now.loudness is not None and was.loudness is not None:
+            found += _loudness(now.loudness, was.loudness, limits)
     if timed is not None and 0 < now.chunks == now.computed:
         found += _spending(now, timed, limits)
     return tuple(found)

@@ -35,7 +35,7 @@ class Loudness:
         if not inside:
             return None
         power = sum(10 ** (loud / 10) for loud in inside) / len(inside)
-        return max(SILENCE_LUFS, 10 * log10(power)) if power else SILENCE_LUFS
+        return round(max(SILENCE_LUFS, 10 * log10(power)), 2) if power else SILENCE_LUFS
 
 
 def measure_loudness(film: Path) -> Loudness | None:

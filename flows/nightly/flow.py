@@ -1,0 +1,86 @@
+"""The Prefect flow of a night: what `douga up` serves and `douga nightly` does by hand."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_table_artifact
+from prefect.states import Cancelled, Completed, Failed, State
+
+from cluster.errors import Exit
+from flows.artifacts import artifact_key
+from flows.forecast.predict import forecast
+from flows.nightly.candidates import nightly_store
+from flows.nightly.files import write_reports
+from flows.nightly.run import Outcome, run_night
+from flows.nightly.spec import read_nightly
+from flows.progress import Plain
+
+STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
+"""Prefect's names of runs that ended so: wanting or regressed, something left out or waiting."""
+
+
+@flow(name="nightly", flow_run_name="{name}")
+def nightly(name: str, file: str, report: str = "") -> State[Any]:
+    """Run the nightly of a file. Completed when good, `Incomplete` where something was left out,
+    `Wanting` (failed) where something regressed, Failed, or Cancelled."""
+    from pathlib import Path
+
+    spec = read_nightly(Path(file))
+    store = nightly_store(spec)
+    with _ended_by_signals():
+        outcome = run_night(
+            spec, store, Plain(), forecast=forecast, command=f"douga nightly {file}"
+        )
+    write_reports(outcome.night, spec, store, folder=report)
+    _publish(outcome, name)
+    return _state(outcome)
+
+
+def _state(outcome: Outcome) -> State[Any]:
+    words = f"night {outcome.night.night}: {outcome.words or 'good'}"
+    code = outcome.exit_code
+    if code in (Exit.GOOD, Exit.REFUSED):
+        return Completed(name=STATE_NAMES.get(code, "Completed"), message=words)
+    get_run_logger().error(words)
+    if code is Exit.INTERRUPTED:
+        return Cancelled(message=words)
+    return Failed(name=STATE_NAMES.get(code, "Failed"), message=words)
+
+
+def _publish(outcome: Outcome, name: str) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "episode": each.episode,
+            "show": each.show,
+            "state": each.state,
+            "regressed": sum(bool(shot.regressions) for shot in each.shots),
+            "computed": each.computed,
+            "reused": each.reused,
+            "seconds": round(each.wall_s, 1),
+            "film": each.film,
+            "why": each.why,
+        }
+        for each in outcome.night.episodes
+    ]
+    create_table_artifact(
+        table=rows, key=f"{artifact_key(name)}-night", description="Episodes of the night"
+    )
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM, by which Prefect cancels, ends the night as Ctrl-C does: what is done is kept."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
