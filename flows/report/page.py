@@ -8,7 +8,14 @@ from importlib.resources import files
 
 from flows.report.figures import Cost, Report, Slot
 from flows.report.plots import SERIES, Series, bars, gather_rest, lines, lying_bars
-from flows.report.words import cost_words, hour_words, minute_words, percent, second_words
+from flows.report.words import (
+    cost_words,
+    hour_words,
+    minute_words,
+    percent,
+    period_words,
+    second_words,
+)
 
 STAGES_SHOWN = 12
 ROWS_SHOWN = 200
@@ -33,6 +40,7 @@ def render_page(report: Report) -> str:
     )
     environment.filters["percent"] = percent
     environment.filters["hours"] = hour_words
+    environment.filters["period"] = period_words
     environment.filters["seconds"] = second_words
     environment.filters["minutes"] = minute_words
     environment.filters["cost"] = lambda cost: cost_words(report, cost)
@@ -62,20 +70,25 @@ def _plots(report: Report) -> list[Plot]:
                 "Cost of a minute of film",
                 f"{report.unit} per minute",
                 named,
-                [_over(slots, "", [_one(report, slot.per_film_minute) for slot in slots])],
+                [
+                    _over(
+                        slots,
+                        "a minute of film",
+                        [_one(report, slot.per_film_minute) for slot in slots],
+                    )
+                ],
             ),
         ),
         Plot(
             title="Reuse and idleness",
-            about="chunks that the store had already; time in which a held device computed nothing",
+            about="chunks found in the store; time held without computing",
             svg=lines(
                 "Reuse and idleness",
                 "share",
                 named,
                 [
                     _over(slots, "reused", [slot.cache_hit_rate for slot in slots]),
-                    _over(slots, "GPU idle", [slot.gpu_idle_share for slot in slots]),
-                    _over(slots, "CPU idle", [slot.cpu_idle_share for slot in slots]),
+                    _idle(report),
                 ],
                 shares=True,
             ),
@@ -115,6 +128,13 @@ def _by_stage(slots: Sequence[Slot]) -> list[Series]:
     names = {stage for slot in slots for stage in slot.by_stage}
     parts = {name: tuple(slot.by_stage.get(name, 0.0) for slot in slots) for name in sorted(names)}
     return gather_rest(parts, most=len(SERIES) - 1)
+
+
+def _idle(report: Report) -> Series:
+    """Of GPUs, or of workers on the CPU where no GPU was used."""
+    if report.totals.gpu_idle_share is not None:
+        return _over(report.slots, "GPUs idle", [slot.gpu_idle_share for slot in report.slots])
+    return _over(report.slots, "workers idle", [slot.cpu_idle_share for slot in report.slots])
 
 
 def _over(slots: Sequence[Slot], name: str, values: Sequence[float | None]) -> Series:

@@ -118,7 +118,14 @@ def lying_bars(title: str, unit: str, names: Sequence[str], series: Sequence[Ser
             drawing.axes.barh(places, values, 0.66, left=left, color=colour, label=each.name)
             left = [low + value for low, value in zip(left, values, strict=True)]
         for place, end in zip(places, left, strict=True):
-            drawing.axes.text(end, place, f"  {end:.3g}", va="center", color=SOFT)
+            drawing.axes.annotate(
+                f"{end:.3g}",
+                (end, place),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                color=SOFT,
+            )
         drawing.axes.set_yticks(places, [_short(name) for name in names])
         drawing.axes.invert_yaxis()
         drawing.axes.set_xlim(0, 1.12 * max(left))

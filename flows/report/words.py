@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 from flows.report.figures import Cost, Report
+from flows.report.period import ALWAYS
+
+
+def period_words(report: Report) -> str:
+    """`2026-11-01 to 2026-12-01 UTC`, with hours where a day is not whole."""
+    ends = []
+    for moment in (report.since, report.until):
+        day, _, time = moment[:16].partition("T")
+        ends.append(day if time == "00:00" else f"{day} {time}")
+    if report.since[:10] == f"{ALWAYS:%Y-%m-%d}":
+        return f"all until {ends[1]} UTC"
+    return f"{ends[0]} to {ends[1]} UTC"
 
 
 def percent(share: float | None) -> str:

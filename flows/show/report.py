@@ -10,7 +10,14 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.report.figures import Report
-from flows.report.words import cost_words, hour_words, minute_words, percent, second_words
+from flows.report.words import (
+    cost_words,
+    hour_words,
+    minute_words,
+    percent,
+    period_words,
+    second_words,
+)
 from flows.show.tables import make_console
 
 STAGES, EPISODES, SHOTS, FAILURES = 10, 20, 10, 5
@@ -20,9 +27,8 @@ STAGES, EPISODES, SHOTS, FAILURES = 10, 20, 10, 5
 def show_report(report: Report, page: str) -> None:
     """The figures in lines, then stages, episodes, shots sent back and the last failures."""
     console = make_console()
-    since, until = (moment[:16].replace("T", " ") for moment in (report.since, report.until))
-    said = f" of {report.episode}" if report.episode else ""
-    _line(console, f"{since} to {until} UTC{said}, {report.store}")
+    said = f", {report.episode}" if report.episode else ""
+    _line(console, f"{period_words(report)}{said}, {report.store}")
     if report.totals.runs:
         console.print(_figures(report))
     else:

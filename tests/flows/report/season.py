@@ -12,7 +12,7 @@ from cluster.ledger import Receipt, append_receipts
 from cluster.store import Store
 from flows.review import Decision
 
-FIRST = datetime(2026, 10, 1, 22, tzinfo=UTC)
+FIRST = datetime(2024, 10, 1, 22, tzinfo=UTC)
 
 
 def write_season(store: Store, *, nights: int = 30, shots: int = 12, seed: int = 1) -> None:
