@@ -40,6 +40,10 @@ def show_status(document: dict[str, Any]) -> None:
             str(run["film"] or "-"),
         )
     console.print(table if document["runs"] else f"no runs in {document['store']} yet")
+    newest = document["runs"][0] if document["runs"] else {}
+    if newest.get("error"):
+        line = f"{newest['run']} {newest['state']}: {newest['error']}"
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _show_failure(console: Console, failure: dict[str, Any]) -> None:

@@ -88,7 +88,9 @@ def test_a_second_run_computes_and_stores_nothing(in_bucket: InBucket) -> None:
     document = in_bucket.second.document
     assert (document["chunks_computed"], document["chunks_reused"]) == (0, 2)
     assert "starting workers" not in in_bucket.second.err
-    assert in_bucket.keys_after == in_bucket.keys
+    record = f"out/tiny/runs/tiny/{document['run']}.json"
+    assert in_bucket.keys_after - in_bucket.keys == {record}
+    assert in_bucket.keys <= in_bucket.keys_after
 
 
 def test_no_key_is_written_down_anywhere(in_bucket: InBucket) -> None:
