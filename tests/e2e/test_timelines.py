@@ -30,7 +30,7 @@ BLACK = -1
 SHOWN = [
     *[BLACK] * 5,
     *range(14, 22),
-    *[BLACK] * 6,
+    *[BLACK] * 18,
     *range(22, 30, 2),
     *[30] * 3,
     *range(34, 40),
@@ -73,12 +73,13 @@ def gap(count: int) -> otio.schema.Gap:
 
 def write_edit(path: Path) -> None:
     """SHOWN as an editor writes it."""
-    track = otio.schema.Track(name="V 1", kind="Video", metadata={"cutter": {"lane": 1}})
+    words = {"cutter": {"lane": 1}, "douga": {"old": True}}
+    track = otio.schema.Track(name="V 1", kind="Video", metadata=words)
     track.extend(
         [
             gap(5),
             clip("one", 14, 8),
-            gap(6),
+            gap(18),
             clip("fast", 22, 4, otio.schema.LinearTimeWarp(time_scalar=2.0)),
             clip("still", 30, 3, otio.schema.FreezeFrame()),
             clip("last", 34, 6),
@@ -149,6 +150,19 @@ def test_sound_is_heard_with_its_frames_and_gaps_are_silent(edited: Edited) -> N
     assert edited.lab.beeps(edited.film) == pytest.approx(due, abs=SLACK_S)
 
 
+def test_chapters_and_subtitles_stay_with_the_frames_they_are_of(edited: Edited) -> None:
+    with av.open(str(edited.film)) as file:
+        titles = [chapter["metadata"]["title"] for chapter in file.chapters()]
+        starts = [float(chapter["start"] * chapter["time_base"]) for chapter in file.chapters()]
+        cues = [packet.pts * packet.time_base for packet in file.demux(subtitles=0) if packet.size]
+    first, last = (SHOWN.index(frame) / RATE for frame in (14, 34))
+    part_a = first + Fraction(667, 1000) - 14 / RATE
+    assert titles == ["Opening", "Part A", "Part A"]
+    assert starts == pytest.approx([float(first), float(part_a), float(last)], abs=0.001)
+    # "First" is on screen when the first clip begins, "Second" when the last one does.
+    assert [float(cue) for cue in cues] == pytest.approx([float(first), float(last)], abs=0.001)
+
+
 def test_the_film_verifies_and_is_found_wanting_where_black_is_not(edited: Edited) -> None:
     prepared = prepare(edited.request(), Silent())
     assert check_document(prepared, edited.film, Silent())["good"]
@@ -175,7 +189,7 @@ def media_of(timeline: Path, item: otio.schema.Clip) -> Path:
 def test_every_clip_finds_its_shot_and_shows_the_films_frames(
     edited: Edited, tmp_path: Path
 ) -> None:
-    out = tmp_path / "for the editor" / "ép 1 100%#.otio"
+    out = tmp_path / "for the editor" / "ép 1 100%25#.otio"
     edited.deliver(out)
     film = edited.lab.look(edited.film)
     timeline = otio.adapters.read_from_file(str(out))
@@ -235,6 +249,7 @@ def test_the_editors_own_words_stay_beside_dougas(edited: Edited, tmp_path: Path
     track = timeline.video_tracks()[0]
     assert (timeline.name, timeline.global_start_time.value) == ("the cut", 86400)
     assert (timeline.metadata["cutter"]["reel"], track.metadata["cutter"]["lane"]) == (1, 1)
+    assert "douga" not in track.metadata
     assert track[0].metadata["cutter"]["why"] == "titles"
     made = track[3]
     assert made.metadata["cmx_3600"]["reel"] == "A001"
@@ -267,6 +282,9 @@ def test_what_was_exported_conforms_to_the_same_film(
     out = tmp_path / "out" / "ep.otio"
     made = edited.deliver(out, edl=out.with_suffix(".edl"))
     files = [shot["file"] for shot in made["shots"] if shot["file"]]
+    events = [line.split() for line in out.with_suffix(".edl").read_text().splitlines()]
+    reels = [words[1] for words in events if len(words) == 8 and words[2] == "V"]
+    assert reels == ["BL", "sh010", "BL", "sh020", "sh030", "sh040", "BL"]
     again = lab.render(
         tmp_path / "again",
         {
@@ -286,7 +304,12 @@ def test_what_was_exported_conforms_to_the_same_film(
 
 def test_handles_are_the_sources_frames_around_a_shot(edited: Edited, tmp_path: Path) -> None:
     out = tmp_path / "ep.otio"
-    made = edited.deliver(out, handles=9)
+    made = deliver_timeline(
+        edited.request(handles=9),
+        Export(timeline=out, shots=tmp_path / "shots"),
+        Silent(),
+        handles=None,
+    )
     assert {shot["id"]: (shot["head"], shot["tail"]) for shot in made["shots"]} == {
         "gap010": (0, 0),
         "sh010": (9, 9),
