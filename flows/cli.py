@@ -105,6 +105,7 @@ def render(
     from cluster.settings import settings
     from flows.forecast.command import remember_command
     from flows.notify.telling import telling
+    from flows.prepare import new_run_id
     from flows.progress import make_reporter
     from flows.render import render as render_now
     from flows.render import render_once
@@ -118,9 +119,11 @@ def render(
         make_reporter() as reporter,
         telling(request, reporter) as told,
     ):
-        render_it = partial(render_once, job=job) if job else render_now
+        run = new_run_id()
+        render_it = partial(render_once, job=job, run=run) if job else render_now
         result = render_it(request, reporter)
-        told(result)
+        if not job or result.run == run:  # who only waited for it has nothing to tell
+            told(result)
     if result.render_s and not job:
         remember_command(result.wall_s)
     print_json(result.to_json()) if as_json else show_result(result, request)

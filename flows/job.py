@@ -1,8 +1,9 @@
 """Job keys: the same key submitted twice makes one job, however many submit it at one moment.
 
 `jobs/KEY/0001.json` says which run took the job; who puts it first has it. A job whose run failed,
-died, was stopped or waits for people may be taken again, as `0002.json`, and so on: nothing is ever
-overwritten. What may take a job is a render or a night.
+died, was stopped, was refused or waits for people may be taken again, as `0002.json`, and so on:
+nothing is ever overwritten. What may take a job is a render or a night. A night that is over and
+found wanting or regressed is done; a film found wanting is rendered again, for it may be mended.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
         attempt = 1
         if last is not None:
             seen = look_at(store, last.place, claim=last.begun)
-            again = seen is not None and seen.exit_code not in (None, Exit.GOOD)
+            again = seen is not None and seen.exit_code is not None and not _is_done(seen)
             _check_same(last, place=place, asked=asked, mended=again)
             if not again:
                 return last, False
@@ -124,6 +125,10 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
         store.put(claim.name, text, if_absent=True)
         if read_claim(store, claim.name).begun == begun:
             return claim, True
+
+
+def _is_done(seen: Seen) -> bool:
+    return seen.exit_code == Exit.GOOD or (seen.is_night and seen.exit_code == Exit.WANTING)
 
 
 def last_claim(store: Store, job: str) -> Claim | None:

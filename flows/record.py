@@ -186,7 +186,7 @@ def told_of(result: EpisodeResult, *, command: str) -> tuple[str, Exit, str]:
     if result.findings:
         return result.state, Exit.WANTING, result.findings[0]
     if result.waiting:
-        return result.state, Exit.REFUSED, str(waits_for_review(result))
+        return result.state, Exit.REFUSED, str(waits_for_review(result, command))
     return result.state, Exit.GOOD, ""
 
 

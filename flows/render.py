@@ -71,8 +71,11 @@ def render(
         return result
 
 
-def render_once(request: RenderRequest, reporter: Reporter, *, job: str) -> EpisodeResult:
-    """Render an episode for a job key, once, however often and by whomever it is submitted.
+def render_once(
+    request: RenderRequest, reporter: Reporter, *, job: str, run: str = ""
+) -> EpisodeResult:
+    """Render an episode for a job key, once, however often and by whomever it is submitted; `run`
+    is the run's name if this one does it.
 
     Where another run does it already, this waits for that one and gives its result; where one has
     done it well, its result. One that ended otherwise is followed by a new one. Errors: those of
@@ -87,7 +90,7 @@ def render_once(request: RenderRequest, reporter: Reporter, *, job: str) -> Epis
     return once(
         job,
         store=open_store(request.store),
-        place=f"runs/{request.episode.name}/{new_run_id()}",
+        place=f"runs/{request.episode.name}/{run or new_run_id()}",
         asked=asked_of(request),
         command=request.command,
         act=lambda claim: render(request, reporter, claim=claim),

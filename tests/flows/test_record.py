@@ -369,6 +369,22 @@ def test_a_job_that_did_not_end_well_is_done_again(
     assert do(store, "k", never)[0] == "again"
 
 
+@pytest.mark.parametrize(("code", "again"), [(0, False), (1, True), (2, False), (3, True)])
+def test_a_night_that_is_over_is_done_though_it_regressed(
+    store: Store, code: int, again: bool
+) -> None:
+    def night(claim: Claim) -> str:
+        with Record(store, claim.place, job=claim.job) as record:
+            record.begin()
+            record.ended({"episodes": []}, state="over", exit_code=code)
+        return claim.place
+
+    first = do(store, "k", night, place="nights/kumo/1")
+    second = do(store, "k", night, place="nights/kumo/2")
+    assert (second == "nights/kumo/2") is again
+    assert again or second[1].place == first
+
+
 def test_who_comes_second_waits_for_the_first(store: Store) -> None:
     begun, go, told = threading.Event(), threading.Event(), []
 
