@@ -57,13 +57,14 @@ def run(
     out, or waits for review. `douga nightly accept NAME` takes a night as the new reference.
     """
     from cluster.settings import settings
-    from flows.forecast.predict import forecast
+    from flows.forecast.estimate import forecast
     from flows.nightly.candidates import nightly_store
     from flows.nightly.files import write_reports
     from flows.nightly.preview import preview_night
     from flows.nightly.run import run_night, run_night_once
     from flows.nightly.spec import read_nightly
-    from flows.progress import make_reporter
+    from flows.notify.telling import telling_night
+    from flows.progress import Plain, make_reporter
     from flows.show.nightly import show_night, show_preview
 
     spec = read_nightly(file)
@@ -74,28 +75,32 @@ def run(
         print_json(document) if as_json else show_preview(document)
         raise typer.Exit(Exit.FAILED if document["failed"] else Exit.GOOD)
     command = shlex.join(["douga", *sys.argv[1:]])
-    with stray_output_to_stderr(), make_reporter() as reporter:
+    with telling_night(spec.name, Plain(), command=command) as told:
+        with stray_output_to_stderr(), make_reporter() as reporter:
 
-        def act(claim: Claim | None) -> Outcome:
-            return run_night(
-                spec,
-                kept,
-                reporter,
-                forecast=forecast,
-                timeout_s=timeout,
-                episodes_store=store,
-                command=command,
-                claim=claim,
+            def act(claim: Claim | None) -> Outcome:
+                came_to = run_night(
+                    spec,
+                    kept,
+                    reporter,
+                    forecast=forecast,
+                    timeout_s=timeout,
+                    episodes_store=store,
+                    command=command,
+                    claim=claim,
+                )
+                told.night(came_to.night)
+                return came_to
+
+            key = job or settings().job
+            outcome = (
+                run_night_once(spec, kept, reporter, job=key, act=act, command=command)
+                if key
+                else act(None)
             )
-
-        key = job or settings().job
-        outcome = (
-            run_night_once(spec, kept, reporter, job=key, act=act, command=command)
-            if key
-            else act(None)
-        )
-    print_json(_document(outcome)) if as_json else show_night(outcome.night, words=outcome.words)
-    write_reports(outcome.night, spec, kept, folder=report)
+        night = outcome.night
+        print_json(_document(outcome)) if as_json else show_night(night, words=outcome.words)
+        told.report(write_reports(night, spec, kept, folder=report))
     if outcome.exit_code != Exit.GOOD:
         print(f"douga: {outcome.words}", file=sys.stderr)
         raise typer.Exit(outcome.exit_code)

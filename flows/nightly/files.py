@@ -12,12 +12,13 @@ from flows.nightly.past import SHARED_NIGHTS, Past
 from flows.nightly.spec import NightlySpec
 
 
-def write_reports(night: Night, spec: NightlySpec, store: Store, *, folder: str = "") -> None:
+def write_reports(night: Night, spec: NightlySpec, store: Store, *, folder: str = "") -> str:
     """Write the night's report where it was asked for, on the command line or in the file; say so
-    on stderr. DougaError where it cannot be written."""
+    on stderr. Where its page lies, empty if it was not asked for. DougaError where it cannot be
+    written."""
     place = folder or spec.resolve(spec.report)
     if not place:
-        return
+        return ""
     from flows.results import write_report
 
     past = Past(store, spec.name, before=night.night)
@@ -25,3 +26,4 @@ def write_reports(night: Night, spec: NightlySpec, store: Store, *, folder: str 
     files = write_report(night, nights[::-1], Path(place), store)
     for path in (files.html, files.json, files.junit):
         print(f"douga: wrote {path}", file=sys.stderr)
+    return str(files.html.absolute())

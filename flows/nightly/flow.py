@@ -14,11 +14,12 @@ from prefect.states import Cancelled, Completed, Failed, State
 
 from cluster.errors import Exit
 from flows.artifacts import artifact_key
-from flows.forecast.predict import forecast
+from flows.forecast.estimate import forecast
 from flows.nightly.candidates import nightly_store
 from flows.nightly.files import write_reports
 from flows.nightly.run import Outcome, run_night
 from flows.nightly.spec import read_nightly
+from flows.notify.telling import telling_night
 from flows.progress import Plain
 
 STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
@@ -33,11 +34,12 @@ def nightly(name: str, file: str, report: str = "") -> State[Any]:
 
     spec = read_nightly(Path(file))
     store = nightly_store(spec)
-    with _ended_by_signals():
-        outcome = run_night(
-            spec, store, Plain(), forecast=forecast, command=f"douga nightly {file}"
-        )
-    write_reports(outcome.night, spec, store, folder=report)
+    command = f"douga nightly {file}"
+    with telling_night(spec.name, Plain(), command=command) as told:
+        with _ended_by_signals():
+            outcome = run_night(spec, store, Plain(), forecast=forecast, command=command)
+        told.night(outcome.night)
+        told.report(write_reports(outcome.night, spec, store, folder=report))
     _publish(outcome, name)
     return _state(outcome)
 

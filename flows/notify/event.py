@@ -45,8 +45,8 @@ class Event:
     `name` is the episode's or the nightly's, `text` one line for people. `counts` are numbers with
     their names, in the order to show them. `failed` and `waiting` name the first `NAMED_AT_MOST`;
     `counts` has how many there are. `command` does it again; `report` is the night's HTML file.
-    `id` is the same however often the event is sent. All texts are one line without control
-    characters: they come from file names and errors.
+    `id` is the same however often the event is sent, for receivers that drop what they have seen.
+    All texts are one line without control characters: they come from file names and errors.
     """
 
     kind: Kind

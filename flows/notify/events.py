@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cluster.errors import DougaError, Interrupted, RefusedError, VerifyError
+from cluster.keys import make_key
 from cluster.secrets import without_password
 from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.notify.event import NAMED_AT_MOST, About, Event, Kind, ToldEpisode, ToldShot, plain
@@ -37,6 +38,7 @@ def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
         name=plain(result.episode),
         text=plain(f"{result.episode} {_result_words(result, made)}"),
         run=result.run,
+        id=_id("episode", result.episode, result.run, kind),
         counts=tuple(counts.items()),
         film=plain(result.film or ""),
         store=plain(without_password(result.store)),
@@ -102,6 +104,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
         name=plain(night.nightly),
         text=plain(f"night {night.night} of {night.nightly}: {_night_words(counts)}"),
         run=plain(night.night),
+        id=_id("night", night.nightly, night.night, kind),
         counts=tuple((name, count) for name, count in counts.items() if count),
         report=plain(report),
         command=plain(command) if kind != "done" else "",
@@ -130,6 +133,11 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
 def trial_event() -> Event:
     """What `douga notify --test` sends."""
     return Event(kind="test", about="test", name="douga", text="a test: douga can reach you here")
+
+
+def _id(*what: str) -> str:
+    """Of the same run always the same: a job that is submitted twice is told as one."""
+    return f"msg_{make_key(list(what))[:24]}"
 
 
 def _error_words(error: BaseException) -> tuple[Kind, str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from cluster.settings import settings
 from flows.nightly.night import Night
-from flows.notify.event import About, Event
+from flows.notify.event import About, Event, plain
 from flows.notify.events import event_from_error, event_from_night, event_from_result
 from flows.notify.send import notify
 from flows.notify.targets import read_targets
@@ -27,14 +28,20 @@ class Told:
         """This is what the render came to."""
         self.event = event_from_result(result, command=self._command)
 
-    def night(self, night: Night, *, report: str = "") -> None:
-        """This is what the night came to; `report` is its page."""
-        self.event = event_from_night(night, command=self._command, report=report)
+    def night(self, night: Night) -> None:
+        """This is what the night came to."""
+        self.event = event_from_night(night, command=self._command)
+
+    def report(self, page: str) -> None:
+        """This is where the night's page lies; empty: nowhere."""
+        if self.event is not None:
+            self.event = replace(self.event, report=plain(page))
 
 
 @contextmanager
 def telling(request: RenderRequest, reporter: Reporter) -> Iterator[Told]:
-    """Tell at the end of a `with` what the render came to that was given to it, or what ended it.
+    """Tell at the end of a `with` what the render came to that was given to it, or else what ended
+    it.
 
     UsageError at its beginning if the settings that say whom to tell are wrong: hours later nobody
     would read it. Later than that it raises nothing of its own.
@@ -57,7 +64,7 @@ def _telling(about: About, name: str, reporter: Reporter, *, command: str) -> It
     try:
         yield told
     except BaseException as error:
-        event = event_from_error(error, about=about, name=name, command=command)
+        event = told.event or event_from_error(error, about=about, name=name, command=command)
         notify(event, reporter=reporter)
         raise
     if told.event is not None:

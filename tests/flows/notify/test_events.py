@@ -185,8 +185,18 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def test_every_event_has_an_id_of_its_own() -> None:
-    assert len({event_from_result(result()).id for _ in range(100)}) == 100
+def test_a_run_is_told_under_one_id_and_others_under_others() -> None:
+    """A job that is submitted twice gives the same result twice."""
+    assert event_from_result(result()).id == event_from_result(result()).id
+    assert event_from_night(night()).id == event_from_night(night()).id
+    others = [
+        event_from_result(result()),
+        event_from_result(result(run="r2")),
+        event_from_result(result(film=None, findings=("x",))),
+        event_from_night(night()),
+        *(event_from_error(InputError("x"), name="ep01") for _ in range(20)),
+    ]
+    assert len({event.id for event in others}) == len(others)
 
 
 def test_text_is_cut_to_its_length() -> None:

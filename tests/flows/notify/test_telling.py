@@ -70,11 +70,27 @@ def test_a_night_is_told_once_for_all_its_episodes(told: Receiver, listener: Any
     episodes = tuple(NightEpisode(episode=n, show="s", state="done") for n in ("ep01", "ep02"))
     night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=episodes)
     with telling_night("prime", listener, command="douga nightly prime.yaml") as tell:
-        tell.night(night, report="report/report.html")
+        tell.night(night)
+        tell.report("report/report.html")
     assert len(told.posted) == 1
     document = told.read(SECRET)
     assert document["type"] == "night.done"
     assert document["data"]["report"] == "report/report.html"
+
+
+def test_what_a_night_came_to_is_told_even_if_its_report_cannot_be_written(
+    told: Receiver, listener: Any
+) -> None:
+    night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=())
+
+    def run() -> None:
+        with telling_night("prime", listener) as tell:
+            tell.night(night)
+            raise InputError("the report cannot be written")
+
+    with pytest.raises(InputError):
+        run()
+    assert told.read(SECRET)["type"] == "night.done"
 
 
 def test_a_receiver_that_refuses_fails_no_render(told: Receiver, listener: Any) -> None:
