@@ -18,6 +18,7 @@ from flows.look import Seen, look_at
 from flows.nightly.alarm import Alarm, alarm
 from flows.nightly.candidates import Forecaster, Readied, make_ready
 from flows.nightly.clock import next_end
+from flows.nightly.ledgers import compact_ledgers
 from flows.nightly.night import Night
 from flows.nightly.past import PREFIX, Past
 from flows.nightly.spec import NightlySpec
@@ -116,6 +117,8 @@ def run_night(
         )
         outcome = Outcome(stopped=run.go(readied.ready), night=run.so_far(ended=True))
         _keep(outcome, record, store, readied)
+    if not outcome.stopped:
+        compact_ledgers((each.prepared.store for each in readied.ready.values()), reporter)
     return outcome
 
 
