@@ -256,6 +256,7 @@ def part(name: str, origins: Iterable[str]) -> Part:
     return Part(stored=stored, origins=held)
 
 
+@settings(deadline=None)
 @given(sets=part_sets, loose=st.frozensets(st.sampled_from("abcdef")))
 def test_every_origin_is_picked_once_and_never_loses_its_last_holder(
     sets: list[frozenset[str]], loose: frozenset[str]
@@ -271,6 +272,7 @@ def test_every_origin_is_picked_once_and_never_loses_its_last_holder(
         assert sum(end - start for start, end in pick.ranges) == 3 * len(pick.origins)
 
 
+@settings(deadline=None)
 @given(sets=part_sets, hidden=st.sets(st.integers(0, 5)), also=st.sets(st.integers(0, 5)))
 def test_two_that_remove_by_different_listings_leave_every_origin(
     sets: list[frozenset[str]], hidden: set[int], also: set[int]
