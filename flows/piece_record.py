@@ -15,12 +15,13 @@ from tasks.track import Span
 
 PIECES = "pieces/"
 
-Spans = dict[str, dict[str, set[Span]]]
-"""By shot, then by the stages of a run of it: the spans that were made as pieces."""
+Spans = dict[str, dict[tuple[int, str], set[Span]]]
+"""By shot, then by a run's number and its stages: the spans that were made as pieces."""
 
 
 def record_pieces(store: Store, plan: RenderPlan) -> None:
-    """Remember the pieces that a run is about to make; nothing where it makes none."""
+    """Remember what a run is about to make of shots of which only some frames are asked for;
+    nothing where there are none. Chunks are named as well: no manifest names them yet."""
     shots = {shot.shot.id: _pieces_of(plan, shot) for shot in plan.shots}
     shots = {shot: made for shot, made in shots.items() if made}
     if shots:
@@ -45,13 +46,13 @@ def _pieces_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
         return []
     return [
         {
+            "run": number,
             "stages": run.name,
             "span": [item.out.start, item.out.end],
             "name": chunk_name(item.key),
         }
-        for run, made in zip(shot.runs, plan.todo_by_run(shot), strict=True)
+        for number, (run, made) in enumerate(zip(shot.runs, plan.todo_by_run(shot), strict=True))
         for item in made
-        if all(item.key != chunk.key for chunk in run.items)
     ]
 
 
@@ -62,7 +63,8 @@ def _read_spans(store: Store, episode: str) -> Spans:
             shots = json.loads(store.get(entry.name))["shots"]
             for shot, made in shots.items():
                 for piece in made:
-                    spans = known.setdefault(shot, {}).setdefault(piece["stages"], set())
+                    run = piece["run"], piece["stages"]
+                    spans = known.setdefault(shot, {}).setdefault(run, set())
                     spans.add(Span(*piece["span"]))
         except NotStored:
             continue  # gc took it between the list and the look

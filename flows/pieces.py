@@ -128,15 +128,17 @@ def missing_spans(item: WorkItem) -> Iterator[range]:
         at = span.end
 
 
-def plan_pieces(runs: Sequence[RunPlan], known: Mapping[str, AbstractSet[Span]]) -> RunPieces:
-    """The pieces of these spans as they are now, for each run of a shot."""
+def plan_pieces(
+    runs: Sequence[RunPlan], known: Mapping[tuple[int, str], AbstractSet[Span]]
+) -> RunPieces:
+    """The pieces of these spans, told by a run's number and name, as they are now."""
     return tuple(
         tuple(
             run.maker.piece(span)
-            for span in sorted(known.get(run.name, ()))
+            for span in sorted(known.get((number, run.name), ()))
             if span.start < span.end <= len(run.track)
         )
-        for run in runs
+        for number, run in enumerate(runs)
     )
 
 
