@@ -94,7 +94,8 @@ class _Farm:
         self._now = 0.0
         self._pools = {name: _Pool([_Worker(at) for at in range(n)]) for name, n in workers.items()}
         for pool in self._pools.values():
-            pool.idle.extend((worker, None) for worker in pool.workers for _ in range(IN_FLIGHT))
+            # Which thread is first is chance on a farm; here workers take turns.
+            pool.idle.extend((worker, None) for _ in range(IN_FLIGHT) for worker in pool.workers)
 
     def run(self) -> float:
         for _ in range(self._at_once):

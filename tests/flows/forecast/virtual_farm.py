@@ -1,0 +1,174 @@
+"""Renders that take no time: the farm's own rules of who takes what, on a clock that is turned.
+
+The crew is the real one; times are drawn; which of several free threads comes first is chance, as
+it is with real ones. What a render leaves in the store, receipts and a record, it leaves too.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from itertools import count
+from typing import Any
+
+from cluster.crew import Call, Crew, Worker
+from cluster.ledger import Receipt, append_receipts
+from cluster.pool import IN_FLIGHT
+from flows.forecast.durations import Took, Work
+from flows.forecast.work import Todo, todo_of, workers_for
+from flows.prepare import Prepared
+from flows.shot import shots_at_once
+
+BEGAN = datetime.now(UTC) - timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fate:
+    """How long things take: `took` draws a piece's time; the rest is seconds around the chunks,
+    and how much slower than usual all of a run may be (log)."""
+
+    took: Callable[[random.Random, Work], Took]
+    start_s: float = 8.0
+    start_scatter: float = 0.08
+    film_frame_s: float = 0.004
+    run_scatter: float = 0.04
+
+
+class Render:
+    """One render, played to its end by `run`."""
+
+    def __init__(self, prepared: Prepared, fate: Fate, *, number: int, seed: int) -> None:
+        self.prepared = prepared
+        self.number = number
+        self._fate = fate
+        self._chance = random.Random(f"{seed} {number}")
+        pools = workers_for(prepared, 0)
+        assert list(pools) == ["cpu"]
+        self._workers = pools["cpu"].workers
+        self.todo: Todo = todo_of(prepared, pools)
+        slow = self._chance.lognormvariate(0, fate.run_scatter)
+        self._took = [fate.took(self._chance, work).slower(slow) for work in self.todo.works]
+        self.now = 0.0
+        self.receipts: list[Receipt] = []
+
+    def run(self) -> float:
+        """Seconds of the whole render, its receipts and record left in the store."""
+        render_s = self._render()
+        start = self._fate.start_s * self._chance.lognormvariate(0, self._fate.start_scatter)
+        wall_s = start + render_s + self._fate.film_frame_s * self.todo.film_frames
+        self._leave(render_s, wall_s)
+        return wall_s
+
+    def _render(self) -> float:
+        crew = Crew(clock=lambda: self.now, chance=self._chance.random, tell=lambda _: None)
+        crew.workers = [Worker(number=n, up=True) for n in range(self._workers)]
+        computing_until: dict[int, float] = defaultdict(float)
+        idle: list[tuple[Worker, str | None]] = [
+            (worker, None) for worker in crew.workers for _ in range(IN_FLIGHT)
+        ]
+        events: list[tuple[float, int, str, Worker, Call]] = []
+        order = count()
+        shots = [list(steps) for steps in self.todo.shots]
+        left: dict[int, int] = {}
+        waiting_shots = list(range(len(shots)))
+
+        def hand_out(shot: int) -> None:
+            if not shots[shot]:
+                begin_next()
+                return
+            step = shots[shot].pop(0)
+            left[shot] = len(step.pieces)
+            for piece in step.pieces:
+                payload = (shot, step, piece)
+                crew.waiting.append(Call(method="make", payload=payload, group=step.group))
+
+        def begin_next() -> None:
+            if waiting_shots:
+                hand_out(waiting_shots.pop(0))
+
+        def serve() -> None:
+            self._chance.shuffle(idle)
+            for worker, last in list(idle):
+                call = crew.take(worker, last=last)
+                if call is not None:
+                    idle.remove((worker, last))
+                    loaded = self.now + self._took[call.payload[2]].load_s
+                    heappush(events, (loaded, next(order), "loaded", worker, call))
+
+        for _ in range(shots_at_once(self.prepared.request)):
+            begin_next()
+        serve()
+        while events:
+            self.now, _, what, worker, call = heappop(events)
+            shot, step, piece = call.payload
+            took = self._took[piece]
+            if what == "loaded":
+                ends = self.now + took.compute_s
+                if step.locked:
+                    ends = max(self.now, computing_until[worker.number]) + took.compute_s
+                    computing_until[worker.number] = ends
+                heappush(events, (ends + took.store_s, next(order), "done", worker, call))
+                continue
+            worker.calls.remove(call)
+            idle.append((worker, call.group))
+            self.receipts.append(self._receipt(shot, piece, worker.number, took))
+            left[shot] -= 1
+            if not left[shot]:
+                hand_out(shot)
+            serve()
+        return self.now
+
+    @property
+    def name(self) -> str:
+        return f"{BEGAN + timedelta(hours=self.number):%Y%m%dT%H%M%S}-virt"
+
+    def _receipt(self, shot: int, piece: int, worker: int, took: Took) -> Receipt:
+        work = self.todo.works[piece]
+        plan, _ = self.todo.made_by[piece]
+        ended = BEGAN + timedelta(hours=self.number, seconds=self.now)
+        return Receipt(
+            run=self.name,
+            episode=self.prepared.name,
+            shot=plan.shot.id,
+            stage=work.stage,
+            key=f"{piece:040x}",
+            start=0,
+            end=work.frames,
+            frames=work.frames,
+            model=work.model,
+            kind=work.kind,
+            width=work.pixels,
+            height=1,
+            device=work.device,
+            worker=str(worker),
+            load_s=took.load_s,
+            compute_s=took.compute_s,
+            store_s=took.store_s,
+            bytes_out=int(took.bytes_out),
+            finished_at=ended.isoformat(timespec="milliseconds"),
+        )
+
+    def _leave(self, render_s: float, wall_s: float) -> None:
+        by_shot: Mapping[str, list[Receipt]] = defaultdict(list)
+        for receipt in self.receipts:
+            by_shot[receipt.shot].append(receipt)
+        for receipts in by_shot.values():
+            append_receipts(self.prepared.store, self.name, receipts)
+        record: dict[str, Any] = {
+            "run": self.name,
+            "episode": self.prepared.name,
+            "state": "done",
+            "film": "film.mkv",
+            "frames_out": self.todo.film_frames,
+            "render_s": render_s,
+            "wall_s": wall_s,
+            "shots": [],
+            "quarantined": [],
+        }
+        name = f"runs/{self.prepared.name}/{self.name}.json"
+        self.prepared.store.put(name, json.dumps(record).encode())
