@@ -6,7 +6,7 @@ another network) is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -66,7 +66,7 @@ def reasons_for(plan: RenderPlan, shot: ShotPlan, before: Before | None) -> tupl
         if there:
             return (_segment_only(shot, "frames stored, segment to encode"),)
         return (Reason(kind="new", words="new"),)
-    found = tuple(_changes(before.made_from, fingerprint(shot))) if before.made_from else ()
+    found = tuple(changes_between(before.made_from, fingerprint(shot))) if before.made_from else ()
     if there - before.objects and chunks - there:
         return (*found, Reason(kind="unfinished", words="begun, not finished"))
     if found:
@@ -82,19 +82,24 @@ def _segment_only(shot: ShotPlan, words: str) -> Reason:
     return Reason(kind="encoder", words=words, run=len(shot.runs))
 
 
-def _changes(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
-    yield from _material_changes(was, now)
+def changes_between(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
+    """What a person changed between the two, nothing where they are alike."""
+    material = list(_material_changes(was, now))
     stages = list(_stage_changes(was.runs, now.runs))
-    yield from stages
-    if was.device != now.device and any(stage.model for run in now.runs for stage in run):
+    yield from (*material, *stages)
+    other_device = was.device != now.device and any(s.model for run in now.runs for s in run)
+    if other_device:
         yield Reason(kind="model", words=f"device {was.device} → {now.device}")
-    alike = not stages and was.content == now.content
-    if alike and was.chunk != now.chunk:
+    other_chunks = was.chunk != now.chunk and not material and not stages
+    if other_chunks:
         yield Reason(kind="parameters", words=f"frames per chunk {was.chunk} → {now.chunk}")
     if was.settings and now.settings and was.settings != now.settings:
         # A larger picture follows from the stages; only what was asked of the encoder counts then.
         passed_on = {"size", "pix_fmt"} if stages or was.size != now.size else set()
-        yield from _encoder_changes(was, now, passed_on)
+        told = list(_encoder_changes(was, now, passed_on))
+        yield from told
+        if not (told or material or stages or other_device or other_chunks):
+            yield Reason(kind="encoder", words="encoder changed", run=len(now.runs))
 
 
 def _material_changes(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
@@ -201,18 +206,12 @@ def _encoder_changes(
     differ = [
         name
         for name in ("encoder", *sorted({*was.encoder, *now.encoder} - {"encoder"}))
-        if _get(was.encoder, name) != _get(now.encoder, name) and name not in passed_on
+        if was.encoder.get(name) != now.encoder.get(name) and name not in passed_on
     ]
     for name in differ:
-        old, new = (_value(_get(each.encoder, name)) for each in (was, now))
+        old, new = (_value(each.encoder.get(name)) for each in (was, now))
         words = f"encoder {old} → {new}" if name == "encoder" else f"encoder: {name} {old} → {new}"
         yield Reason(kind="encoder", words=words, run=run)
-    if not differ and not passed_on:
-        yield Reason(kind="encoder", words="encoder changed", run=run)
-
-
-def _get(mapping: Mapping[str, Any], name: str) -> Any:
-    return mapping.get(name)
 
 
 def _frames(numbers: Sequence[int]) -> str:

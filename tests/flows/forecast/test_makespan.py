@@ -58,5 +58,5 @@ def test_pools_do_not_take_each_others_work() -> None:
 def test_a_worker_has_three_calls_in_flight_and_computes_one() -> None:
     steps, took = shot("a", 4)
     slow = [Took(load_s=100.0, compute_s=10.0, store_s=0.0, bytes_out=0)] * 4 + [SEGMENT]
-    assert makespan_s([steps], slow, workers={"cpu": 1}, at_once=1) == 100 + 100 + 10 + 3
+    assert makespan_s([steps], slow, workers={"cpu": 1}, at_once=1) == 100 + 10 + 100 + 10 + 3
     assert len(took) == 5
