@@ -16,8 +16,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attached:
-    """What lies beside the report of a shot: its log, and the frame to look at first, of now and of
-    before where there was one."""
+    """What lies beside the report of a shot: its log, and the frames to look at, each as it is now,
+    then as it was; the worst first."""
 
     log: Path | None = None
     log_text: str = ""
@@ -63,7 +63,7 @@ def _attach_shot(
     frames = [
         path
         for regression in worst_first(shot.regressions)
-        for when in ("before", "after")
+        for when in ("after", "before")
         if (path := _write_frame(episode, shot, regression, when, folder, objects)) is not None
     ]
     return Attached(log=log, log_text=text, frames=tuple(dict.fromkeys(frames)))
@@ -116,7 +116,7 @@ def _write_frame(
     data = objects.get(name, episode)
     if data is None or not data.startswith(PNG):
         return None
-    file = f"{file_slug(shot.id)}-{regression.measure}-{regression.frame or 0}-{when}.png"
+    file = f"{file_slug(shot.id)}-frame{regression.frame or 0}-{when}.png"
     path = folder / "frames" / file_slug(episode.episode) / file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

@@ -99,7 +99,7 @@ def _properties(
         if case.attached.log is not None:
             yield f"{case.name}.log", _named(case.attached.log, base)
         if case.attached.frames:
-            yield f"{case.name}.frame", _named(case.attached.frames[-1], base)
+            yield f"{case.name}.frame", _named(case.attached.frames[0], base)
 
 
 def _shot_case(episode: NightEpisode, shot: NightShot, attachments: Attachments) -> _Case:

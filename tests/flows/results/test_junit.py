@@ -120,12 +120,14 @@ def test_the_log_and_the_first_bad_frame_are_linked(store: Store, tmp_path: Path
     frames = case(root, "ep01", "sh0060").findtext("system-out")
     assert frames is not None
     paths = [line.removeprefix("[[ATTACHMENT|").removesuffix("]]") for line in frames.split("\n")]
-    assert [Path(path).suffix for path in paths] == [".png", ".png", ".txt"]
+    assert [Path(path).name for path in paths] == [
+        *("sh0060-frame12-after.png", "sh0060-frame12-before.png", "sh0060.txt")
+    ]
     for path in paths:
         assert (tmp_path / path).stat().st_size
     known = {each.get("name"): each.get("value") for each in root[0].iter("property")}
     assert known["sh0040.log"] == "logs/ep01/sh0040.txt"
-    assert known["sh0060.frame"] == "frames/ep01/sh0060-psnr-12-after.png"
+    assert known["sh0060.frame"] == "frames/ep01/sh0060-frame12-after.png"
 
 
 def test_files_outside_the_working_folder_are_named_whole(store: Store, tmp_path: Path) -> None:
