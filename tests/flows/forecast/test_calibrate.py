@@ -1,0 +1,126 @@
+"""Where no history tells, a few frames are tried, stored nowhere, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.history import read_history
+from cluster.settings import settings
+from flows.film import upload_inputs
+from flows.forecast import forecast
+from flows.forecast.past import read_past
+from flows.forecast.work import todo_of, workers_for
+from flows.prepare import Prepared, prepare
+from flows.progress import Silent
+from flows.request import make_request
+from flows.shot import make_work, render_shot_now
+from tasks.registry import STAGES
+from tasks.stage import Device
+from tasks.work import Worker, WorkerConfig
+from tests.chaos.fake import HERE
+from tests.flows.test_manifests import OneWorker
+
+
+class Listening(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def phase(self, text: str) -> None:
+        self.said.append(text)
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home in which nothing was tried yet, and the fake stage in the table."""
+    monkeypatch.setitem(STAGES, "fake", HERE)
+    monkeypatch.setenv("DOUGA_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield tmp_path / "home"
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def planned(film: Path, folder: Path, steps: str) -> Prepared:
+    episode = folder / "ep.yaml"
+    episode.write_text(
+        f"source: {film}\nname: ep\ncut: [24]\nstore: {folder / 'store'}\nrecipe: {steps}\n"
+    )
+    request = make_request(str(episode), output=str(folder / "f.mkv"), chunk=12, workers=1)
+    return prepare(request, Silent())
+
+
+def test_what_is_unknown_is_tried_once_and_not_stored(
+    tiny_film: Path, tmp_path: Path, home: Path
+) -> None:
+    told = tmp_path / "told"
+    steps = (
+        f"[{{interpolate: {{factor: 2, engine: average, keep: true}}}}, {{fake: {{told: {told}}}}}]"
+    )
+    prepared = planned(tiny_film, tmp_path, steps)
+    listening = Listening()
+    said = forecast(prepared, reporter=listening)
+    assert any("no history" in line and "trying" in line for line in listening.said)
+    assert said.basis == "calibration"
+    assert "calibration" in said.based_on
+    assert said.chunks == 16
+    assert 0 < said.finish_p50_s <= said.finish_p90_s
+    assert said.bytes_put > 0
+    assert said.cpu_hours > 0
+    tried = told.read_text().count("\n")
+    assert 0 < tried <= 2
+    assert not (tmp_path / "store").exists()
+    again = Listening()
+    assert forecast(prepared, reporter=again) == said
+    assert again.said == []
+    assert told.read_text().count("\n") == tried
+
+
+def test_without_calibration_what_is_unknown_is_said_to_be(
+    tiny_film: Path, tmp_path: Path, home: Path
+) -> None:
+    said = forecast(planned(tiny_film, tmp_path, "[fake]"), calibrate=False)
+    assert (said.basis, said.chunks, said.finish_p50_s) == ("none", 4, 0)
+    assert "fake" in said.based_on
+    assert not list(home.glob("cache/calibration/*"))
+
+
+def test_work_that_fails_when_tried_leaves_the_plan_standing(
+    tiny_film: Path, tmp_path: Path, home: Path
+) -> None:
+    art = tmp_path / "art.png"
+    art.write_bytes(b"no picture")
+    steps = f"[{{colorize: {{references: [{{path: {art}}}]}}}}]"
+    prepared = planned(tiny_film, tmp_path, steps)
+    listening = Listening()
+    said = forecast(prepared, reporter=listening)
+    assert said.basis == "none"
+    assert any("cannot be tried" in line for line in listening.said)
+
+
+def test_receipts_of_a_render_are_of_the_work_that_was_planned(
+    tiny_film: Path, tmp_path: Path, home: Path
+) -> None:
+    """Else no forecast would find them: stage, kind, model, device, size and length are the same
+    on both sides."""
+    steps = "[{interpolate: {factor: 2, engine: average, keep: true}}, {upscale: {scale: 2}}]"
+    prepared = planned(tiny_film, tmp_path, steps)
+    todo = todo_of(prepared, workers_for(prepared, 1))
+    upload_inputs(prepared)
+    config = WorkerConfig(
+        store_url=prepared.store.url, cache=str(home / "cache"), device=Device(kind="cpu")
+    )
+    work = make_work(prepared, OneWorker(Worker(config)), Silent())  # type: ignore[arg-type]
+    for shot in prepared.plan.shots:
+        render_shot_now(work, shot)
+    past = read_past(prepared.store, stages={each.stage for each in todo.works})
+    assert {one.work for one in past.seen} == set(todo.works)
+    assert len(past.seen) == len(todo.works) == read_history(prepared.store).num_rows
+    assert sum(one.took.bytes_out for one in past.seen) > 0
