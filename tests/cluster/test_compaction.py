@@ -204,13 +204,18 @@ def test_two_compactions_at_once_lose_and_double_nothing(tmp_path: Path, more: b
         steps = iter(range(1000))
 
         def watch(
-            _: str, plain: FolderStore = plain, steps: Any = steps, at: int = at, keys: Any = keys
+            what: str,
+            plain: FolderStore = plain,
+            steps: Any = steps,
+            at: int = at,
+            keys: Any = keys,
         ) -> None:
             if next(steps) == at:
                 if more:
                     keys.update(fill(plain, [0], objects=3) - keys)
                 compact(plain)
-            assert keys_read(plain) == keys
+            if what in ("after put", "after delete"):
+                assert keys_read(plain) == keys
 
         compact(WatchedStore(folder, watch))
         assert keys_read(plain) == keys, at
@@ -355,12 +360,12 @@ def test_full_object_is_not_written_again(tmp_path: Path, monkeypatch: pytest.Mo
 def test_thousand_nights_are_a_month_s_objects_and_a_question_reads_few(tmp_path: Path) -> None:
     """The bound on what 1,000 nights cost; their seconds are for `bench`."""
     store = FolderStore(tmp_path)
-    keys = fill(store, range(0, 1000, 5), objects=1)
+    keys = fill(store, range(0, 1000, 10), objects=1)
     compact(store)
-    months = {(FIRST + timedelta(days=night)).strftime("%Y-%m") for night in range(0, 1000, 5)}
+    months = {(FIRST + timedelta(days=night)).strftime("%Y-%m") for night in range(0, 1000, 10)}
     assert len(names(store)) == len(months) == 34
     assert row_groups(store) == 34
-    assert row_groups(store, since=FIRST + timedelta(days=965)) <= 2
+    assert row_groups(store, since=FIRST + timedelta(days=960)) <= 2
     assert keys_read(store) == keys
 
 
