@@ -7,6 +7,8 @@ import time
 from typing import Any
 from uuid import UUID
 
+import cv2
+import numpy as np
 from prefect import get_client
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
@@ -44,12 +46,19 @@ def publish_artifacts(prepared: Prepared, result: EpisodeResult) -> None:
         f"verified: {'yes' if result.verified else 'no'}",
     )
     if result.sheet:
-        png = base64.b64encode(prepared.store.get(result.sheet)).decode()
+        png = base64.b64encode(_as_png(prepared.store.get(result.sheet))).decode()
         create_image_artifact(
             image_url=f"data:image/png;base64,{png}",
             key=f"{key}-sheet",
             description="One frame of every shot",
         )
+
+
+def _as_png(picture: bytes) -> bytes:
+    """What Prefect's page shows of a sheet, whatever it is kept as."""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return cv2.imencode(".png", pixels)[1].tobytes()
 
 
 def settle(flow_run_id: str) -> bool:

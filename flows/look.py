@@ -12,6 +12,7 @@ from cluster.errors import Exit
 from cluster.store import NotStored, Store
 from flows.record import BEGUN, Begun, no_result, process_start, this_machine
 from flows.result import EpisodeResult, ShotLine
+from flows.run_document import unpack_document
 
 LAPSE = timedelta(minutes=3)
 """Without a sign of life for so long, a run on another machine counts as dead."""
@@ -55,7 +56,7 @@ def look_at(store: Store, place: str, *, claim: Begun | None = None) -> Seen | N
     """
     begun = _begun(store, place)
     try:
-        return _ended(place, json.loads(store.get(f"{place}.json")))
+        return _ended(place, unpack_document(json.loads(store.get(f"{place}.json"))))
     except NotStored:
         pass
     if begun is None and claim is not None:

@@ -24,6 +24,7 @@ from cluster.store import Store
 from flows.failure import strike_secrets
 from flows.progress import one_line
 from flows.result import EpisodeResult, shots_failed, waits_for_review
+from flows.run_document import pack_document
 
 BEGUN = "begun/"
 BEAT_S = 30.0
@@ -176,7 +177,7 @@ def run_record(store: Store, episode: str, run: str, *, command: str = "", job: 
 def record_result(record: Record, result: EpisodeResult, *, command: str) -> None:
     """Put on record what a render came to."""
     state, exit_code, error = told_of(result, command=command)
-    record.ended(result.to_json(), state=state, exit_code=exit_code, error=error)
+    record.ended(pack_document(result.to_json()), state=state, exit_code=exit_code, error=error)
 
 
 def told_of(result: EpisodeResult, *, command: str) -> tuple[str, Exit, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +17,17 @@ from tasks.contact_sheet import contact_sheet
 from tasks.frames import to_uint8
 from tasks.item import chunk_name
 
+JPEG_QUALITY = 85
+JPEG_MOST = 65_500
+"""Pixels high: the format holds no more. A taller sheet stays a PNG."""
+
 
 def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str | None:
     """Make the sheet of the shots `made`, once for what they are now, and store it; its name, or
     None where none of them has its middle frame stored."""
     shots = [shot for shot in plan.shots if shot.shot.id in made and plan.is_done(shot)]
     look = make_key([shot.segment.key if shot.segment else "" for shot in shots])
-    name = f"reviews/{plan.episode}/sheet-{look}.png"
+    name = f"reviews/{plan.episode}/sheet-{look}.jpg"
     if not shots or store.has([name]):
         return name if shots else None
     pictures = [
@@ -32,8 +37,17 @@ def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str
     ]
     if not pictures:
         return None
-    store.put(name, contact_sheet(pictures))
+    store.put(name, _as_jpeg(contact_sheet(pictures)))
     return name
+
+
+def _as_jpeg(png: bytes) -> bytes:
+    """A fifth of the bytes: a sheet must not be most of what a small change puts."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    if picture.shape[0] > JPEG_MOST:
+        return png
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
 def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:

@@ -22,7 +22,7 @@ from cluster.lease import hold_lease
 from cluster.settings import settings
 from cluster.store import Store, StoredObject, open_store
 from flows import sweep
-from flows.gc import FilmRecord, GcPlan, Pin, Snapshot, Version, notes_of, plan_gc
+from flows.gc import FilmRecord, GcPlan, PieceRecord, Pin, Snapshot, Version, notes_of, plan_gc
 from flows.progress import Silent
 from flows.sweep import collect
 from tests.servers.swift import S3Server
@@ -154,6 +154,28 @@ def test_inputs_stay_that_a_kept_version_reads() -> None:
     assert decided(seen) == others
     vague = snapshot(*inputs, *others, versions=[version("1", "a", reads=None)])
     assert decided(vague) == []
+
+
+def test_pieces_stay_until_each_of_their_shots_is_rendered_whole() -> None:
+    def pieces(**letters: str) -> PieceRecord:
+        shots = {f"ep/{shot}": frozenset({CHUNK.format(x)}) for shot, x in letters.items()}
+        return PieceRecord(stored=there("pieces/ep/1.json", days=50), run="1", shots=shots)
+
+    record = pieces(sh010="a", sh020="b")
+    names = [CHUNK.format("a"), CHUNK.format("b"), "notes/aa/b.zip"]
+    older = version("0", "c", days=60)
+    whole = [version("2", "d", days=40), version("3", "e", shot="ep/sh020", days=40)]
+
+    def left(*versions: Version) -> list[str]:
+        seen = snapshot(record.stored, *names, versions=versions, pieces=(record,))
+        return sorted({*names, record.stored.name} - set(decided(seen)))
+
+    assert left() == left(older) == sorted([*names, record.stored.name])
+    assert left(older, whole[0]) == [CHUNK.format("b"), "notes/aa/b.zip", record.stored.name]
+    assert left(*whole) == []
+    held = Pin(run="1", alive_at=NOW, names=frozenset())
+    seen = snapshot(record.stored, versions=whole, pieces=(record,), pins=(held,))
+    assert decided(seen) == [], "its own run has not ended"
 
 
 def test_what_a_living_run_holds_stays_and_a_dead_one_holds_nothing() -> None:
