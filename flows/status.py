@@ -12,6 +12,7 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
 from flows.result import reason_for
+from flows.why import why
 
 RUNS_SHOWN = 20
 
@@ -24,6 +25,7 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
     prepared = prepare(make_request(source, store=store), Silent())
     plan = prepared.plan
     last = _last_runs(prepared)
+    reasons = why(prepared)
     shots = []
     for shot in plan.shots:
         chunks = sum(1 for _ in shot.items())
@@ -37,6 +39,7 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
                 "chunks": chunks,
                 "cached": chunks - len(plan.todo(shot)),
                 "state": reason_for(plan, shot, seen_before=seen is not None),
+                "why": reasons.words(shot.shot.id),
                 "last_run": seen,
             }
         )

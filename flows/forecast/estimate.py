@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp
-from statistics import quantiles
+from statistics import NormalDist, quantiles
 
 from cluster.pool_spec import PoolSpec
 from cluster.settings import settings
@@ -24,9 +24,9 @@ from flows.shot import shots_at_once
 
 HOUR_S = 3600
 SEED = 20
-PIECES = 60_000
+PIECES = 40_000
 """Pieces that are played through in all: about a third of a second's work."""
-LEAST, MOST = 30, 500
+LEAST, MOST = 24, 250
 """How many times a plan is played through."""
 NOTHING_LEFT = Forecast(
     chunks=0,
@@ -146,13 +146,20 @@ def _finish(
         played_s=play(expected),
     )
     ends = []
-    for _ in range(max(LEAST, min(MOST, PIECES // len(todo.works)))):
+    for z in _normal(max(LEAST, min(MOST, PIECES // len(todo.works))), chance):
         played = play([chance.choice(estimate.draws) for estimate in estimates])
-        played *= exp(unsure * chance.gauss(0, 1))
+        played *= exp(unsure * z)
         ends.append(played + beside.draw(chance, played_s=played))
     deciles = quantiles(ends, n=10, method="inclusive")
     command = beside_s()
     return round(deciles[4] + command, 1), round(deciles[8] + command, 1)
+
+
+def _normal(count: int, chance: random.Random) -> list[float]:
+    """Normal deviates in no order, evenly from all of the distribution however few there are."""
+    deviates = [NormalDist().inv_cdf((at + 0.5) / count) for at in range(count)]
+    chance.shuffle(deviates)
+    return deviates
 
 
 def _unknown(todo: Todo, durations: Durations) -> list[Work]:

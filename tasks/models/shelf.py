@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,8 @@ from cluster.settings import settings
 if TYPE_CHECKING:
     from torch import nn
 
-SHELF = Path(__file__).parent
+INSTALLED = Path(__file__).parent
+SHELF = INSTALLED
 Precision = Literal["fp32", "bf16", "fp16"]
 Kind = Literal["faithful", "restore"]
 Format = Literal["shelf", "onnx", "spandrel", "rife"]
@@ -78,6 +80,16 @@ def shelves() -> tuple[Path, ...]:
 
 def model_names(*, shelf: Path = SHELF) -> tuple[str, ...]:
     """The names of the models on one shelf, sorted."""
+    return _installed_names() if shelf == INSTALLED else _names_on(shelf)
+
+
+@cache
+def _installed_names() -> tuple[str, ...]:
+    """Those of the built-in shelf, looked for once: a plan asks for every shot."""
+    return _names_on(INSTALLED)
+
+
+def _names_on(shelf: Path) -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in shelf.glob("*/card.json")))
 
 
@@ -114,6 +126,16 @@ def list_cards(*, shelf: Path | None = None) -> tuple[ModelCard, ...]:
 
 
 def _open_card(folder: Path) -> ModelCard:
+    installed = folder.parent == INSTALLED
+    return _installed_card(folder.name) if installed else _read_card(folder)
+
+
+@cache
+def _installed_card(name: str) -> ModelCard:
+    return _read_card(INSTALLED / name)
+
+
+def _read_card(folder: Path) -> ModelCard:
     users = folder.parent == settings().models
     try:
         card = ModelCard.model_validate_json((folder / "card.json").read_bytes())
