@@ -134,7 +134,7 @@ def show_plan(document: dict[str, Any]) -> None:
     console = make_console()
     console.print(table if document["shots"] else _no_shots(document))
     for line in _totals(document):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, markup=False, highlight=False)
 
 
 def _no_shots(document: dict[str, Any]) -> str:
@@ -152,21 +152,22 @@ def _totals(document: dict[str, Any]) -> Iterator[str]:
         yield f"{frames} at {width}x{height}: {amount}"
     if "based_on" not in document:
         return
-    if document["basis"] == "none" and not document["bytes_put"]:
+    p50, p90 = document["finish_p50_s"], document["finish_p90_s"]
+    if p50 is None:
+        yield f"cost and time are not known: {document['based_on']}"
+        return
+    if document["basis"] == "none":
         yield document["based_on"]
         return
     hours = [("GPU", document["gpu_hours"]), ("CPU", document["cpu_hours"])]
     costs = [f"{_amount(value)} {of}-hours" for of, value in hours if value]
     costs.append(f"{size(document['bytes_put'])} to store")
     if settings().gpu_hour_price or settings().cpu_hour_price:
-        costs.append(f"{document['money']:.2f} {document['currency']}")
+        money = document["money"]
+        costs.append(f"{money:{'.2f' if money >= 1 else '.2g'}} {document['currency']}")
     yield ", ".join(costs)
-    p50, p90 = document["finish_p50_s"], document["finish_p90_s"]
-    if p50 is None:
-        yield f"when it is done is not known: {document['based_on']}"
-    else:
-        soon, late = time_words(p50), time_words(p90)
-        yield f"done in about {soon}, 9 times of 10 within {late}, from {document['based_on']}"
+    soon, late = time_words(p50), time_words(p90)
+    yield f"done in about {soon}, 9 times of 10 within {late}, from {document['based_on']}"
 
 
 def _amount(hours: float) -> str:
