@@ -34,6 +34,8 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         f"{result.frames_in} frames in, {result.frames_out} out; {result.chunks_computed} chunks "
         f"computed, {result.chunks_reused} reused; {result.wall_s:.1f} s"
     )
+    if result.frames_reused:
+        console.print(f"{result.frames_reused} frames taken from earlier pickups and previews")
     for note in result.notes:
         console.print(f"note: {note}", markup=False)
     if result.retries:
