@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import pytest
 import yaml
 
 from tests.servers.ci_runner import JobEnd, fill, run_github, run_gitlab
+from tests.servers.hooks import Receiver, receiver
 from tests.servers.ray_nodes import RayNodes, ray_nodes
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +150,13 @@ def hurt_path() -> str:
     return os.pathsep.join([str(ROOT), str(ROOT / "tests" / "hurt")])
 
 
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    """Who is told of nights."""
+    with receiver() as server:
+        yield server
+
+
 Run = Callable[[str], JobEnd]
 
 
@@ -174,8 +183,10 @@ def make_checkout(folder: Path, origin: Path) -> Path:
     return checkout
 
 
-def runner(name: str, checkout: Path, origin: Path, nodes: Callable[[], RayNodes]) -> Run:
-    """Runs a nightly by a template's job, named by its file."""
+def runner(
+    name: str, checkout: Path, origin: Path, nodes: Callable[[], RayNodes], *, hook: str
+) -> Run:
+    """Runs a nightly by a template's job, named by its file; `hook` is told of it."""
     server, _, job = name.partition(" ")
     here = {"PYTHONPATH": hurt_path(), "PY": "/bin/false"}  # nothing is to be installed
     farm = {}
@@ -183,12 +194,14 @@ def runner(name: str, checkout: Path, origin: Path, nodes: Callable[[], RayNodes
         farm = {"DOUGA_RAY": nodes().address, "DOUGA_STORE": f"file://{checkout.parent}/store"}
     if server == "gitlab":
         own = {"DOUGA_REPOSITORY": str(origin), "DOUGA_REF": "main", "DOUGA_PREFECT": "off"}
+        own["DOUGA_WEBHOOK_URL"] = hook
         home = {} if job == "runner" else {"DOUGA_HOME": f"{checkout.parent}/home"}
         more = {**own, **home, **farm, **here}
         return lambda nightly: run_gitlab(
             GITLAB, f"douga-nightly-{job}", checkout, NIGHTLY=nightly, **more
         )
     values = {f"vars.{key}": value for key, value in {**farm, "RAY_AUTH_MODE": "disabled"}.items()}
+    values["secrets.DOUGA_WEBHOOK_URL"] = hook
     # Prefect is started where the template means it to be; once is enough.
     more = {} if job == "runner" else {"DOUGA_PREFECT": "off"}
     more |= {} if job == "runner" else {"DOUGA_HOME": f"{checkout.parent}/home"}
@@ -197,16 +210,22 @@ def runner(name: str, checkout: Path, origin: Path, nodes: Callable[[], RayNodes
     )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["github farm", "github runner", "gitlab farm", "gitlab runner"])
 def test_the_very_commands_say_what_became_of_a_night(
-    name: str, origin: Path, request: pytest.FixtureRequest, tmp_path: Path
+    name: str, origin: Path, hook: Receiver, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """A night with a shot that fails, a good one, and one that its budget leaves out."""
+    """A night with a shot that fails, one that its budget leaves out, and a good one; each is told
+    of once."""
     checkout = make_checkout(tmp_path, origin)
-    run = runner(name, checkout, origin, lambda: request.getfixturevalue("nodes"))
+    url = f"{hook.url}/hidden-word"
+    run = runner(name, checkout, origin, lambda: request.getfixturevalue("nodes"), hook=url)
     order = checkout / "orders" / str(BUG)
     order.write_text("bug")
-    assert_failing(checkout, run("nightly.yaml"))
+    failing = run("nightly.yaml")
+    assert_failing(checkout, failing)
+    assert "hidden-word" not in failing.out
+    assert told(hook) == ["night.failed"]
     if name not in WHOLE:
         return
     order.unlink()
@@ -223,6 +242,12 @@ def test_the_very_commands_say_what_became_of_a_night(
     assert good.code == 0, good.out
     assert_reported(checkout, good)
     assert not commands(good)
+    assert told(hook) == ["night.failed", "night.left_out", "night.done"]
+
+
+def told(hook: Receiver) -> list[str]:
+    """What the webhook was told of."""
+    return [json.loads(request.body)["type"] for request in hook.posted]
 
 
 def commands(end: JobEnd) -> list[str]:

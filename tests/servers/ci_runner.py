@@ -116,6 +116,6 @@ def _bash(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=400,
     )
     return done.returncode, done.stdout + done.stderr
