@@ -21,7 +21,7 @@ BEYOND = 0.05
 SCATTER = 0.2
 """How much start-up scatters (log) where too few runs tell."""
 NEAR = 0.35
-RUNS = 12
+RUNS = 8
 """Runs that one estimate rests on at the most, the latest of the nearest."""
 SMALL_FRAMES = 50
 SMALL_S = 5.0

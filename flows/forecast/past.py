@@ -1,26 +1,41 @@
-"""What a store remembers of earlier work: receipts of the ledger, and what its runs took in all."""
+"""What a store remembers of earlier work: what its latest runs took, piece by piece and in all.
+
+A run that has ended does not change, so that what was read of it is kept in douga's home: a plan
+reads of the ledger only the runs that are new to this machine.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from cluster.history import read_history
+from cluster.keys import make_key
+from cluster.settings import home_folder
 from cluster.store import NotStored, Store
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 
+ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 2000
+"""With so many of both, older runs are not looked at..."""
+MOST_RUNS = 40
+"""...nor older ones than so many, whatever was found."""
 DAYS = 90
-"""Older receipts are of other days and machines."""
-RUNS = 24
-"""Runs that are looked at, the latest."""
+"""Receipts of runs that left no record count when they are not older."""
+SLOW_S = 1.0
+"""A look through the whole ledger that took longer and found nothing is not repeated for..."""
+REST_S = 24 * 3600
 COLUMNS = (
-    "run",
     "shot",
     "stage",
     "kind",
@@ -66,25 +81,105 @@ class Past:
 
 
 def read_past(store: Store, *, stages: Collection[str]) -> Past:
-    """The receipts of these stages, and the latest runs. Reads columns of the ledger, one listing
-    of runs and the documents of the latest; StoreError as they raise it."""
+    """The latest runs and their receipts, those of these stages sought further back. One listing of
+    runs; StoreError as the ledger raises it."""
+    seen: list[tuple[Seen, ...]] = []
+    runs: list[PastRun] = []
+    missing = set(stages)
+    receipts = 0
+    for name in _records(store)[:MOST_RUNS]:
+        known = _read_run(store, name)
+        if known is None:
+            continue
+        seen.append(known.seen)
+        runs += known.runs
+        receipts += len(known.seen)
+        missing -= {one.work.stage for one in known.seen}
+        if not missing and receipts >= ENOUGH_RECEIPTS and len(runs) >= ENOUGH_RUNS:
+            break
+    if missing:
+        seen.append(_seek(store, sorted(missing)))
+    latest_last = (one for of_run in reversed(seen) for one in of_run if one.work.stage in stages)
+    return Past(seen=tuple(latest_last), runs=tuple(runs))
+
+
+def _records(store: Store) -> list[str]:
+    """The names of the records of runs, the latest first."""
+    names = (entry.name for entry in store.list("runs/"))
+    return sorted(names, key=lambda name: name.rpartition("/")[2], reverse=True)
+
+
+def _read_run(store: Store, name: str) -> Past | None:
+    """A run by the name of its record, from douga's home where it was read before; None for one
+    whose record is gone."""
+    file = _kept(store, name)
+    if file.exists():
+        return _from_json(json.loads(file.read_text()))
+    try:
+        record = json.loads(store.get(name))
+    except NotStored:
+        return None
+    table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
+    rows = [row for row in table.to_pylist() if not row["reused"]]
+    found = _past_run(record, rows) if rows else None
+    past = Past(seen=_seen(rows, record["run"]), runs=(found,) if found else ())
+    _keep(file, json.dumps(_to_json(past)))
+    return past
+
+
+def _seek(store: Store, stages: Sequence[str]) -> tuple[Seen, ...]:
+    """The receipts of stages that none of the latest runs had, from the whole ledger."""
+    nothing = _kept(store, f"nothing of {stages}")
+    if nothing.exists() and time.time() - nothing.stat().st_mtime < REST_S:
+        return ()
+    began = time.monotonic()
     since = datetime.now(UTC) - timedelta(days=DAYS)
-    table = read_history(store, columns=COLUMNS, since=since)
-    rows = [row for row in table.sort_by("finished_at").to_pylist() if not row["reused"]]
-    seen = tuple(_seen(row) for row in rows if row["stage"] in stages)
-    by_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        by_run[row["run"]].append(row)
-    found = (
-        _past_run(record, by_run[record["run"]])
-        for record in _records(store)
-        if by_run.get(record["run"])
+    table = read_history(store, columns=("run", *COLUMNS), since=since)
+    of_them = table.filter(pc.is_in(table["stage"], pa.array(stages))).sort_by("finished_at")
+    rows = of_them.slice(max(0, of_them.num_rows - ENOUGH_RECEIPTS)).to_pylist()
+    if not rows and time.monotonic() - began > SLOW_S:
+        _keep(nothing, "")
+    return tuple(one for row in rows if not row["reused"] for one in _seen([row], row["run"]))
+
+
+def _seen(rows: Iterable[dict[str, Any]], run: str) -> tuple[Seen, ...]:
+    return tuple(Seen(work=_work(row), run=run, took=_took(row)) for row in rows)
+
+
+def _kept(store: Store, name: str) -> Path:
+    return home_folder("cache/forecast/past") / f"{make_key([store.url, name])}.json"
+
+
+def _keep(file: Path, text: str) -> None:
+    fresh = file.with_name(f"{file.name}.{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(file)
+
+
+def _to_json(past: Past) -> dict[str, Any]:
+    """A run as it is kept: its receipts by the work that they are of."""
+    alike: dict[Work, list[list[float]]] = defaultdict(list)
+    for one in past.seen:
+        took = one.took
+        alike[one.work].append([took.load_s, took.compute_s, took.store_s, took.bytes_out])
+    return {
+        "run": past.seen[0].run if past.seen else "",
+        "seen": [[asdict(work), took] for work, took in alike.items()],
+        "runs": [asdict(run) for run in past.runs],
+    }
+
+
+def _from_json(kept: dict[str, Any]) -> Past:
+    seen = tuple(
+        Seen(
+            work=work,
+            run=kept["run"],
+            took=Took(load_s=load_s, compute_s=compute_s, store_s=store_s, bytes_out=size),
+        )
+        for work, all_took in ((Work(**alike), took) for alike, took in kept["seen"])
+        for load_s, compute_s, store_s, size in all_took
     )
-    return Past(seen=seen, runs=tuple(run for run in found if run))
-
-
-def _seen(row: dict[str, Any]) -> Seen:
-    return Seen(work=_work(row), run=row["run"], took=_took(row))
+    return Past(seen=seen, runs=tuple(PastRun(**run) for run in kept["runs"]))
 
 
 def _work(row: dict[str, Any]) -> Work:
@@ -105,24 +200,6 @@ def _took(row: dict[str, Any]) -> Took:
         store_s=row["store_s"],
         bytes_out=row["bytes_out"],
     )
-
-
-def _records(store: Store) -> list[dict[str, Any]]:
-    """What the latest runs came to, the latest first."""
-    names = sorted(
-        (entry.name for entry in store.list("runs/") if entry.name.endswith(".json")),
-        key=lambda name: name.rpartition("/")[2],
-        reverse=True,
-    )
-
-    def read(name: str) -> dict[str, Any]:
-        try:
-            return dict(json.loads(store.get(name)))
-        except NotStored:
-            return {}
-
-    with ThreadPoolExecutor(8) as threads:
-        return [record for record in threads.map(read, names[:RUNS]) if record]
 
 
 def _past_run(record: dict[str, Any], rows: Sequence[dict[str, Any]]) -> PastRun | None:
