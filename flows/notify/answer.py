@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+SILENT = "no answer in time"
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
 """Before the second try, and at the most; they double. Short: a render's end waits for them."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 
-from flows.notify.answer import Answer
+from flows.notify.answer import SILENT, Answer
 from flows.notify.event import plain
 from flows.notify.targets import Mailbox
 
@@ -32,14 +32,15 @@ def send_mail(target: Mailbox, letter: EmailMessage, *, timeout_s: float) -> Ans
         return _judge(f"said {_words(error.smtp_error)!r}", error.smtp_code)
     except smtplib.SMTPNotSupportedError as error:
         return Answer(ok=False, said=plain(error))
-    except smtplib.SMTPServerDisconnected:
-        return Answer(ok=False, said="broke off", may_pass=True)
+    except smtplib.SMTPServerDisconnected as error:
+        silent = isinstance(error.__context__, TimeoutError)
+        return Answer(ok=False, said=SILENT if silent else "broke off", may_pass=True)
     except smtplib.SMTPException as error:
         return Answer(ok=False, said=plain(error, at_most=SAID_AT_MOST))
     except ssl.SSLCertVerificationError as error:
         return Answer(ok=False, said=f"certificate not trusted ({error.verify_message})")
     except TimeoutError:
-        return Answer(ok=False, said=f"no answer within {timeout_s:.0f} s", may_pass=True)
+        return Answer(ok=False, said=SILENT, may_pass=True)
     except ssl.SSLError:
         return Answer(ok=False, said="speaks no TLS there; is DOUGA_SMTP_TLS right?")
     except OSError as error:

@@ -8,7 +8,7 @@ import time
 
 from cluster.errors import DougaError
 from cluster.settings import settings
-from flows.notify.answer import Answer, Delivery, next_pause_s
+from flows.notify.answer import SILENT, Answer, Delivery, next_pause_s
 from flows.notify.event import Event
 from flows.notify.targets import Target, Targets, Webhook, read_targets
 from flows.progress import Reporter
@@ -55,7 +55,6 @@ class Errand:
         self._target = target
         self._began = time.monotonic()
         self._until = self._began + timeout_s
-        self._timeout_s = timeout_s
         self._tries = 0
         self._last: Answer | None = None
         self._ended = threading.Event()
@@ -83,7 +82,7 @@ class Errand:
         """The end of it, or where it stands when the time is up."""
         self._ended.wait(max(0.0, self._until - time.monotonic()))
         last = self._last
-        said = last.said if last else f"no answer within {self._timeout_s:.0f} s"
+        said = last.said if last else SILENT
         return Delivery(
             target=self._target.name,
             ok=last is not None and last.ok,

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from flows.notify.answer import Answer, read_retry_after
+from flows.notify.answer import SILENT, Answer, read_retry_after
 from flows.notify.event import Event, plain
 from flows.notify.targets import Webhook
 
@@ -62,7 +62,7 @@ def post(target: Webhook, event: Event, *, timeout_s: float) -> Answer:
         ):
             return _judge(answer.status_code, answer.headers.get("retry-after", ""), now=now)
     except httpx.TimeoutException:
-        return Answer(ok=False, said=f"no answer within {timeout_s:.0f} s", may_pass=True)
+        return Answer(ok=False, said=SILENT, may_pass=True)
     except httpx.TransportError as error:
         return _broken_off(error)
     except (httpx.InvalidURL, httpx.HTTPError, ValueError, OSError) as error:

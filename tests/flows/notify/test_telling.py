@@ -10,6 +10,7 @@ import pytest
 
 from cluster.errors import InputError, UsageError
 from flows.nightly.night import Night, NightEpisode
+from flows.notify import send
 from flows.notify.telling import telling, telling_night
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
@@ -33,7 +34,7 @@ DONE = EpisodeResult(
 @pytest.fixture
 def told(hook: Receiver, setting: Callable[..., None]) -> Receiver:
     """The receiver, named in the settings."""
-    setting(WEBHOOK_URL=f"{hook.url}/x", WEBHOOK_SECRET=SECRET)
+    setting(WEBHOOK_URL=f"{hook.url}/x", WEBHOOK_SECRET=SECRET, NOTIFY_TIMEOUT_S=120)
     return hook
 
 
@@ -57,7 +58,11 @@ def test_an_error_is_told_and_goes_on_its_way(told: Receiver, listener: Any) -> 
     assert document["data"]["command"] == "douga render ep01.mkv"
 
 
-def test_a_run_that_is_stopped_says_so(told: Receiver, listener: Any) -> None:
+def test_a_run_that_is_stopped_says_so(
+    told: Receiver, listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(send, "STOPPED_TIMEOUT_S", 120)
+
     def stop() -> None:
         raise KeyboardInterrupt
 

@@ -28,7 +28,7 @@ Change = Callable[..., None]
 @pytest.fixture
 def told(hook: Receiver, setting: Change) -> Receiver:
     """The receiver, named in the settings with its secret."""
-    setting(WEBHOOK_URL=hook.url + PATH, WEBHOOK_SECRET=SECRET)
+    setting(WEBHOOK_URL=hook.url + PATH, WEBHOOK_SECRET=SECRET, NOTIFY_TIMEOUT_S=120)
     return hook
 
 
@@ -144,7 +144,18 @@ def test_a_receiver_that_says_nothing_does_not_hold_us(told: Receiver, setting: 
     delivery = tell()
     assert not told.released.is_set()
     assert not delivery.ok
-    assert delivery.said.startswith("no answer within")
+    assert delivery.said == "no answer in time"
+
+
+@pytest.mark.timeout(90)
+def test_who_stops_a_run_is_not_kept_waiting(
+    told: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long other events may take."""
+    monkeypatch.setattr(send, "STOPPED_TIMEOUT_S", 0.2)
+    told.replies[:] = [Reply(held=True)]
+    assert not tell(Event(kind="stopped", about="episode", name="e", text="e was stopped")).ok
+    assert not told.released.is_set()
 
 
 def test_a_body_without_end_is_not_read(told: Receiver) -> None:
