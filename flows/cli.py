@@ -29,7 +29,7 @@ from flows.commands.verify import verify
 from flows.commands.wait import wait
 
 if TYPE_CHECKING:
-    from flows.decisions import Verdict
+    from flows.pieces.decisions import Verdict
     from flows.prepare import Prepared
     from flows.request import RenderRequest
 
@@ -156,10 +156,10 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what a render would do: what is to be made and why, what it costs, when it is done."""
-    from flows.changed import as_if_changed
     from flows.forecast import forecast
     from flows.prepare import prepare
     from flows.progress import make_reporter
+    from flows.reasons.changed import as_if_changed
     from flows.show.plan import plan_document, show_plan
 
     request = _request(locals())

@@ -28,14 +28,14 @@ from cluster.settings import settings
 from flows.artifacts import publish_artifacts, settle
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
+from flows.keeping.pin import pinned
 from flows.notify.telling import telling
-from flows.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, prepare
 from flows.progress import Plain, Reporter
-from flows.record import record_result, run_record
 from flows.request import RenderRequest
 from flows.result import EpisodeResult, shots_failed
+from flows.runs.record import record_result, run_record
 from flows.server import PrefectApi, answers
 from flows.shot import (
     ShotResult,

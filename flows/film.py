@@ -12,16 +12,16 @@ from pathlib import Path
 
 from cluster.errors import EncodeError, UsageError
 from cluster.keys import Key, digest_file, make_key
-from flows.check import check_film
+from flows.checking.check import check_film
 from flows.manifest import write_missing_manifests
 from flows.notes import gather_notes
 from flows.outcome import sum_up
-from flows.piece_record import recall_pieces
+from flows.pieces.preview import previewed_shots, waiting_previews
+from flows.pieces.proxy import Proxy, make_proxy
+from flows.pieces.record import recall_pieces
 from flows.plan import RenderPlan
 from flows.prepare import Prepared
-from flows.preview import previewed_shots, waiting_previews
 from flows.progress import Reporter
-from flows.proxy import Proxy, make_proxy
 from flows.result import EpisodeResult
 from flows.review import waiting_shots
 from flows.sheet import store_sheet

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from cluster.errors import StoreError
 from cluster.store import NotStored, Store
-from flows.fingerprint import fingerprint, read_fingerprint
 from flows.plan import RenderPlan, ShotPlan
-from flows.reasons import Before
+from flows.reasons.compare import Before
+from flows.reasons.fingerprint import fingerprint, read_fingerprint
 from tasks.item import asset_name, chunk_name, segment_name, source_name
 
 AT_ONCE = 16

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from cluster.errors import UsageError
 from cluster.keys import make_key
-from flows.pieces import EVERYTHING, Asked, RunPieces, pick_chunks, pick_frames
+from flows.pieces.pick import EVERYTHING, Asked, RunPieces, pick_chunks, pick_frames
 from flows.shot_plan import KEY_FORMAT, RunPlan, ShotInput, plan_shot
 from flows.shots import Shot
 from tasks.encode import encoder_settings_key

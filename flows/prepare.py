@@ -16,10 +16,10 @@ from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
 from cluster.store import Store, open_store
 from flows.brief import brief_recipe
-from flows.piece_record import recall_pieces
-from flows.pieces import ask
+from flows.pieces.pick import ask
+from flows.pieces.preview import asked_preview
+from flows.pieces.record import recall_pieces
 from flows.plan import RenderPlan, plan_render
-from flows.preview import asked_preview
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import ShotInput

@@ -14,15 +14,15 @@ from cluster.settings import settings
 from cluster.store import open_store
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
-from flows.job import Claim, ClaimLost, asked_of, error_of, once
-from flows.look import Seen, result_of
-from flows.pin import pinned
+from flows.keeping.pin import pinned
 from flows.plan import ShotPlan
 from flows.prepare import Prepared, new_run_id, prepare
 from flows.progress import Reporter
-from flows.record import record_result, run_record
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
+from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
+from flows.runs.look import Seen, result_of
+from flows.runs.record import record_result, run_record
 from flows.server import PrefectApi, configured_api, prefect_api
 from flows.shot import (
     ShotResult,
@@ -41,7 +41,7 @@ def render(
     request: RenderRequest, reporter: Reporter, *, claim: Claim | None = None
 ) -> EpisodeResult:
     """Render an episode. Shots that fail do not stop the others; the result names them. `claim` is
-    the job that this run is for (`flows.job`).
+    the job that this run is for (`flows.runs.job`).
 
     What the store has is not made again; where nothing is missing, neither Ray nor Prefect is
     started, nor where store, output or Ray address cannot be used. Errors: DougaError, with

@@ -14,10 +14,17 @@ from typing import Any
 
 from cluster.errors import RefusedError, UsageError
 from cluster.store import Store
-from flows.decisions import Decision, Newest, Thing, Verdict, standing_decisions, write_decision
+from flows.pieces.decisions import (
+    Decision,
+    Newest,
+    Thing,
+    Verdict,
+    standing_decisions,
+    write_decision,
+)
+from flows.pieces.preview import read_shown
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
-from flows.preview import read_shown
 
 UNDECIDED = "waits for approval"
 

@@ -18,8 +18,8 @@ from cluster.store import Store
 from flows.failure import Failure, keep_failure, make_failure, place_failure
 from flows.farm import Farm
 from flows.manifest import write_manifest
-from flows.piece_record import record_pieces
-from flows.pieces import frames_taken
+from flows.pieces.pick import frames_taken
+from flows.pieces.record import record_pieces
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter

@@ -7,12 +7,12 @@ from typing import Any
 from cluster.settings import settings
 from cluster.store import Store, open_store
 from flows.failure import read_failures
-from flows.look import RUNS, look_at, places
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
+from flows.reasons.why import why
 from flows.request import make_request
 from flows.result import reason_for
-from flows.why import why
+from flows.runs.look import RUNS, look_at, places
 
 RUNS_SHOWN = 20
 

@@ -27,9 +27,9 @@ def collect_garbage(
     DOUGA_GC_GRACE_H hours, the ledger, reviews and records of runs stay.
     """
     from cluster.settings import settings
+    from flows.keeping.sweep import collect
     from flows.progress import make_reporter
     from flows.show.gc import show_gc
-    from flows.sweep import collect
 
     with make_reporter() as reporter:
         document = collect(

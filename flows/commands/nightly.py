@@ -15,8 +15,8 @@ from cluster.errors import Exit
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
-    from flows.job import Claim
     from flows.nightly.run import Outcome
+    from flows.runs.job import Claim
 
 
 class RunByDefault(TyperGroup):

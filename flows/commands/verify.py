@@ -35,7 +35,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a film and what the store has of it, frame by frame; exit 2 if it is wanting."""
-    from flows.check import check_document, remove_objects
+    from flows.checking.check import check_document, remove_objects
     from flows.prepare import prepare
     from flows.progress import make_reporter
     from flows.request import make_request

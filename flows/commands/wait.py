@@ -13,7 +13,7 @@ from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
     from cluster.store import Store
-    from flows.look import Seen
+    from flows.runs.look import Seen
 
 
 def wait(
@@ -33,10 +33,10 @@ def wait(
 ) -> None:
     """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
     or died."""
-    from flows.find import find_place
     from flows.progress import make_reporter
+    from flows.runs.find import find_place
+    from flows.runs.wait import wait_for
     from flows.show.wait import show_seen
-    from flows.wait import wait_for
 
     name, opened = _named(name, store)
     place, claim = find_place(opened, name)

@@ -18,7 +18,7 @@ from cluster.store import Store
 from cluster.store_folder import FolderStore
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.work import Todo, device_of
-from flows.pieces import pick_frames
+from flows.pieces.pick import pick_frames
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter

@@ -12,7 +12,7 @@ from cluster.pool_spec import PoolSpec
 from flows.farm import pool_specs
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
-from flows.pieces import frames_taken
+from flows.pieces.pick import frames_taken
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared, device_type
 from flows.shot_plan import RunPlan

@@ -13,8 +13,6 @@ from cluster.errors import Exit, RefusedError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store import Store
-from flows.job import Claim, ClaimLost, error_of, once
-from flows.look import Seen, look_at
 from flows.nightly.alarm import Alarm, alarm
 from flows.nightly.candidates import Forecaster, Readied, make_ready
 from flows.nightly.clock import next_end
@@ -25,8 +23,10 @@ from flows.nightly.spec import NightlySpec
 from flows.nightly.under_way import Clock, NightRun, Renderer, Stop
 from flows.nightly.words import night_words
 from flows.progress import Reporter
-from flows.record import BEGUN, Record
 from flows.render import render
+from flows.runs.job import Claim, ClaimLost, error_of, once
+from flows.runs.look import Seen, look_at
+from flows.runs.record import BEGUN, Record
 
 STATES = {
     Exit.GOOD: "done",
@@ -84,7 +84,7 @@ def run_night(
     """Run a night and keep it in the store, as far as it goes.
 
     `episodes_store` is for every episode what --store is for a render; `claim` is the job that the
-    night is for (`flows.job`). RefusedError while another
+    night is for (`flows.runs.job`). RefusedError while another
     night of the same nightly runs; UsageError where the file cannot be meant so; KeyboardInterrupt
     or TimedOut where it was stopped before any episode was begun.
     """

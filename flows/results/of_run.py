@@ -20,7 +20,7 @@ STATES: dict[str, EpisodeState] = {
 
 
 def night_of_run(document: Mapping[str, Any]) -> Night:
-    """The night of a run's record (`flows.record`); its nightly is the episode, its night the run.
+    """The night of a run's record (`flows.runs`); its nightly is the episode, its night the run.
 
     KeyError, TypeError or ValueError where the document is no run's.
     """

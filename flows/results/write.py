@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store import Store
-from flows.look import Seen, look_at, places
 from flows.nightly.night import EpisodeState, Night, NightEpisode, NightShot
 from flows.results.attachments import Attachments, attach
 from flows.results.junit import junit_xml
 from flows.results.objects import Objects
 from flows.results.of_run import night_of_run
 from flows.results.over_nights import NIGHTS_SHOWN
+from flows.runs.look import Seen, look_at, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

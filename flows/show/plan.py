@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cluster.settings import settings
-from flows.changed import Changed
 from flows.forecast.forecast import Forecast
-from flows.pieces import frame_words, frames_taken
+from flows.pieces.pick import frame_words, frames_taken
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
+from flows.reasons.changed import Changed
+from flows.reasons.why import Why, why
 from flows.result import part_state, reason_for
 from flows.show.gc import size
 from flows.show.tables import make_console, make_table
-from flows.why import Why, why
 from tasks.item import chunk_name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.look import Seen
+from flows.runs.look import Seen
 from flows.show.tables import make_console, make_table
 
 

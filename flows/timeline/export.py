@@ -14,7 +14,7 @@ from typing import Any
 
 from cluster.errors import InputError, UsageError
 from cluster.keys import Key, digest_file
-from flows.decisions import standing_decisions
+from flows.pieces.decisions import standing_decisions
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter

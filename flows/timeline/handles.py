@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.farm import open_farm
 from flows.film import upload_inputs
-from flows.pin import pinned
+from flows.keeping.pin import pinned
 from flows.plan import ShotPlan, plan_render
 from flows.prepare import Prepared, device_type, look
 from flows.progress import Reporter

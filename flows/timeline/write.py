@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 from urllib.parse import unquote
 
-from flows.decisions import Decision
+from flows.pieces.decisions import Decision
 
 OWN = "douga"
 """The key that all of douga's metadata is under."""

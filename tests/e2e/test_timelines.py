@@ -16,8 +16,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.errors import InputError, UsageError
-from flows.check import check_document
-from flows.decisions import Decision, write_decision
+from flows.checking.check import check_document
+from flows.pieces.decisions import Decision, write_decision
 from flows.prepare import prepare
 from flows.progress import Silent
 from flows.result import EpisodeResult

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.check import check_document, remove_objects
+from flows.checking.check import check_document, remove_objects
 from flows.film import finish_film, upload_inputs
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent

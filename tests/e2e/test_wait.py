@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from cluster.store import open_store
-from flows.find import find_place
-from flows.job import take_job
-from flows.look import look_at
+from flows.runs.find import find_place
+from flows.runs.job import take_job
+from flows.runs.look import look_at
 from tests.servers.ray_nodes import RayNodes
 from tests.servers.swift import S3Server
 

@@ -21,14 +21,14 @@ from cluster.settings import settings
 from cluster.store import NotStored, Store, open_store
 from flows.farm import Farm
 from flows.film import upload_inputs
+from flows.keeping.pin import PINS, SWEEPS, pinned
+from flows.keeping.sweep import collect
 from flows.manifest import write_missing_manifests
-from flows.pin import PINS, SWEEPS, pinned
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
 from flows.shot import ShotResult, ShotWork, make_work, render_shot_now, shots_to_render
 from flows.shot_plan import RunPlan
-from flows.sweep import collect
 from tasks.item import SegmentItem, WorkItem, chunk_name, segment_name
 from tasks.stage import Device
 from tasks.work import Worker, WorkerConfig
@@ -263,7 +263,7 @@ def test_a_run_waits_for_a_sweep_and_then_asks_the_store_again(
         run.store.delete(victim)
         run.store.delete(f"{SWEEPS}other")
 
-    monkeypatch.setattr("flows.pin.time.sleep", sweep_on)
+    monkeypatch.setattr("flows.keeping.pin.time.sleep", sweep_on)
     with pinned(run, Listening()) as held:
         assert victim not in held.plan.stored
     assert told == ["waiting for douga gc to end"]
@@ -276,7 +276,7 @@ def test_a_sweep_that_is_dead_is_not_waited_for(
     run.store.put(f"{SWEEPS}dead", b"")
     silent_since = time.time() - 3600
     os.utime(tmp_path / "store" / "sweeps" / "dead", (silent_since, silent_since))
-    monkeypatch.setattr("flows.pin.time.sleep", lambda _: pytest.fail("it waits"))
+    monkeypatch.setattr("flows.keeping.pin.time.sleep", lambda _: pytest.fail("it waits"))
     with pinned(run, Silent()):
         pass
 

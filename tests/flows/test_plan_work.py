@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from cluster.store import Store
-from flows import fingerprint as fingerprints
 from flows.forecast import forecast
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
+from flows.reasons import fingerprint as fingerprints
 from flows.request import make_request
 from flows.show.plan import plan_document
 
@@ -96,7 +96,7 @@ def test_only_manifests_of_changed_shots_are_read(
         made.append(shot.shot.id)
         return real(shot)
 
-    monkeypatch.setattr("flows.reasons.fingerprint", noted)
+    monkeypatch.setattr("flows.reasons.compare.fingerprint", noted)
     document, asked = ask(prepare(prepared.request, Silent()))
     assert asked["get shots"] == 3
     assert made == ["sh010", "sh020", "sh030"]

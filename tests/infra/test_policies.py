@@ -22,13 +22,13 @@ from cluster.errors import StoreError
 from cluster.settings import settings
 from cluster.store import open_store
 from cluster.store_s3 import S3Store
+from flows.keeping.sweep import collect
 from flows.prepare import prepare
 from flows.progress import Silent
 from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.review import decide, review_document
 from flows.status import status_document
-from flows.sweep import collect
 from tasks.item import SegmentItem, WorkItem
 from tasks.stage import Device
 from tasks.work import Worker, WorkerConfig

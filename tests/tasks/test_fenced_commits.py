@@ -19,8 +19,8 @@ import pytest
 from cluster.settings import settings
 from cluster.store import Store
 from flows.film import upload_inputs
+from flows.keeping.pin import needed_names
 from flows.manifest import write_manifest
-from flows.pin import needed_names
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request

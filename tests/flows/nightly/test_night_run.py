@@ -17,7 +17,7 @@ from flows.forecast.forecast import Forecast
 from flows.nightly.night import Night
 from flows.nightly.past import Past
 from flows.prepare import Prepared
-from flows.record import Record
+from flows.runs.record import Record
 from tests.flows.nightly.farm import BEGAN, Farm, failing
 
 

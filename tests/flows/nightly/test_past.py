@@ -14,10 +14,10 @@ import pytest
 from cluster.errors import StoreError, UsageError
 from cluster.settings import settings
 from cluster.store import Store, open_store
+from flows.keeping.sweep import collect
 from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.nightly.past import Past, accept, hours_by_show, last_good, standing_segments
 from flows.progress import Silent
-from flows.sweep import collect
 from tests.flows.nightly.farm import BEGAN, Farm
 
 WORSE = (Regression(measure="psnr", was=99.0, now=20.0, limit=36.0, frame=3),)

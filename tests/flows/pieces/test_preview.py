@@ -12,9 +12,9 @@ import pytest
 
 from cluster.errors import Exit, RefusedError, UsageError
 from cluster.store import open_store
-from flows.pieces import missing_spans
+from flows.pieces.pick import missing_spans
+from flows.pieces.preview import look_of
 from flows.prepare import Prepared, prepare
-from flows.preview import look_of
 from flows.progress import Silent
 from flows.render import render
 from flows.request import RenderRequest, make_request

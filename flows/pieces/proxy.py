@@ -20,10 +20,10 @@ from cluster.chunk import read_frames
 from cluster.errors import EncodeError
 from cluster.keys import make_key
 from cluster.store import NotStored, Store
-from flows.pieces import frame_places
+from flows.pieces.pick import frame_places
+from flows.pieces.preview import preview_frames, record_preview
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
-from flows.preview import preview_frames, record_preview
 from flows.progress import Reporter
 from tasks.assemble import assemble_film
 from tasks.colour import delivery_picture

@@ -21,10 +21,19 @@ from cluster.errors import StoreError
 from cluster.lease import hold_lease
 from cluster.settings import settings
 from cluster.store import Store, StoredObject, open_store
-from flows import sweep
-from flows.gc import FilmRecord, GcPlan, PieceRecord, Pin, Snapshot, Version, notes_of, plan_gc
+from flows.keeping import sweep
+from flows.keeping.gc import (
+    FilmRecord,
+    GcPlan,
+    PieceRecord,
+    Pin,
+    Snapshot,
+    Version,
+    notes_of,
+    plan_gc,
+)
+from flows.keeping.sweep import collect
 from flows.progress import Silent
-from flows.sweep import collect
 from tests.servers.swift import S3Server
 
 NOW = datetime(2026, 4, 1, tzinfo=UTC)
@@ -387,7 +396,7 @@ def test_a_sweep_that_was_stopped_past_its_lease_removes_nothing_more(
     store = open_store(tmp_path.as_uri())
     fill(store)
     before = names(store)
-    monkeypatch.setattr("flows.sweep.SWEEP_LAPSE", timedelta(seconds=-1))
+    monkeypatch.setattr("flows.keeping.sweep.SWEEP_LAPSE", timedelta(seconds=-1))
     with pytest.raises(StoreError, match=r"was stopped.*run douga gc again"):
         collect(store.url, Silent())
     assert names(store) == before

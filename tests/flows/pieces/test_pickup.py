@@ -15,7 +15,8 @@ import pytest
 
 from cluster.settings import settings
 from cluster.store import open_store
-from flows.pieces import frame_words, missing_spans
+from flows.keeping.sweep import collect
+from flows.pieces.pick import frame_words, missing_spans
 from flows.plan import RenderPlan
 from flows.prepare import prepare
 from flows.progress import Silent
@@ -23,7 +24,6 @@ from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.result import EpisodeResult
 from flows.show.plan import plan_document, show_plan
-from flows.sweep import collect
 from tasks.item import SegmentItem, WorkItem, chunk_name
 from tests.farm_here import FarmHere, use_farm_here
 from tests.servers.swift import S3Server

@@ -9,8 +9,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from flows.check_source import SourceLook
-from flows.check_store import StoredFrames, StoreFinding, read_segments
+from flows.checking.source import SourceLook
+from flows.checking.store import StoredFrames, StoreFinding, read_segments
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter

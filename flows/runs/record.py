@@ -3,7 +3,7 @@
 `begun/PLACE.json` is put when it begins and again every `BEAT_S` as a sign of life; `PLACE.json`
 when it ends, with all of the first in it, and only then the first goes. PLACE is
 `runs/EPISODE/RUN`, or `nights/NIGHTLY/NIGHT` for a night. What is begun, not ended and gives no
-sign of life any more has died. `flows.look` reads what is written here.
+sign of life any more has died. `flows.runs.look` reads what is written here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from cluster.store import Store
 from flows.failure import strike_secrets
 from flows.progress import one_line
 from flows.result import EpisodeResult, shots_failed, waits_for_review
-from flows.run_document import pack_document
+from flows.runs.document import pack_document
 
 BEGUN = "begun/"
 BEAT_S = 30.0
-"""Between two signs of life; after six without one a run counts as dead (`flows.look.LAPSE`)."""
+"""Between two signs of life; after six without one a run is dead (`flows.runs.look.LAPSE`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

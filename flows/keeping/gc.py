@@ -6,7 +6,7 @@ against, and the pins of runs in progress; and everything younger than the grace
 is. The ledger, the records of runs and nights, what is under `reviews/`, and what douga does not
 know are never touched. All that goes can be made again by rendering.
 
-`plan_gc` decides, purely, on a `Snapshot`; `flows.sweep` looks and removes.
+`plan_gc` decides, purely, on a `Snapshot`; `flows.keeping.sweep` looks and removes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cluster.store import StoredObject
-from flows.piece_record import PIECES
-from flows.pin import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
+from flows.keeping.pin import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
+from flows.pieces.record import PIECES
 
 RECORDS = ("shots/", "films/", PIECES)
 INPUTS = ("assets/", "probes/", "sources/")

@@ -9,11 +9,11 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from cluster.errors import UsageError
-from flows.pieces import Asked
+from flows.pieces.pick import Asked
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
-from flows.reasons import Kind, Reason
-from flows.why import Why
+from flows.reasons.compare import Kind, Reason
+from flows.reasons.why import Why
 from tasks.item import chunk_name, segment_name
 from tasks.models.shelf import find_card
 

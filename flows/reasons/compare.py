@@ -13,8 +13,8 @@ from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from flows.fingerprint import Fingerprint, StageMark, fingerprint
 from flows.plan import RenderPlan, ShotPlan
+from flows.reasons.fingerprint import Fingerprint, StageMark, fingerprint
 from tasks.item import chunk_name
 
 Kind = Literal[

@@ -10,9 +10,9 @@ from typing import Any
 
 from cluster.errors import Exit
 from cluster.store import NotStored, Store
-from flows.record import BEGUN, Begun, no_result, process_start, this_machine
 from flows.result import EpisodeResult, ShotLine
-from flows.run_document import unpack_document
+from flows.runs.document import unpack_document
+from flows.runs.record import BEGUN, Begun, no_result, process_start, this_machine
 
 LAPSE = timedelta(minutes=3)
 """Without a sign of life for so long, a run on another machine counts as dead."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.result import ShotLine
-from flows.run_document import pack_document, unpack_document
+from flows.runs.document import pack_document, unpack_document
 
 LINES = st.builds(
     ShotLine,

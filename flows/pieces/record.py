@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from cluster.errors import StoreError
 from cluster.store import NotStored, Store
-from flows.pieces import plan_pieces
+from flows.pieces.pick import plan_pieces
 from flows.plan import RenderPlan, ShotPlan
 from tasks.item import chunk_name
 from tasks.track import Span

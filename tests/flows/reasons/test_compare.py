@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from flows.fingerprint import Fingerprint, fingerprint, read_fingerprint
 from flows.plan import RenderPlan, plan_render
-from flows.reasons import Before, changes_between, reasons_for
+from flows.reasons.compare import Before, changes_between, reasons_for
+from flows.reasons.fingerprint import Fingerprint, fingerprint, read_fingerprint
 from flows.shot_plan import ShotInput
 from tasks.colour import delivery_picture
 from tasks.encoders import EncodeSpec

@@ -18,11 +18,11 @@ from cluster.errors import DougaError, Exit, Interrupted, RefusedError, TimedOut
 from cluster.errors import VerifyError as Wanting
 from cluster.keys import Key, make_key
 from cluster.store import Store
-from flows.look import Seen, look_at
 from flows.progress import Reporter
-from flows.record import Begun, begun_now
 from flows.request import RenderRequest
-from flows.wait import wait_for
+from flows.runs.look import Seen, look_at
+from flows.runs.record import Begun, begun_now
+from flows.runs.wait import wait_for
 
 JOBS = "jobs/"
 KEY_BYTES = 150

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.pieces import (
+from flows.pieces.pick import (
     frame_words,
     frames_taken,
     missing_spans,

@@ -1,6 +1,6 @@
 """`douga gc`: look at a store, decide what goes, remove it; runs in progress are not disturbed.
 
-The first look and decision are what `--dry-run` shows. Then the sweep is announced (`flows.pin`),
+The first look and decision are what `--dry-run` shows. Then the sweep is announced (`pin.py`),
 the records and pins are looked at again, and what both decisions name is removed: records first,
 then what they name, so that nobody ever reads a record of what is not there.
 """
@@ -19,7 +19,7 @@ from cluster.errors import StoreError
 from cluster.lease import Lease, hold_lease
 from cluster.settings import settings
 from cluster.store import NotStored, Store, StoredObject, open_store
-from flows.gc import (
+from flows.keeping.gc import (
     RECORDS,
     FilmRecord,
     GcPlan,
@@ -30,9 +30,9 @@ from flows.gc import (
     Version,
     plan_gc,
 )
+from flows.keeping.pin import PINS, SWEEP_LAPSE, SWEEPS, this_process
 from flows.nightly.past import standing_segments
-from flows.piece_record import PIECES
-from flows.pin import PINS, SWEEP_LAPSE, SWEEPS, this_process
+from flows.pieces.record import PIECES
 from flows.progress import Reporter
 from tasks.item import segment_name
 

@@ -2,7 +2,7 @@
 
 No chunking changes a pixel, so a span of any run may be made as a *piece*, a chunk under a key of
 its own, and a chunk that is made later takes the frames that pieces hold as they are. Which pieces
-there may be is known as spans (`flows.piece_record`); their keys are planned anew from what the
+there may be is known as spans (`flows.pieces.record`); their keys are planned anew from what the
 shot is now, so that a piece of a changed frame is simply not found. All here is pure.
 """
 

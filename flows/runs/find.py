@@ -7,9 +7,9 @@ from difflib import get_close_matches
 
 from cluster.errors import UsageError
 from cluster.store import Store
-from flows.job import all_jobs, last_claim
-from flows.look import places
-from flows.record import Begun
+from flows.runs.job import all_jobs, last_claim
+from flows.runs.look import places
+from flows.runs.record import Begun
 
 SIMILAR = 5
 """So many names are offered where one is not known."""

@@ -1,6 +1,6 @@
 """Preview first: every Nth frame of each shot is made, shown, and waits for a person.
 
-The frames are pieces (`flows.pieces`), so that the full render takes them as they are. A decision
+The frames are pieces (`pick.py`), so that the full render takes them as they are. A decision
 on a preview names its look: the keys of the frames that were shown. Another recipe, another frame
 of the source or another N is another look. `reviews/EPISODE/previews/RUN.json` says which looks
 were shown, for `douga approve` and `douga retake`.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from cluster.keys import Key, make_key
 from cluster.store import Store
-from flows.decisions import Newest, standing_decisions
-from flows.pieces import Asked, ask
+from flows.pieces.decisions import Newest, standing_decisions
+from flows.pieces.pick import Asked, ask
 from flows.plan import RenderPlan, ShotPlan
 from tasks.track import Span
 

@@ -6,9 +6,9 @@ import time
 
 from cluster.errors import DougaError
 from cluster.store import Store
-from flows.look import Seen, look_at
 from flows.progress import Reporter
-from flows.record import Begun
+from flows.runs.look import Seen, look_at
+from flows.runs.record import Begun
 
 FIRST_S, LONGEST_S = 0.2, 5.0
 """Between two looks: little at first, for short runs; later little beside what a run takes."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import UsageError
-from flows.changed import as_if_changed
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
+from flows.reasons.changed import as_if_changed
 from flows.request import make_request
 from flows.show.plan import plan_document
 

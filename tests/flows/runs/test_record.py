@@ -24,11 +24,13 @@ from cluster.errors import (
     VerifyError,
 )
 from cluster.store import Store, open_store
-from flows.find import find_place
-from flows.job import Claim, asked_of, error_of, last_claim, once, take_job
-from flows.look import LAPSE, Seen, is_alive, look_at, places, result_of
 from flows.progress import Silent
-from flows.record import (
+from flows.request import make_request
+from flows.result import EpisodeResult, ShotLine
+from flows.runs.find import find_place
+from flows.runs.job import Claim, asked_of, error_of, last_claim, once, take_job
+from flows.runs.look import LAPSE, Seen, is_alive, look_at, places, result_of
+from flows.runs.record import (
     BEGUN,
     Record,
     begun_now,
@@ -38,10 +40,8 @@ from flows.record import (
     run_record,
     this_machine,
 )
-from flows.request import make_request
-from flows.result import EpisodeResult, ShotLine
+from flows.runs.wait import wait_for
 from flows.status import status_document
-from flows.wait import wait_for
 
 RUN = "runs/ep/20260301T220000-ab12"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from cluster.chunk import ChunkInfo, chunk_info, decode_chunk
 from cluster.errors import DigestError, InputError, StoreError
 from cluster.store import NotStored, Store
-from flows.check_source import Look, SourceLook
+from flows.checking.source import Look, SourceLook
 from flows.plan import RenderPlan, ShotPlan
 from flows.shot_plan import RunPlan
 from tasks.item import WorkItem, chunk_name, segment_name

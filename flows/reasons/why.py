@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flows.manifest import newest_manifests, read_before
 from flows.prepare import Prepared
-from flows.reasons import Reason, reasons_for
+from flows.reasons.compare import Reason, reasons_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""A film and its store held against the episode."""

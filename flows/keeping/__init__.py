@@ -1,0 +1,1 @@
+"""What a store keeps: what runs hold, and what nobody needs."""

@@ -1,0 +1,1 @@
+"""Frames made apart: pickups and previews."""

@@ -1,0 +1,1 @@
+"""Why a shot is made again."""
