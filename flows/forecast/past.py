@@ -26,10 +26,12 @@ from cluster.store import NotStored, Store
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 
-ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 2000
+ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 1500
 """With so many of both, older runs are not looked at..."""
 MOST_RUNS = 40
 """...nor older ones than so many, whatever was found."""
+PER_STAGE = 300
+"""Receipts of a stage that are kept of one run, at the most."""
 DAYS = 90
 """Receipts of runs that left no record count when they are not older."""
 SLOW_S = 1.0
@@ -122,9 +124,17 @@ def _read_run(store: Store, name: str) -> Past | None:
     table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
     rows = [row for row in table.to_pylist() if not row["reused"]]
     found = _past_run(record, rows) if rows else None
-    past = Past(seen=_seen(rows, record["run"]), runs=(found,) if found else ())
+    past = Past(seen=_seen(_some(rows), record["run"]), runs=(found,) if found else ())
     _keep(file, json.dumps(_to_json(past)))
     return past
+
+
+def _some(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each stage as many receipts as tell enough, from all of the run."""
+    by_stage: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_stage[row["stage"]].append(row)
+    return [row for many in by_stage.values() for row in many[:: -(-len(many) // PER_STAGE)]]
 
 
 def _seek(store: Store, stages: Sequence[str]) -> tuple[Seen, ...]:

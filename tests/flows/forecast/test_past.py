@@ -159,7 +159,7 @@ def test_what_was_reused_took_nothing(store: Store) -> None:
 def test_no_more_runs_are_read_than_tell_enough(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = ENOUGH_RECEIPTS // ENOUGH_RUNS
+    many = -(-ENOUGH_RECEIPTS // ENOUGH_RUNS)
     for number in range(ENOUGH_RUNS + 3):
         render(store, number, chunks=many)
     assert len(read_past(store, stages={"up"}).runs) == ENOUGH_RUNS
