@@ -147,13 +147,14 @@ def test_only_the_shots_and_frames_asked_for_are_made(
         return render(request, Silent())
 
     frames = run(frames="sh020:3,9-10")
-    assert [shot.computed for shot in frames.shots] == [0, 2], "chunks 0 and 2 of the shot"
+    assert [shot.computed for shot in frames.shots] == [0, 2], "frame 3, and frames 9 and 10"
     assert frames.film is None
-    again = run(frames="sh020:0,11")
+    again = run(frames="sh020:3,10")
     assert again.chunks_computed == 0
     one = run(shots="sh020")
-    assert [shot.computed for shot in one.shots] == [0, 4]
-    assert [shot.state for shot in one.shots] == ["new", "rendered"]
+    assert [shot.computed for shot in one.shots] == [0, 6]
+    assert [shot.frames_reused for shot in one.shots] == [0, 3], "what was made apart"
+    assert [shot.state for shot in one.shots] == ["not asked for", "rendered"]
     assert not film.exists()
     rest = run()
     assert [shot.computed for shot in rest.shots] == [6, 0]
