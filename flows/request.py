@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cluster.errors import UsageError
 from cluster.settings import settings
-from flows.shots import parse_frames
+from flows.shots import parse_frames, parse_shots
 from flows.spec import Container, Encoder, EpisodeSpec, SourceSpec, StageSpec, expand_home
 from flows.spec_yaml import read_episode, read_recipe
 
@@ -90,8 +90,7 @@ def make_request(
     if delivery:
         changes["delivery"] = episode.delivery.model_copy(update=delivery)
     episode = episode.model_copy(update=changes)
-    if frames:
-        parse_frames(frames)
+    parse_frames(frames)
     _check_preview(preview_every, frames)
     chosen = settings()
     request = RenderRequest(
@@ -102,7 +101,7 @@ def make_request(
         workers=chosen.workers if workers is None else workers,
         chunk=chosen.chunk if chunk is None else chunk,
         tile=chosen.tile,
-        shots=tuple(name for name in shots.split(",") if name),
+        shots=parse_shots(shots),
         frames=frames,
         preview_every=preview_every or 0,
         command=command,

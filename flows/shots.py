@@ -11,6 +11,10 @@ from cluster.errors import UsageError
 
 STEP = 10
 """Shots are numbered in tens, so that one can be put between two without renaming any."""
+MAX_FRAME = 1 << 20
+"""No shot comes out longer: twelve hours."""
+FRAMES = re.compile(r"\d{1,18}(-\d{1,18})?(,\d{1,18}(-\d{1,18})?)*")
+"""Frames of one shot, as they are typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +68,12 @@ def shots_from_list(cuts: Sequence[int], *, counts: Sequence[int]) -> tuple[Shot
 
 
 def parse_frames(text: str) -> dict[str, frozenset[int]]:
-    """`sh010:7,12-14;sh020:3` as output frames by shot; ranges include both ends. UsageError."""
+    """`sh010:7,12-14;sh020:3` as output frames by shot; ranges include both ends. UsageError where
+    it cannot be read, or names no frame at all."""
     picked: dict[str, frozenset[int]] = {}
     for part in filter(None, (word.strip() for word in re.split(r"[;\s]+", text))):
         shot, colon, ranges = part.partition(":")
-        if not shot or not colon or not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", ranges):
+        if not shot or not colon or not FRAMES.fullmatch(ranges):
             raise UsageError(
                 f"cannot read {part!r}", where="--frames", remedy="write sh010:7,12-14"
             )
@@ -77,6 +82,22 @@ def parse_frames(text: str) -> dict[str, frozenset[int]]:
             low, _, high = piece.partition("-")
             if int(high or low) < int(low):
                 raise UsageError(f"{piece} runs backwards", where=f"--frames {part}")
+            if int(high or low) > MAX_FRAME:
+                raise UsageError(
+                    f"there is no frame {high or low}",
+                    where=f"--frames {part}",
+                    remedy="frames of a shot are counted from 0",
+                )
             frames.update(range(int(low), int(high or low) + 1))
         picked[shot] = picked.get(shot, frozenset()) | frozenset(frames)
+    if text and not picked:
+        raise UsageError("names no frame", where="--frames", remedy="write sh010:7,12-14")
     return picked
+
+
+def parse_shots(text: str) -> tuple[str, ...]:
+    """`sh010,sh020` as names. UsageError where it names none."""
+    names = tuple(name for name in (word.strip() for word in text.split(",")) if name)
+    if text and not names:
+        raise UsageError("names no shot", where="--shots", remedy="write sh010,sh020")
+    return names

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.errors import UsageError
-from flows.shots import parse_frames, shot_name, shots_from_cuts, shots_from_list
+from flows.shots import parse_frames, parse_shots, shot_name, shots_from_cuts, shots_from_list
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=4), st.data())
@@ -54,3 +54,28 @@ def test_frame_picks_are_read() -> None:
     for wrong in ("sh010", "sh010:", "sh010:a", "sh010:3-", ":3"):
         with pytest.raises(UsageError, match="write sh010:7,12-14"):
             parse_frames(wrong)
+
+
+@pytest.mark.parametrize("none", [" ", ";", " ; ;"])
+def test_frames_that_name_none_are_not_taken_for_all(none: str) -> None:
+    with pytest.raises(UsageError, match="names no frame"):
+        parse_frames(none)
+
+
+@pytest.mark.parametrize("far", ["1048577", "0-999999999999", "0-1048576,5-99999999"])
+def test_a_frame_that_no_shot_has_is_refused_before_the_range_is_counted(far: str) -> None:
+    with pytest.raises(UsageError, match="there is no frame"):
+        parse_frames(f"sh010:{far}")
+
+
+def test_a_frame_of_five_thousand_digits_is_no_frame() -> None:
+    with pytest.raises(UsageError, match="cannot read"):
+        parse_frames("sh010:" + "9" * 5000)
+
+
+def test_shot_names_are_read_with_blanks_between_and_never_as_none() -> None:
+    assert parse_shots("") == ()
+    assert parse_shots("sh010, sh020,") == ("sh010", "sh020")
+    for none in (",", " ", ", ,"):
+        with pytest.raises(UsageError, match="names no shot"):
+            parse_shots(none)
