@@ -52,12 +52,17 @@ def calibrate_works(
         except DougaError as error:
             reporter.note(f"{left[0].stage} cannot be tried: {error}")
             tried = {}
-        made = [work for work in left if (work.stage, work.kind) in tried]
+        made = [work for work in left if _alike(work) in tried]
         for work in made:
-            seen.append(Seen(work=work, run=RUN, took=tried[work.stage, work.kind].at(work.frames)))
+            seen.append(Seen(work=work, run=RUN, took=tried[_alike(work)].at(work.frames)))
             _keep(files[work], seen[-1])
         left = [work for work in left[1:] if work not in made]
     return seen
+
+
+def _alike(work: Work) -> tuple[str, str, int]:
+    """What work of one try has in common."""
+    return work.stage, work.kind, work.pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +90,8 @@ class _Tried:
 
 def _try_shot(
     prepared: Prepared, shot: ShotPlan, pools: Mapping[str, PoolSpec]
-) -> dict[tuple[str, str], _Tried]:
-    """Every run of a shot and its encoding, tried, by stage and kind."""
+) -> dict[tuple[str, str, int], _Tried]:
+    """Every run of a shot and its encoding, tried, by stage, kind and pixels."""
     with tempfile.TemporaryDirectory(prefix="douga-calibrate-") as folder:
         store = FolderStore(Path(folder))
         _lay_out(prepared, shot, store)
@@ -97,7 +102,7 @@ def _try_shot(
         frames = min(length, int(FEW_FRAMES * LONG_S / max(taken, 1e-3)))
         more = bench.make(frames) if frames > FEW_FRAMES else few
     return {
-        (small.stage, small.kind): _Tried(few=small, more=large)
+        (small.stage, small.kind, small.width * small.height): _Tried(few=small, more=large)
         for small, large in zip(few, more, strict=True)
     }
 

@@ -86,7 +86,8 @@ class Seen:
 class Estimate:
     """What a piece of work may take: equally likely outcomes. `unsure` is how far their level as a
     whole may be off (log): runs differ by more than their chunks' scatter, and few were seen.
-    `seen` receipts were near enough to count; `far` says that they are of another engine."""
+    `seen` receipts were near enough to count; `far` says that they are of another engine, or of
+    frames of another size."""
 
     draws: tuple[Took, ...]
     unsure: float
@@ -176,7 +177,10 @@ def _estimate(work: Work, kin: _Kin) -> Estimate:
         draws=tuple(draws),
         unsure=_unsure(near, [_log(one) for one in draws[: len(near)]]),
         seen=len(near),
-        far=min(far for far, _, _ in kin.groups) >= OTHER_ENGINE,
+        far=not any(
+            far < OTHER_ENGINE and _pixel_distance(work, other) <= NEAR
+            for far, other, _ in kin.groups
+        ),
     )
 
 
@@ -189,9 +193,12 @@ def _otherness(work: Work, other: Work) -> float:
 
 
 def _size_distance(work: Work, other: Work) -> float:
-    size = abs(math.log(work.pixels / other.pixels)) if work.pixels and other.pixels else 1.0
     length = abs(math.log(max(1, work.frames) / max(1, other.frames)))
-    return size + length / 2
+    return _pixel_distance(work, other) + length / 2
+
+
+def _pixel_distance(work: Work, other: Work) -> float:
+    return abs(math.log(work.pixels / other.pixels)) if work.pixels and other.pixels else 1.0
 
 
 def _scaled(one: Seen, work: Work, kin: _Kin) -> Took:

@@ -163,12 +163,12 @@ def _normal(count: int, chance: random.Random) -> list[float]:
 
 
 def _unknown(todo: Todo, durations: Durations) -> list[Work]:
-    """One piece of each kind of work of which no receipt tells, the longest."""
-    longest: dict[tuple[str, str, str], Work] = {}
+    """One piece of each kind and size of work of which no receipt tells, the longest."""
+    longest: dict[tuple[str, str, str, int], Work] = {}
     for work in todo.works:
         estimate = durations.of(work)
         if estimate is None or estimate.far:
-            kind = (work.stage, work.kind, work.device)
+            kind = (work.stage, work.kind, work.device, work.pixels)
             if kind not in longest or longest[kind].frames < work.frames:
                 longest[kind] = work
     return list(longest.values())

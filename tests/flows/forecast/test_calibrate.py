@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cluster.history import read_history
+from cluster.ledger import Receipt, append_receipts
 from cluster.settings import settings
 from flows.film import upload_inputs
 from flows.forecast import forecast
@@ -81,6 +83,41 @@ def test_what_is_unknown_is_tried_once_and_not_stored(
     assert forecast(prepared, reporter=again) == said
     assert again.said == []
     assert told.read_text().count("\n") == tried
+
+
+def test_history_of_another_resolution_is_no_history(
+    tiny_film: Path, tmp_path: Path, home: Path
+) -> None:
+    """Chunks of sixteen times as many pixels took minutes; that says little of small ones."""
+    prepared = planned(tiny_film, tmp_path, "[fake]")
+    todo = todo_of(prepared, workers_for(prepared, 1))
+    receipts = [
+        Receipt(
+            run="20260101T000000-0001",
+            episode="large",
+            shot="sh010",
+            stage=work.stage,
+            key=f"{number:040x}",
+            start=0,
+            end=work.frames,
+            frames=work.frames,
+            model=work.model,
+            kind=work.kind,
+            width=16 * work.pixels,
+            height=1,
+            device=work.device,
+            compute_s=1600.0,
+            finished_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        for number, work in enumerate([*todo.works, *todo.works])
+    ]
+    append_receipts(prepared.store, receipts[0].run, receipts)
+    assert forecast(prepared, calibrate=False).finish_p50_s > 300
+    listening = Listening()
+    said = forecast(prepared, reporter=listening)
+    assert any("no history" in line for line in listening.said)
+    assert said.basis == "calibration"
+    assert said.finish_p50_s < 100
 
 
 def test_without_calibration_what_is_unknown_is_said_to_be(

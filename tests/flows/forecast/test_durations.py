@@ -79,6 +79,16 @@ def test_another_engine_is_said_to_be_far() -> None:
     assert usual(mixed) == pytest.approx(10, rel=0.1)
 
 
+def test_another_size_is_said_to_be_far() -> None:
+    large = about(50, work=replace(WORK, pixels=4 * WORK.pixels))
+    other = Durations(large).of(WORK)
+    assert other is not None
+    assert other.far
+    mixed = Durations(large + about(10, work=replace(WORK, pixels=int(1.2 * WORK.pixels)))).of(WORK)
+    assert mixed is not None
+    assert not mixed.far
+
+
 def test_a_chunk_that_hung_for_an_hour_changes_little() -> None:
     calm, wild = Durations(about(10)).of(WORK), Durations([*about(10), seen(3600)]).of(WORK)
     assert calm is not None
