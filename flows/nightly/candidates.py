@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from cluster.errors import DougaError, UsageError
+from cluster.errors import DougaError, InputError, UsageError
 from cluster.settings import settings
 from cluster.store import Store, open_store
 from flows.film import check_output
@@ -52,14 +54,21 @@ def make_ready(
 ) -> Readied:
     """Read, plan and forecast every episode. One that cannot be is reported as failed.
 
-    UsageError where two episodes have one name, or one film, or an episode.yaml is wrong.
+    UsageError where two episodes have one name, or one film, where a film would replace another's
+    source, or an episode.yaml is wrong.
     """
-    requests = [
-        (place, each, _request(spec, each, store=store)) for place, each in enumerate(spec.episodes)
-    ]
+    requests: list[tuple[int, NightlyEpisodeSpec, RenderRequest]] = []
+    failed: list[NightEpisode] = []
+    for place, each in enumerate(spec.episodes):
+        try:
+            requests.append((place, each, _request(spec, each, store=store)))
+        except InputError as error:
+            name = Path(each.path).stem
+            failed.append(
+                NightEpisode(episode=name, show=each.show, state="failed", why=str(error))
+            )
     _check_apart([request for _, _, request in requests], spec)
     ready: dict[str, Ready] = {}
-    failed: list[NightEpisode] = []
     for place, each, request in requests:
         name = request.episode.name
         reporter.phase(f"planning {name}")
@@ -104,9 +113,10 @@ def _request(spec: NightlySpec, each: NightlyEpisodeSpec, *, store: str) -> Rend
 
 
 def _check_apart(requests: list[RenderRequest], spec: NightlySpec) -> None:
+    films = [os.path.realpath(request.output) for request in requests]
     for what, values in (
         ("are named", [request.episode.name for request in requests]),
-        ("go to", [request.output for request in requests]),
+        ("go to", films),
     ):
         for value in values:
             if values.count(value) > 1:
@@ -114,4 +124,13 @@ def _check_apart(requests: list[RenderRequest], spec: NightlySpec) -> None:
                     f"two episodes {what} {value}",
                     where=spec.file,
                     remedy="give one of them another name: or output:",
+                )
+    for number, request in enumerate(requests):
+        others = films[:number] + films[number + 1 :]  # its own is seen to with every render
+        for source in request.episode.sources:
+            if os.path.realpath(path := request.episode.resolve(source.path)) in others:
+                raise UsageError(
+                    f"another's film would replace {path}, the source of {request.episode.name}",
+                    where=spec.file,
+                    remedy="give it another output:",
                 )

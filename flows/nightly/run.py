@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from cluster.errors import Exit, RefusedError, TimedOut, UsageError
+from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store import Store
@@ -36,6 +37,9 @@ STATES = {
     Exit.TIMEOUT: "stopped",
     Exit.INTERRUPTED: "stopped",
 }
+
+GIVES_WAY_S, LOOK_S = 10.0, 0.2
+"""So long a night waits for one that began at the same moment to give way; between two looks."""
 
 
 def now_utc() -> datetime:
@@ -116,7 +120,7 @@ def run_night(
             over=list(readied.failed),
         )
         outcome = Outcome(stopped=run.go(readied.ready), night=run.so_far(ended=True))
-        _keep(outcome, record, store, readied)
+        _keep(outcome, record, store, readied, reporter)
     if not outcome.stopped:
         compact_ledgers((each.prepared.store for each in readied.ready.values()), reporter)
     return outcome
@@ -156,13 +160,18 @@ def _recall(seen: Seen) -> Outcome:
     return Outcome(night=night, stopped=stops.get(seen.exit_code, ""))
 
 
-def _keep(outcome: Outcome, record: Record, store: Store, readied: Readied) -> None:
+def _keep(
+    outcome: Outcome, record: Record, store: Store, readied: Readied, reporter: Reporter
+) -> None:
     """Keep a night where nights are, and wherever its segments lie: `douga gc` looks there."""
     document = outcome.night.to_json()
     others = {each.prepared.store.url: each.prepared.store for each in readied.ready.values()}
     for url, other in others.items():
         if url != store.url:
-            other.put(f"{record.place}.json", json.dumps(document).encode())
+            try:
+                other.put(f"{record.place}.json", json.dumps(document).encode())
+            except StoreError as error:  # one store that is gone must not cost the night itself
+                reporter.note(f"the night is not kept in {url}: {error}")
     record.ended(document, state=outcome.state, exit_code=outcome.exit_code, error=outcome.words)
 
 
@@ -202,15 +211,26 @@ def check_prices(spec: NightlySpec) -> None:
 
 
 def _check_alone(store: Store, mine: str) -> None:
-    """RefusedError if a night of the same nightly began before this one and still runs."""
-    folder = f"{BEGUN}{mine.rpartition('/')[0]}/"
-    for entry in store.list(folder):
-        place = entry.name.removeprefix(BEGUN).removesuffix(".json")
-        seen = look_at(store, place) if place < mine else None
-        if seen is not None and seen.state == "running":
+    """RefusedError if another night of the same nightly runs. Of two that begin at one moment the
+    later by name gives way, and the earlier waits a little for it to do so."""
+    until = time.monotonic() + GIVES_WAY_S
+    while (seen := _other_night(store, mine)) is not None:
+        if seen.place < mine or time.monotonic() >= until:
             raise RefusedError(
                 f"a night of it runs already: {seen.run} (process {seen.document['process']} on "
                 f"{seen.document['host']})",
                 where=seen.name,
                 remedy=f"douga wait {seen.run}, or stop it",
             )
+        time.sleep(LOOK_S)
+
+
+def _other_night(store: Store, mine: str) -> Seen | None:
+    """A night of the same nightly that runs beside this one, the earliest if there are several."""
+    folder = f"{BEGUN}{mine.rpartition('/')[0]}/"
+    names = sorted(entry.name for entry in store.list(folder))
+    for place in (name.removeprefix(BEGUN).removesuffix(".json") for name in names):
+        seen = look_at(store, place) if place != mine else None
+        if seen is not None and seen.state == "running":
+            return seen
+    return None

@@ -18,7 +18,7 @@ from flows.nightly.collect import Desk, collect
 from flows.nightly.night import Night, NightEpisode
 from flows.nightly.past import SHARED_NIGHTS, Past, hours_by_show, last_good
 from flows.nightly.spec import NightlySpec
-from flows.nightly.spending import spending_of
+from flows.nightly.spending import Spending, spending_of
 from flows.nightly.tonight import Means, Shares, duration_words, plan_night
 from flows.progress import Reporter
 from flows.request import RenderRequest
@@ -137,8 +137,7 @@ class NightRun:
             self._unfinished(ready, replace(blank, why=str(error)), began)
             return
         except Exception as error:  # one episode's bug must not cost the night the others
-            why = f"{type(error).__name__}: {error} (a bug)"
-            self._unfinished(ready, replace(blank, why=why), began)
+            self._unfinished(ready, replace(blank, why=_bug(error)), began)
             return
         try:
             self.over.append(self._collected(ready, result, blank))
@@ -150,17 +149,22 @@ class NightRun:
     def _unfinished(self, ready: Ready, episode: NightEpisode, began: datetime) -> None:
         """An episode whose render did not come to its end; what it cost counts all the same."""
         self.reporter.note(f"{episode.episode} {episode.state}: {episode.why}")
-        known = read_ledger(ready.prepared.store, episode=episode.episode)
-        spent = spending_of(each for each in known if each.finished_at >= began.isoformat())
-        self.over.append(
-            replace(
-                episode,
-                wall_s=(self.clock() - began).total_seconds(),
-                gpu_hours=spent.gpu_hours,
-                cpu_hours=spent.cpu_hours,
-                money=spent.money,
+        spent = Spending()
+        try:
+            known = read_ledger(ready.prepared.store, episode=episode.episode)
+            spent = spending_of(each for each in known if each.finished_at >= began.isoformat())
+        except DougaError as error:  # its store may be what failed
+            self.reporter.note(f"what {episode.episode} cost is not known: {error}")
+        finally:
+            self.over.append(
+                replace(
+                    episode,
+                    wall_s=(self.clock() - began).total_seconds(),
+                    gpu_hours=spent.gpu_hours,
+                    cpu_hours=spent.cpu_hours,
+                    money=spent.money,
+                )
             )
-        )
 
     def _collected(self, ready: Ready, result: EpisodeResult, blank: NightEpisode) -> NightEpisode:
         desk = Desk(
@@ -175,6 +179,9 @@ class NightRun:
             episode = collect(ready.prepared, result, show=blank.show, desk=desk)
         except DougaError as error:
             return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
+        except Exception as error:
+            why = f"rendered, but not measured: {_bug(error)}"
+            return replace(blank, why=why, run=result.run)
         late_s = (self.clock() - self.end).total_seconds() if self.end else 0.0
         if late_s > 0:
             late = f"ended {duration_words(late_s)} after the deadline"
@@ -198,6 +205,10 @@ class NightRun:
         if self._gives_up():
             return f"the time given to the night was over; {kept}"
         return f"the deadline passed and the nightly is hard; {kept}"
+
+
+def _bug(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} (a bug)"
 
 
 def _iso(moment: datetime) -> str:

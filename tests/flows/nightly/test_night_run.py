@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from cluster.errors import Exit, RefusedError, TimedOut, UsageError
+from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.settings import settings
-from cluster.store import open_store
+from cluster.store import Store, open_store
 from flows.forecast.forecast import Forecast
+from flows.nightly import run as nightly_run
+from flows.nightly.candidates import make_ready
 from flows.nightly.night import Night
 from flows.nightly.past import Past
 from flows.prepare import Prepared
+from flows.progress import Silent
+from flows.runs.look import Seen
 from flows.runs.record import Record
 from tests.flows.nightly.farm import BEGAN, Farm, failing
 
@@ -147,7 +152,6 @@ def test_an_episode_that_cannot_be_planned_is_reported_and_the_rest_goes(farm: F
     spec = farm.spec("", episodes=2)
     (farm.folder / "ep1.yaml").write_text("source: gone.mkv\n")
     from flows.nightly.run import run_night
-    from flows.progress import Silent
 
     outcome = run_night(
         spec,
@@ -213,6 +217,58 @@ def test_one_night_of_a_nightly_runs_at_a_time(farm: Farm) -> None:
     assert farm.night().exit_code == Exit.GOOD
 
 
+def test_of_two_nights_that_begin_at_one_moment_the_later_gives_way(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name the other began later, though it was on record first."""
+    monkeypatch.setattr("flows.nightly.run.LOOK_S", 0.0)
+    with Record(farm.store, "nights/demo/29990101T000000000-abcd") as record:
+        record.begin()
+        monkeypatch.setattr("flows.nightly.run.GIVES_WAY_S", 0.0)
+        with pytest.raises(RefusedError, match="29990101T000000000-abcd"):
+            farm.night()
+        monkeypatch.setattr("flows.nightly.run.GIVES_WAY_S", 600.0)
+        look = nightly_run._other_night
+
+        def gives_way(store: Store, mine: str) -> Seen | None:
+            seen = look(store, mine)
+            record.withdraw()
+            store.delete("begun/nights/demo/29990101T000000000-abcd.json")
+            return seen
+
+        monkeypatch.setattr(nightly_run, "_other_night", gives_way)
+        assert farm.night().exit_code == Exit.GOOD
+
+
+def test_a_store_that_goes_costs_no_other_episode_and_not_the_night(farm: Farm) -> None:
+    other = farm.folder / "other"
+
+    def gone(name: str) -> None:
+        if name == "ep1":
+            shutil.rmtree(other, ignore_errors=True)
+            other.write_text("no folder any more")
+            raise StoreError("the disk is gone", where=name)
+
+    farm.does = gone
+    outcome = farm.night("episodes:\n  - {path: ep1.yaml, store: other}\n  - ep2.yaml\n")
+    assert states(outcome.night) == {"ep1": "failed", "ep2": "done"}
+    assert "the disk is gone" in outcome.night.episodes[0].why
+    assert kept(farm).episodes == outcome.night.episodes
+
+
+def test_what_cannot_be_measured_for_a_bug_costs_no_other_episode(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(film: Path) -> None:
+        if film.name == "ep1.mkv":
+            raise ZeroDivisionError("what a surprise")
+
+    monkeypatch.setattr("flows.nightly.collect.measure_loudness", measure)
+    outcome = farm.night()
+    assert states(outcome.night) == {"ep1": "failed", "ep2": "done"}
+    assert outcome.night.episodes[0].why.startswith("rendered, but not measured: ZeroDivisionError")
+
+
 def test_worse_pictures_are_a_regression_with_frames_until_a_person_accepts(farm: Farm) -> None:
     from flows.nightly.past import accept
 
@@ -262,6 +318,37 @@ def test_nights_are_kept_in_every_store_that_holds_their_segments(farm: Farm) ->
     (copy,) = Past(other, "demo")
     assert (copy.night.night, copy.night.episodes) == (night.night, night.episodes)
     assert night.episodes[1].store == other.url
+
+
+def test_an_episode_whose_file_is_missing_is_reported_and_the_rest_goes(farm: Farm) -> None:
+    outcome = farm.night("episodes: [ep1.yaml, gone.yaml, ep2.yaml]")
+    assert outcome.exit_code == Exit.FAILED
+    assert states(outcome.night) == {"gone": "failed", "ep1": "done", "ep2": "done"}
+    assert "gone.yaml" in outcome.night.episodes[0].why
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ("out/x.mkv", "out/../out/x.mkv", "two episodes go to"),
+        ("out/x.mkv", "link/x.mkv", "two episodes go to"),
+        ("x.mkv", "own.mkv", "would replace .*own.mkv, the source of ep1"),
+        ("x.mkv", "link/../own.mkv", "would replace .*own.mkv, the source of ep1"),
+    ],
+)
+def test_no_film_replaces_another_or_its_source(
+    farm: Farm, first: str, second: str, words: str
+) -> None:
+    (farm.folder / "out").mkdir()
+    (farm.folder / "link").symlink_to("out")
+    shutil.copyfile(farm.film, farm.folder / "own.mkv")
+    spec = farm.spec(
+        "episodes:\n"
+        f"  - {{path: ep1.yaml, output: {first}}}\n  - {{path: ep2.yaml, output: {second}}}\n"
+    )
+    (farm.folder / "ep1.yaml").write_text("source: own.mkv\n")
+    with pytest.raises(UsageError, match=words):
+        make_ready(spec, farm.forecast, Silent())
 
 
 def test_two_episodes_of_one_name_are_refused(farm: Farm) -> None:
