@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -45,7 +46,8 @@ def run(
         str, typer.Option(help="folder for report.html, report.json and junit.xml")
     ] = "",
     timeout: Annotated[
-        float | None, typer.Option(min=0.001, help="seconds; then the night ends with exit 124")
+        float | None,
+        typer.Option(min=0.001, max=1e7, help="seconds; then the night ends with exit 124"),
     ] = None,
     job: Annotated[str, typer.Option("--job", help="a key: submitted twice, it is one night")] = "",
     store: StoreUrl = "",
@@ -111,8 +113,8 @@ def accept(
     name: Annotated[str, typer.Argument(help="the nightly's name, or its nightly.yaml")],
     night: Annotated[str, typer.Option(help="which; default: the newest")] = "",
     shots: Annotated[
-        str, typer.Option(help="only these: ep01,ep02/sh010; default: the whole night")
-    ] = "",
+        str | None, typer.Option(help="only these: ep01,ep02/sh010; default: the whole night")
+    ] = None,
     note: Annotated[str, typer.Option(help="words to keep with it")] = "",
     store: StoreUrl = "",
     as_json: AsJson = False,
@@ -131,12 +133,35 @@ def accept(
         name, kept = spec.name, nightly_store(spec, store=store)
     else:
         kept = open_store(store or settings().store_url)
-    chosen = [each for each in shots.split(",") if each]
-    accepted = accept_night(kept, name, night=night, shots=chosen, by=getpass.getuser(), note=note)
+    chosen = _names(shots)
+    accepted = accept_night(kept, name, night=night, shots=chosen, by=_me(), note=note)
     if as_json:
         print_json(asdict(accepted))
     else:
         print(f"accepted: {', '.join(chosen) or 'all'} of night {accepted.night}")
+
+
+def _names(text: str | None) -> list[str]:
+    """What `--shots` names. UsageError where it was given and names nothing: an empty variable of a
+    script must not accept the whole night."""
+    from cluster.errors import UsageError
+
+    names = [each.strip() for each in (text or "").split(",") if each.strip()]
+    if text is not None and not names:
+        raise UsageError(
+            f"expected episodes or shots, got {text!r}",
+            where="--shots",
+            remedy="name them as ep01,ep02/sh010, or leave it out for the whole night",
+        )
+    return names
+
+
+def _me() -> str:
+    """Who accepts; the user's number where a container has no name for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

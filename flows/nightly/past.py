@@ -173,7 +173,8 @@ def accept(
 ) -> Acceptance:
     """Record that a night, or some of it, is what later ones are to be compared with.
 
-    Without a night the newest. UsageError for a night, episode or shot that there is not.
+    Without a night the newest. UsageError for a night, episode or shot that there is not, or that
+    was not rendered whole: nothing can be compared with it.
     """
     names = night_names(store, nightly)
     if not names or (night and night not in names):
@@ -184,8 +185,8 @@ def accept(
         )
     chosen = night or names[-1]
     kept = _read(store, night_name(nightly, chosen))
-    known = {episode.episode for episode in kept.episodes}
-    known |= {f"{each.episode}/{shot.id}" for each in kept.episodes for shot in each.shots}
+    known = {episode.episode: episode for episode in kept.episodes}
+    known |= {f"{each.episode}/{shot.id}": each for each in kept.episodes for shot in each.shots}
     for name in shots:
         if name not in known:
             raise UsageError(
@@ -193,6 +194,14 @@ def accept(
                 where=f"night {chosen}",
                 remedy="name episodes as ep01, shots as ep01/sh010",
             )
+    asked = [known[name] for name in shots] or list(kept.episodes)
+    void = [each for each in asked if each.state not in COMPARED]
+    if void and (shots or len(void) == len(asked)):
+        raise UsageError(
+            f"{void[0].episode} is {void[0].state} there: nothing can be compared with that",
+            where=f"night {chosen}",
+            remedy="name with --night one in which it was rendered whole",
+        )
     acceptance = Acceptance(
         nightly=nightly,
         night=chosen,

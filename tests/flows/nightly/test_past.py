@@ -110,6 +110,14 @@ def test_only_what_there_is_can_be_accepted(store: Store, asked: dict[str, Any])
         accept(store, "other", by="me", note="")
 
 
+def test_what_was_not_rendered_whole_cannot_be_accepted(store: Store) -> None:
+    """It would stand for nothing, and whoever accepted it would wait for it in vain."""
+    keep(store, 1, episode(shot("sh010", "a1"), state="wanting"))
+    for shots in ([], ["ep"], ["ep/sh010"]):
+        with pytest.raises(UsageError, match="ep is wanting there: nothing can be compared"):
+            accept(store, "demo", shots=shots, by="me", note="")
+
+
 def test_time_is_from_the_newest_night_that_rendered_the_shot_whole(store: Store) -> None:
     for number, computed in ((1, 1), (2, 1), (3, 0)):
         slow = replace(shot("sh010", "a1", computed=computed), seconds=float(number))
