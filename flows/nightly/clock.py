@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _ZONES = "/zoneinfo/"
+LONGEST_S = 366 * 24 * 3600.0
+"""So long a night may be given at the most."""
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 _FIELDS: tuple[tuple[int, int, list[str]], ...] = (
@@ -24,7 +26,8 @@ _FIELDS: tuple[tuple[int, int, list[str]], ...] = (
 
 
 def parse_deadline(text: str) -> time | timedelta:
-    """`06:00` is a time of day, `8h`, `1h30m` and `90s` are durations. ValueError otherwise."""
+    """`06:00` is a time of day, `8h`, `1h30m` and `90s` are durations of up to a year. ValueError
+    otherwise."""
     if clock := _TIME.fullmatch(text):
         return time(int(clock[1]), int(clock[2]))
     lasting = _DURATION.fullmatch(text)
@@ -33,7 +36,13 @@ def parse_deadline(text: str) -> time | timedelta:
             f"expected a time of day such as 06:00 or a duration such as 8h, got {text!r}"
         )
     hours, minutes, seconds = (float(part or 0) for part in lasting.groups())
-    return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    lasts_s = (hours * 60 + minutes) * 60 + seconds
+    if not 0 < lasts_s <= LONGEST_S:
+        raise ValueError(
+            f"expected a duration of more than nothing and of a year at the most, got {text!r}; "
+            "leave deadline out for none"
+        )
+    return timedelta(seconds=lasts_s)
 
 
 def next_end(deadline: time | timedelta, *, began: datetime, zone: ZoneInfo) -> datetime:

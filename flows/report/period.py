@@ -34,14 +34,14 @@ def _moment(text: str, now: datetime, *, option: str, to_its_end: bool = False) 
         return ALWAYS
     found = re.fullmatch(r"(\d{1,5})([hdw])", text)
     if found:
-        return now - int(found[1]) * UNITS[found[2]]
+        return max(ALWAYS, now - int(found[1]) * UNITS[found[2]])
     try:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
             day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
             return day + timedelta(days=1) if to_its_end else day
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # the last day of 9999 has no end
         raise UsageError(
             f"expected 30d, 12h, 8w, all, or a date such as 2026-11-01, got {text!r}", where=option
         ) from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -125,6 +125,12 @@ def test_what_is_no_deadline_is_refused(text: str) -> None:
         parse_deadline(text)
 
 
+@pytest.mark.parametrize("text", ["0s", "0h0m", "9999999999h", "9e9h", f"{'9' * 400}h"])
+def test_a_deadline_that_leaves_no_time_or_no_end_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError, match=":1: deadline: expected"):
+        read(tmp_path, f"deadline: {text}\nepisodes: [a.yaml]")
+
+
 def test_the_deadline_is_the_next_time_that_the_clock_there_shows() -> None:
     berlin = ZoneInfo("Europe/Berlin")
     evening = datetime(2026, 3, 28, 22, tzinfo=berlin)  # clocks go forward that night

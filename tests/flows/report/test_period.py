@@ -36,10 +36,19 @@ def test_whole_day_of_an_end_counts() -> None:
     assert parse_period("2d", "1d", now=NOW)[1] == NOW - timedelta(days=1)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "30", "-3d", "2026-13-01", "20261101x", "", "3 d"])
+@pytest.mark.parametrize(
+    "text",
+    ["yesterday", "30", "-3d", "2026-13-01", "20261101x", "", "3 d", "0001-01-01T00:00+14:00"],
+)
 def test_what_is_no_time_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(UsageError, match=r"--since: expected 30d, 12h, 8w, all, or a date"):
         parse_period(text, "", now=NOW)
+
+
+def test_times_beyond_the_calendar_are_held_at_its_ends() -> None:
+    assert parse_period("99999w", "", now=NOW) == (ALWAYS, NOW)
+    with pytest.raises(UsageError, match="--until: expected"):
+        parse_period("30d", "9999-12-31", now=NOW)
 
 
 def test_end_before_the_beginning_is_refused() -> None:
