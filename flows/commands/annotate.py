@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import InputError
+from cluster.errors import DougaError, InputError
 
 if TYPE_CHECKING:
     from flows.nightly.night import Night
@@ -31,10 +31,14 @@ def annotate(
     night = _night(report / "report.json" if report.is_dir() else report)
     for each in annotations.annotate(night):
         print(each)
-    given = summary or os.environ.get("GITHUB_STEP_SUMMARY")
+    given = str(summary or os.environ.get("GITHUB_STEP_SUMMARY", ""))
     if given:
-        with Path(given).open("a", encoding="utf-8") as file:
-            file.write(annotations.summarize(night))
+        try:
+            with Path(given).open("a", encoding="utf-8") as file:
+                file.write(annotations.summarize(night))
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise DougaError(f"the summary cannot be written ({why})", where=given) from error
 
 
 def _night(path: Path) -> Night:

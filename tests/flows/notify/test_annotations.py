@@ -138,3 +138,10 @@ def test_what_is_no_report_is_said_to_be_none(
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.splitlines()[-1].startswith(f"douga: {tmp_path}/report.json: ")
     assert "a bug" not in ended.err
+
+
+def test_a_summary_that_cannot_be_written_is_said_in_a_line(tmp_path: Path, douga: Douga) -> None:
+    (tmp_path / "report.json").write_text(json.dumps(night(episode("ep", "done")).to_json()))
+    ended = douga("annotate", tmp_path, "--summary", tmp_path / "gone" / "x.md")
+    assert ended.code == 1
+    assert "the summary cannot be written (no such file or directory)" in ended.err
