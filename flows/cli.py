@@ -187,12 +187,22 @@ def status(
 
 
 @app.command()
-def review(source: Source, store: StoreUrl = "", as_json: AsJson = False) -> None:
-    """List the shots of an episode with what people decided on each."""
+def review(
+    source: Source,
+    stage: Stages = None,
+    recipe: Recipe = "",
+    store: StoreUrl = "",
+    chunk: Chunk = None,
+    encoder: EncoderName = "",
+    quality: Quality = None,
+    fps: Fps = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the shots of an episode, rendered with these options, with what people decided."""
     from flows.review import review_document
     from flows.show.status import show_review
 
-    document = review_document(_prepared(source, store))
+    document = review_document(_prepared(locals()))
     print_json(document) if as_json else show_review(document)
 
 
@@ -201,11 +211,17 @@ def approve(
     source: Source,
     shots: ReviewedShots = None,
     note: Annotated[str, typer.Option(help="words to keep with it")] = "",
+    stage: Stages = None,
+    recipe: Recipe = "",
     store: StoreUrl = "",
+    chunk: Chunk = None,
+    encoder: EncoderName = "",
+    quality: Quality = None,
+    fps: Fps = "",
     as_json: AsJson = False,
 ) -> None:
-    """Approve shots as they are rendered now; without names, all of them."""
-    _decide(source, shots, "approved", note=note, store=store, as_json=as_json)
+    """Approve shots as these options render them; without names, all of them."""
+    _decide(locals(), "approved")
 
 
 @app.command()
@@ -213,13 +229,19 @@ def retake(
     source: Source,
     shots: ReviewedShots = None,
     note: Annotated[str, typer.Option(help="what is to change")] = "",
+    stage: Stages = None,
+    recipe: Recipe = "",
     store: StoreUrl = "",
+    chunk: Chunk = None,
+    encoder: EncoderName = "",
+    quality: Quality = None,
+    fps: Fps = "",
     as_json: AsJson = False,
 ) -> None:
     """Send shots back; the film waits until what they come out as is approved."""
     if not shots:
         raise UsageError("name the shots to send back", remedy="for example: douga retake EP sh010")
-    _decide(source, shots, "retake", note=note, store=store, as_json=as_json)
+    _decide(locals(), "retake")
 
 
 app.command()(verify)
@@ -284,31 +306,34 @@ def _explain(error: Exception) -> int:
     return code
 
 
-def _prepared(source: str, store: str) -> Prepared:
-    """An episode read and planned, for commands that only look at it."""
+def _prepared(given: dict[str, Any]) -> Prepared:
+    """An episode read and planned as the render was told, for commands that only look at it."""
     from flows.prepare import prepare
     from flows.progress import Silent
     from flows.request import make_request
 
-    return prepare(make_request(source, store=store), Silent())
+    request = make_request(
+        given["source"],
+        stages=given["stage"],
+        recipe=given["recipe"],
+        store=given["store"],
+        chunk=given["chunk"],
+        encoder=given["encoder"],
+        quality=given["quality"],
+        fps=given["fps"],
+    )
+    return prepare(request, Silent())
 
 
-def _decide(
-    source: str,
-    shots: list[str] | None,
-    verdict: Verdict,
-    *,
-    note: str,
-    store: str,
-    as_json: bool,
-) -> None:
+def _decide(given: dict[str, Any], verdict: Verdict) -> None:
+    """Record a verdict by a command's own parameters."""
     from flows.review import decide, review_document
     from flows.show.status import show_review
 
-    prepared = _prepared(source, store)
-    decide(prepared, shots or [], verdict, note=note)
+    prepared = _prepared(given)
+    decide(prepared, given["shots"] or [], verdict, note=given["note"])
     document = review_document(prepared)
-    print_json(document) if as_json else show_review(document)
+    print_json(document) if given["as_json"] else show_review(document)
 
 
 def _request(given: dict[str, Any]) -> RenderRequest:

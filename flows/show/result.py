@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +11,17 @@ from rich.console import Console
 from flows.request import RenderRequest
 from flows.result import EpisodeResult
 from flows.show.tables import make_console, make_table
+
+SHAPING = (
+    "--stage",
+    "--recipe",
+    "--store",
+    "--chunk",
+    "--encoder",
+    "--quality",
+    "--fps",
+)
+"""Options that say what a render comes to and where it is kept."""
 
 
 def show_result(result: EpisodeResult, request: RenderRequest) -> None:
@@ -52,17 +64,17 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         few = ", ".join(missing[:6]) + (" …" if len(missing) > 6 else "")
         console.print(f"no film yet: {len(missing)} shot(s) to go ({few})", markup=False)
     if result.film is None:
+        if result.waiting:
+            _show_next(console, [*_decisions(result, request), (request.command, "then the film")])
         return
     console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)
-    program, _, source = shlex.split(request.command)[:3]
-    douga, film = shlex.quote(program), shlex.quote(result.film)
-    console.print("next:")
-    for line, why in (
-        (f"{douga} plan {shlex.quote(source)}", "what another render would do: nothing"),
-        (f"{douga} verify {shlex.quote(source)} -o {film}", "every frame once more"),
-        (f"{douga} status {shlex.quote(source)}", "how far every shot is"),
-    ):
-        console.print(f"  {line}   # {why}", soft_wrap=True, markup=False, highlight=False)
+    checked = f"{same_options('verify', request.command)} -o {shlex.quote(result.film)}"
+    lines = [
+        (same_options("plan", request.command), "what another render would do: nothing"),
+        (checked, "every frame once more"),
+        (same_options("status", request.command, keep=("--store",)), "how far every shot is"),
+    ]
+    _show_next(console, lines)
 
 
 def _show_preview(console: Console, result: EpisodeResult, request: RenderRequest) -> None:
@@ -71,12 +83,36 @@ def _show_preview(console: Console, result: EpisodeResult, request: RenderReques
     film = Path(result.preview)
     for line in (f"preview: {film}", f"contact sheet: {film.with_suffix('.png')}"):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
-    program, _, source = shlex.split(request.command)[:3]
-    douga, episode = shlex.quote(program), shlex.quote(source)
+    again = (request.command, "the same again: what is approved is rendered whole")
+    _show_next(console, [*_decisions(result, request), again])
+
+
+def _decisions(result: EpisodeResult, request: RenderRequest) -> list[tuple[str, str]]:
+    """How a person says what becomes of the shots that wait."""
+    shot = result.waiting[0].partition(":")[0]
+    approve, retake = (same_options(verb, request.command) for verb in ("approve", "retake"))
+    return [
+        (approve, "all of it; or name shots after the episode"),
+        (f"{retake} {shlex.quote(shot)} --note WHY", "send a shot back"),
+    ]
+
+
+def _show_next(console: Console, lines: Sequence[tuple[str, str]]) -> None:
     console.print("next:")
-    for line, why in (
-        (f"{douga} approve {episode}", "all of it, or name shots: approve EP sh010 sh020"),
-        (f"{douga} retake {episode} sh010 --note WHY", "send a shot back; it stays at its preview"),
-        (request.command, "the same again: what is approved is rendered whole"),
-    ):
+    for line, why in lines:
         console.print(f"  {line}   # {why}", soft_wrap=True, markup=False, highlight=False)
+
+
+def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> str:
+    """Another command on what `douga render …` was told to render: its source, and of its options,
+    each of which takes a value, those to `keep`."""
+    program, _, *rest = shlex.split(command)
+    words, source, kept = iter(rest), "", list[str]()
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            source = word
+        elif word != "--" and (word.startswith("--") or word == "-o"):
+            told = [word] if equals else [word, next(words, "")]
+            kept += told if name in keep else []
+    return shlex.join([program, verb, source, *kept])

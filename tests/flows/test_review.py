@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import Exit, RefusedError, UsageError
+from flows.cli import app
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.render import render
@@ -55,6 +56,14 @@ def test_a_shot_that_comes_out_different_waits_again(episode: Path, tiny_film: P
     recipe = "[{interpolate: {factor: 2, engine: average}}]"
     episode.write_text(EPISODE.format(film=tiny_film, recipe=recipe) + "store: store\n")
     assert len(waiting_shots(seen(episode).store, seen(episode).plan)) == 2
+
+
+def test_what_options_have_rendered_is_approved_with_the_same(episode: Path) -> None:
+    """Another chunk length is another segment: nobody could approve it by the episode alone."""
+    request = make_request(str(episode), output=str(episode.with_name("film.mkv")), chunk=10)
+    assert len(render(request, Silent()).waiting) == 2
+    app(["approve", str(episode), "--chunk", "10"], standalone_mode=False)
+    assert render(request, Silent()).film is not None
 
 
 def test_nobody_can_approve_what_is_not_rendered(episode: Path) -> None:
