@@ -182,9 +182,23 @@ def test_a_viewer_sees_all_and_changes_nothing(
         decide(prepared, ["sh010"], "retake", note="not mine to say")
 
 
+@pytest.mark.parametrize(
+    "place",
+    ["begun", "failures", "jobs", "ledger", "nightaccepts", "nightframes", "nights", "pieces"],
+)
+def test_a_coordinator_keeps_the_records_of_runs_and_nights(
+    place: str, episode: RenderRequest
+) -> None:
+    store = open_store(episode.store)
+    store.put(f"{place}/ep/a.json", b"{}")
+    assert store.get(f"{place}/ep/a.json") == b"{}"
+
+
 def test_gc_removes_what_it_may(
     episode: RenderRequest, as_role: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    render(episode.model_copy(update={"frames": "sh010:3"}), Silent())
+    (pieces,) = (found.name for found in open_store(episode.store).list("pieces/"))
     render(episode, Silent())
     monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
     settings.cache_clear()
@@ -194,7 +208,7 @@ def test_gc_removes_what_it_may(
     as_role("gc")
     document = collect(episode.store, Silent(), keep_days=None, dry_run=False)
     assert document
-    assert not open_store(episode.store).has([stray])
+    assert not open_store(episode.store).has([stray, pieces])
 
 
 @pytest.mark.parametrize(
