@@ -102,7 +102,12 @@ def run_night(
         if claim and not claim.stands(store):
             record.withdraw()
             raise ClaimLost(f"job {job} went to another night")
-        _check_alone(store, record.place)
+        try:
+            _check_alone(store, record.place)
+        except RefusedError:
+            if claim is None:  # who waits for the nightly means the night that runs
+                record.withdraw()
+            raise
         with _planning(timeout_s):
             readied = make_ready(spec, forecast, reporter, store=episodes_store)
         record.begin(shots=sum(len(each.prepared.plan.shots) for each in readied.ready.values()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, Exit
 from cluster.settings import settings
 from cluster.store import Store
 from flows.nightly.night import EpisodeState, Night, NightEpisode, NightShot
@@ -90,7 +90,8 @@ def night_of(seen: Seen) -> Night:
         return night_of_run(seen.document)
     if "episodes" in seen.document:
         return Night.from_json(seen.document)
-    state: EpisodeState = "stopped" if seen.exit_code is None else "failed"
+    states: dict[int | None, EpisodeState] = {None: "stopped", Exit.REFUSED: "left out"}
+    state = states.get(seen.exit_code, "failed")
     why = seen.error or seen.state
     missing = NightEpisode(episode=seen.name, show="", state=state, why=why)
     return Night(

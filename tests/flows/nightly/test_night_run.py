@@ -21,6 +21,7 @@ from flows.nightly.night import Night
 from flows.nightly.past import Past
 from flows.prepare import Prepared
 from flows.progress import Silent
+from flows.runs.find import find_place
 from flows.runs.look import Seen
 from flows.runs.record import Record
 from tests.flows.nightly.farm import BEGAN, Farm, failing
@@ -212,6 +213,8 @@ def test_one_night_of_a_nightly_runs_at_a_time(farm: Farm) -> None:
         record.begin()
         with pytest.raises(RefusedError, match="runs already"):
             farm.night()
+        found, _ = find_place(farm.store, "demo")
+        assert found == record.place, "who waits for the nightly means the night that runs"
         record.ended({}, state="done", exit_code=0)
     (farm.folder / "store/nights/demo/20000101T000000000-abcd.json").unlink()
     assert farm.night().exit_code == Exit.GOOD

@@ -12,6 +12,8 @@ from flows.nightly.night import Night
 from flows.results.attachments import Attachments, attach
 from flows.results.junit import junit_xml
 from flows.results.objects import Objects
+from flows.results.write import night_of
+from flows.runs.look import Seen
 from tests.flows.results.nights import bad_night, hostile_night, make_episode, make_night, make_shot
 
 ATTRIBUTES = {
@@ -170,3 +172,14 @@ def test_what_is_no_longer_stored_is_left_out(store: Store, tmp_path: Path) -> N
     out = case(root, "ep01", "sh0060").findtext("system-out")
     assert out == "[[ATTACHMENT|logs/ep01/sh0060.txt]]"
     assert "cannot be decoded" in (tmp_path / "logs/ep01/sh0040.txt").read_text()
+
+
+@pytest.mark.parametrize(("code", "tag"), [(1, "error"), (3, "skipped"), (None, "error")])
+def test_a_night_that_came_to_nothing_is_told_by_how_it_ended(
+    code: int | None, tag: str, store: Store, tmp_path: Path
+) -> None:
+    """A night that was refused is orange with GitLab, as its exit code is."""
+    seen = Seen(place="nights/demo/n1", state="x", exit_code=code, error="so", document={})
+    root, _ = made(night_of(seen), store, tmp_path)
+    (case,) = root.iter("testcase")
+    assert [child.tag for child in case if child.tag != "system-out"] == [tag]
