@@ -18,10 +18,15 @@ from tests.conftest import Douga, Rendered
 
 @pytest.fixture
 def store(tiny_render: Rendered, tmp_path: Path) -> FolderStore:
-    """A copy of the store that a render has left."""
+    """A copy of the store as one render has left it, without what other tests did there since."""
     rendered: Any = open_store(tiny_render.store)
     shutil.copytree(rendered.root, tmp_path / "store")
-    return FolderStore(tmp_path / "store")
+    store = FolderStore(tmp_path / "store")
+    for place in ("runs/", "ledger/"):
+        for kept in list(store.list(place)):
+            if tiny_render.ended.document["run"] not in kept.name:
+                store.delete(kept.name)
+    return store
 
 
 def test_receipts_name_what_was_stored(store: FolderStore) -> None:

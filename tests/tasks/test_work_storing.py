@@ -62,9 +62,9 @@ def counted(worker: Worker) -> list[int]:
     """Grows by one whenever frames are made."""
     make, made = worker._make_frames, list[int]()
 
-    def count(item: WorkItem) -> Any:
-        made.append(len(item.out))
-        return make(item)
+    def count(item: WorkItem, out: Span) -> Any:
+        made.append(len(out))
+        return make(item, out)
 
     worker._make_frames = count  # type: ignore[method-assign]
     return made
