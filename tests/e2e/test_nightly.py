@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -123,22 +121,8 @@ def deployments(server: PrefectServer, name: str) -> list[dict[str, Any]]:
 
 def start_by_hand(server: PrefectServer, deployment: str) -> str:
     """What `prefect deployment run` asks the server for; the flow run's name."""
-    request = urllib.request.Request(
-        f"{server.api}/deployments/{deployment}/create_flow_run",
-        data=json.dumps({"state": {"type": "SCHEDULED"}}).encode(),
-        headers={"Content-Type": "application/json"},
-    )
-
-    def ask() -> str:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return str(json.load(answer)["id"])
-        except urllib.error.HTTPError as error:
-            if error.code != 503:  # its database is busy: Prefect's own client asks again too
-                raise
-            return ""
-
-    return awaited(ask, "an answer to the request for a run")
+    run = server.post(f"deployments/{deployment}/create_flow_run", state={"type": "SCHEDULED"})
+    return str(run["id"])
 
 
 def test_a_deployment_is_put_there_once_runs_nights_and_is_taken_away(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from typing import Any
 from cluster.settings import child_environment
 
 START_TIMEOUT_S = 90.0
+BUSY_S = 60.0
+"""How long a server whose database is busy is asked again."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,23 @@ class PrefectServer:
         (found,) = self.post("artifacts/latest/filter", artifacts={"key": {"any_": [key]}})
         return json.loads(found["data"]) if found["type"] == "table" else found["data"]
 
-    def post(self, path: str, **body: Any) -> list[dict[str, Any]]:
-        """What the API answers, for example to `post("flow_runs/filter", limit=5)`."""
+    def post(self, path: str, **body: Any) -> Any:
+        """What the API answers, for example to `post("flow_runs/filter", limit=5)`; asked again
+        while its database is busy, as Prefect's own client does."""
         request = urllib.request.Request(
             f"{self.api}/{path}",
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: list[dict[str, Any]] = json.load(answer)
-        return found
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
 
 
 @contextmanager
