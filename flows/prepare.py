@@ -129,9 +129,11 @@ def device_type() -> str:
     return "cuda" if Path("/proc/driver/nvidia/version").exists() else "cpu"
 
 
-def new_run_id() -> str:
-    """A run's name: when it began (UTC), and four hex digits against twins."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+def new_run_id(began: datetime | None = None) -> str:
+    """A run's or a night's name: when it began (UTC, to the millisecond: names are in order of
+    time), and four hex digits against twins."""
+    at = began or datetime.now(UTC)
+    return f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}-{secrets.token_hex(2)}"
 
 
 def _check_recipes(request: RenderRequest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from flows.nightly.past import PREFIX, Past
 from flows.nightly.spec import NightlySpec
 from flows.nightly.under_way import Clock, NightRun, Renderer, Stop
 from flows.nightly.words import night_words
+from flows.prepare import new_run_id
 from flows.progress import Reporter
 from flows.render import render
 from flows.runs.job import Claim, ClaimLost, error_of, once
@@ -94,7 +94,7 @@ def run_night(
     """
     check_prices(spec)
     began = clock()
-    name = claim.run if claim else new_night(began)
+    name = claim.run if claim else new_run_id(began)
     store.probe()
     job = claim.job if claim else ""
     with Record(store, f"{PREFIX}{spec.name}/{name}", command=command, job=job) as record:
@@ -148,7 +148,7 @@ def run_night_once(
     return once(
         job,
         store=store,
-        place=f"{PREFIX}{spec.name}/{new_night(now_utc())}",
+        place=f"{PREFIX}{spec.name}/{new_run_id(now_utc())}",
         asked=make_key(spec.model_dump(mode="json")),
         command=command,
         act=act,
@@ -197,11 +197,6 @@ def _planning(timeout_s: float | None) -> Iterator[None]:
 def night_end(spec: NightlySpec, began: datetime) -> datetime | None:
     """The deadline of a night, None where there is none."""
     return next_end(spec.deadline, began=began, zone=spec.zone) if spec.deadline else None
-
-
-def new_night(began: datetime) -> str:
-    """A night's name, in order of time: when it began (UTC, milliseconds), and against twins."""
-    return f"{began:%Y%m%dT%H%M%S}{began.microsecond // 1000:03d}-{secrets.token_hex(2)}"
 
 
 def check_prices(spec: NightlySpec) -> None:

@@ -24,6 +24,7 @@ from cluster.errors import (
     VerifyError,
 )
 from cluster.store import Store, open_store
+from flows.prepare import new_run_id
 from flows.progress import Silent
 from flows.request import make_request
 from flows.result import EpisodeResult, ShotLine
@@ -497,3 +498,12 @@ def test_anothers_error_has_its_exit_code(code: int, kind: type[DougaError]) -> 
     assert type(error) is kind
     assert int(error.exit_code) == code
     assert "why" in str(error)
+
+
+def test_runs_are_named_in_order_of_time_within_a_second() -> None:
+    """Names of earlier versions stop at the second, and come before those of that second."""
+    began = datetime(2026, 11, 23, 1, 2, 3, 250_000, tzinfo=UTC)
+    names = [new_run_id(began + timedelta(milliseconds=later)) for later in range(0, 900, 7)]
+    assert sorted(names) == names
+    assert f"{began:%Y%m%dT%H%M%S}-ffff" < names[0]
+    assert len({new_run_id(began) for _ in range(20)}) > 1, "twins differ"
