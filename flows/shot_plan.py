@@ -130,8 +130,9 @@ class RunMaker:
         steps, needed = self._trace(out)
         if self.before is None:
             return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
-        inner = self.before.maker.piece(_hull(needed))
-        material = {"piece": [inner.key, inner.out]}
+        # Frame by frame: what lies between two that are needed is in no key.
+        inner = [self.before.maker.piece(Span(index, index + 1)).key for index in needed]
+        material = {"pieces": inner}
         return replace(self.base, key=self._key(out, steps, material), out=out)
 
     def inputs(self, out: Span) -> tuple[int, ...]:

@@ -144,6 +144,21 @@ def test_a_changed_frame_changes_exactly_the_pieces_that_read_it(
         assert keys[0] == keys[1] or touched
 
 
+def test_a_frame_held_between_two_that_are_needed_is_in_no_key() -> None:
+    """Frames 8 and 9 are one drawing; the in-between at 11 is made of the drawings 8 and 10."""
+    recipe = [step("hold", True), step("interpolate", None, rate=30)]
+    (entry,) = make_film([names("a", 11)], on=2, recipe=recipe)
+    keys = []
+    for changed in (None, 9, 10):
+        told = replace(
+            entry,
+            material=lambda indices, new=changed: ["new" if i == new else i for i in indices],
+        )
+        (shot,) = planned([told], 8).shots
+        keys.append(shot.runs[-1].maker.piece(Span(11, 12)).key)
+    assert keys[0] == keys[1] != keys[2]
+
+
 def test_frames_are_told_as_the_option_takes_them() -> None:
     shot = first_shot(make_film([names("a", 20)]), 8)
     picked = pick_frames(shot.runs, {7, 12, 13, 14, 16}, stored=set())
