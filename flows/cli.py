@@ -14,14 +14,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, Exit, UsageError
+from cluster.errors import DougaError, Exit
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
+from flows.commands.options import (
+    JOB_HELP,
+    Calibrate,
+    ChangedThing,
+    Chunk,
+    EncoderName,
+    Fps,
+    Frames,
+    Output,
+    PreviewEvery,
+    Quality,
+    RayAddress,
+    Recipe,
+    Shots,
+    Source,
+    Stages,
+    Workers,
+)
 from flows.commands.report import ledger, report
+from flows.commands.review import approve, retake, review
 from flows.commands.timeline import timeline
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.up import down, up
@@ -29,8 +48,6 @@ from flows.commands.verify import verify
 from flows.commands.wait import wait
 
 if TYPE_CHECKING:
-    from flows.pieces.decisions import Verdict
-    from flows.prepare import Prepared
     from flows.request import RenderRequest
 
 app = typer.Typer(
@@ -41,37 +58,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-Source = Annotated[str, typer.Argument(help="film, frame folder, s3:// object or episode.yaml")]
-Output = Annotated[str, typer.Option("--output", "-o", help="the film; default NAME.douga.mkv")]
-Stages = Annotated[
-    list[str] | None, typer.Option("--stage", help="a step, as name:param=value,...; repeatable")
-]
-Recipe = Annotated[str, typer.Option("--recipe", help="a YAML list of stages")]
-RayAddress = Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")]
-Workers = Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")]
-Chunk = Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")]
-EncoderName = Annotated[
-    str, typer.Option("--encoder", help="libx264, libx265, libsvtav1, ffv1 or prores")
-]
-Quality = Annotated[int | None, typer.Option(min=0, max=63, help="the encoder's CRF or qscale")]
-Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")]
-Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
-Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
-JOB_HELP = "submitted again with the same key, it is not done again; default DOUGA_JOB"
-PreviewEvery = Annotated[
-    int | None,
-    typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
-]
-ChangedThing = Annotated[
-    str,
-    typer.Option("--changed", help="as if char:NAME, source:, stage: or model:NAME had changed"),
-]
-Calibrate = Annotated[
-    bool,
-    typer.Option("--calibrate/--no-calibrate", help="try frames of what no history tells"),
-]
-ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 
 
 @app.callback()
@@ -186,64 +172,9 @@ def status(
     print_json(document) if as_json else show_status(document)
 
 
-@app.command()
-def review(
-    source: Source,
-    stage: Stages = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    chunk: Chunk = None,
-    encoder: EncoderName = "",
-    quality: Quality = None,
-    fps: Fps = "",
-    as_json: AsJson = False,
-) -> None:
-    """List the shots of an episode, rendered with these options, with what people decided."""
-    from flows.review import review_document
-    from flows.show.status import show_review
-
-    document = review_document(_prepared(locals()))
-    print_json(document) if as_json else show_review(document)
-
-
-@app.command()
-def approve(
-    source: Source,
-    shots: ReviewedShots = None,
-    note: Annotated[str, typer.Option(help="words to keep with it")] = "",
-    stage: Stages = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    chunk: Chunk = None,
-    encoder: EncoderName = "",
-    quality: Quality = None,
-    fps: Fps = "",
-    as_json: AsJson = False,
-) -> None:
-    """Approve shots as these options render them; without names, all of them."""
-    _decide(locals(), "approved")
-
-
-@app.command()
-def retake(
-    source: Source,
-    shots: ReviewedShots = None,
-    note: Annotated[str, typer.Option(help="what is to change")] = "",
-    stage: Stages = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    chunk: Chunk = None,
-    encoder: EncoderName = "",
-    quality: Quality = None,
-    fps: Fps = "",
-    as_json: AsJson = False,
-) -> None:
-    """Send shots back; the film waits until what they come out as is approved."""
-    if not shots:
-        raise UsageError("name the shots to send back", remedy="for example: douga retake EP sh010")
-    _decide(locals(), "retake")
-
-
+app.command()(review)
+app.command()(approve)
+app.command()(retake)
 app.command()(verify)
 app.command()(timeline)
 app.command()(wait)
@@ -304,36 +235,6 @@ def _explain(error: Exception) -> int:
         line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED
     print(f"douga: {line}", file=sys.stderr)
     return code
-
-
-def _prepared(given: dict[str, Any]) -> Prepared:
-    """An episode read and planned as the render was told, for commands that only look at it."""
-    from flows.prepare import prepare
-    from flows.progress import Silent
-    from flows.request import make_request
-
-    request = make_request(
-        given["source"],
-        stages=given["stage"],
-        recipe=given["recipe"],
-        store=given["store"],
-        chunk=given["chunk"],
-        encoder=given["encoder"],
-        quality=given["quality"],
-        fps=given["fps"],
-    )
-    return prepare(request, Silent())
-
-
-def _decide(given: dict[str, Any], verdict: Verdict) -> None:
-    """Record a verdict by a command's own parameters."""
-    from flows.review import decide, review_document
-    from flows.show.status import show_review
-
-    prepared = _prepared(given)
-    decide(prepared, given["shots"] or [], verdict, note=given["note"])
-    document = review_document(prepared)
-    print_json(document) if given["as_json"] else show_review(document)
 
 
 def _request(given: dict[str, Any]) -> RenderRequest:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from cluster.errors import UsageError
+from flows.commands.options import Recipe
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def timeline(
     stage: Annotated[
         list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help="a YAML list of stages")] = "",
+    recipe: Recipe = "",
     store: StoreUrl = "",
     ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster for handles")] = "",
     workers: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import Exit, InputError, UsageError
+from flows.commands.options import Recipe
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 
@@ -18,7 +19,7 @@ def verify(
     stage: Annotated[
         list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
     ] = None,
-    recipe: Annotated[str, typer.Option("--recipe", help="a YAML list of stages")] = "",
+    recipe: Recipe = "",
     store: StoreUrl = "",
     chunk: Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk")] = None,
     encoder: Annotated[str, typer.Option("--encoder", help="as the render was told")] = "",
