@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 
 from cluster.errors import StoreError
-from cluster.history import TRIES, read_rows, unreadable
+from cluster.history import read_rows, unreadable
 from cluster.keys import make_key
 from cluster.ledger import to_parquet
 from cluster.ledger_parts import (
@@ -30,6 +30,7 @@ from cluster.ledger_parts import (
     open_parts,
     pick_parts,
     replaced_parts,
+    while_it_settles,
 )
 from cluster.store import NotStored, Store
 from cluster.store_folder import FolderStore
@@ -63,18 +64,12 @@ def compact(store: Store, *, grace: timedelta | None = None, dry_run: bool = Fal
     remove, they stay, and do no harm but to those who read `ledger/` by other means. With `dry_run`
     nothing is written or removed. StoreError for what is no ledger, or damaged.
     """
-    for left in reversed(range(TRIES)):
-        try:
-            return _compact(store, grace_of(store) if grace is None else grace, dry_run=dry_run)
-        except NotStored as error:
-            if not left:
-                raise StoreError(
-                    "the ledger's objects vanish while they are compacted",
-                    where=store.url,
-                    remedy="let one compaction at a time run",
-                    retryable=True,
-                ) from error
-    raise AssertionError("the ledger is compacted once at least")
+    return while_it_settles(
+        store,
+        lambda: _compact(store, grace_of(store) if grace is None else grace, dry_run=dry_run),
+        doing="compacted",
+        remedy="let one compaction at a time run",
+    )
 
 
 def grace_of(store: Store) -> timedelta:

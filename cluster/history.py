@@ -14,12 +14,19 @@ import pyarrow.dataset as ds
 
 from cluster.errors import StoreError
 from cluster.ledger import SCHEMA
-from cluster.ledger_parts import DISK, FORMAT, Part, Pick, cache_folder, open_parts, pick_parts
+from cluster.ledger_parts import (
+    DISK,
+    FORMAT,
+    Part,
+    Pick,
+    cache_folder,
+    open_parts,
+    pick_parts,
+    while_it_settles,
+)
 from cluster.store import NotStored, Store
 from cluster.store_folder import FolderStore
 
-TRIES = 8
-"""A compaction takes objects away once, at its end: who meets one again and again meets another."""
 EMPTY = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 
 
@@ -49,18 +56,12 @@ def read_history(
     wanted = _wanted(
         since=since, until=until, run=run, episode=episode, shot=shot, stage=stage, device=device
     )
-    for left in reversed(range(TRIES)):
-        try:
-            return _read(store, open_parts(store, run=run), names, wanted)
-        except NotStored as error:
-            if not left:
-                raise StoreError(
-                    "the ledger's objects vanish while they are read",
-                    where=store.url,
-                    remedy="run it again when nothing compacts the ledger",
-                    retryable=True,
-                ) from error
-    raise AssertionError("the ledger is read once at least")
+    return while_it_settles(
+        store,
+        lambda: _read(store, open_parts(store, run=run), names, wanted),
+        doing="read",
+        remedy="run it again when nothing compacts the ledger",
+    )
 
 
 def row_groups(store: Store, *, since: datetime | None = None, run: str = "") -> int:

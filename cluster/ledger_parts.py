@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -34,6 +34,9 @@ ORIGINS = "douga.origins"
 FIRST_COLUMNS = frozenset(SCHEMA.names[: SCHEMA.names.index("finished_at") + 1])
 """Those of the first douga: what lacks one of them is no ledger."""
 FETCHES = 8
+TRIES = 8
+"""A compaction takes objects away once, at its end: who meets one again and again meets another."""
+T = TypeVar("T")
 FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
@@ -136,6 +139,25 @@ def replaced_parts(parts: Iterable[Part]) -> dict[str, Part]:
             for name in names:
                 holders[name].append((part, names))
     return replaced
+
+
+def while_it_settles(store: Store, work: Callable[[], T], *, doing: str, remedy: str) -> T:
+    """What `work` gives on the ledger, begun anew where objects that it had listed are gone.
+
+    StoreError after `TRIES`, saying what was being done (`doing`) and the `remedy`.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            return work()
+        except NotStored as error:
+            if not left:
+                raise StoreError(
+                    f"the ledger's objects vanish while they are {doing}",
+                    where=store.url,
+                    remedy=remedy,
+                    retryable=True,
+                ) from error
+    raise AssertionError("it is tried once at least")
 
 
 def open_parts(store: Store, *, run: str = "") -> list[Part]:

@@ -7,29 +7,12 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import UsageError
-from cluster.keys import Digest
 from flows.timeline import conform
 from tasks.decode import SourceIndex
-from tasks.picture import Picture
+from tests.flows.test_timeline import source
 
 HEAD = "TITLE: CUT\nFCM: NON-DROP FRAME\n\n"
 PAL, NTSC = Fraction(25), Fraction(30000, 1001)
-
-
-def source(path: str, frames: int, rate: Fraction = Fraction(24000, 1001)) -> SourceIndex:
-    """An index of a film that is only named."""
-    return SourceIndex(
-        path=path,
-        kind="stream",
-        digest=Digest("0" * 64),
-        picture=Picture(width=64, height=48),
-        pts=tuple(range(frames)),
-        time_base=1 / rate,
-        start=Fraction(0),
-        end=frames / rate,
-        rate=rate,
-        coded_format="yuv420p",
-    )
 
 
 A, B = source("/films/a one.mkv", 100), source("/films/b.mkv", 100)
