@@ -113,6 +113,12 @@ class Interpolate(Stage[InterpolateParams]):
             self._model = params.cards[0] if params.cards else read_card(named, verb=self.name)
             check_precision(self._model, params.precision, stage=self.name)
 
+    def key_params(self) -> object:
+        """All of them, ratios exact: a text that reads like one would give another key."""
+        params = self.params.model_dump(mode="json")
+        ratios = {"factor": self.params.factor, "rate": self.params.rate}
+        return {**params, **{name: r for name, r in ratios.items() if r and r.denominator > 1}}
+
     def card(self) -> Card:
         """OpenCV on one core, 400 MB for a megapixel of float planes, flows and weights; with a
         network what that needs too."""
