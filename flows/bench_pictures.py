@@ -27,14 +27,13 @@ def run_pictures(
     peers: Sequence[Path] = (),
     sheet: Path | None = None,
     quick: bool = False,
-    threads: int = 1,
 ) -> dict[str, Any]:
     """Measure, write the sheet where one is wanted; the document of `bench pictures --json`.
 
     Without `stages` those that the material is for: all on the sample; `interpolate` and `upscale`
     where `paths` are given; `colorize` where `lines` and `colours` are. UsageError.
     """
-    asked = _asked(paths, stages, lines, colours, peers, quick=quick, threads=threads)
+    asked = _asked(paths, stages, lines, colours, peers, quick=quick)
     if sheet and not sheet.absolute().parent.is_dir():
         raise UsageError(
             "no such folder", where=str(sheet.parent), remedy="make it, or name another"
@@ -61,7 +60,7 @@ def run_pictures(
     return {
         "stages": [_section(section) for section in sections],
         "sheet": str(sheet) if sheet else None,
-        "on": f"{asked.threads} thread(s) of {os.cpu_count()} cores ({platform.machine()})",
+        "on": f"one thread of {os.cpu_count()} cores ({platform.machine()})",
     }
 
 
@@ -88,7 +87,6 @@ def _asked(
     peers: Sequence[Path],
     *,
     quick: bool,
-    threads: int,
 ) -> Asked:
     if len(lines) != len(colours):
         raise UsageError(
@@ -105,7 +103,6 @@ def _asked(
         sheets=tuple(zip(lines, colours, strict=True)),
         peers=tuple(peers),
         amount=QUICK if quick else FULL,
-        threads=threads,
     )
 
 

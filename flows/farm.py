@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -144,13 +143,12 @@ def _spec(
     request: RenderRequest, need: Node, kind: str, workers: int, runs: list[RunPlan]
 ) -> PoolSpec:
     chosen = settings()
-    threads = max(1, int(need.cpus) if request.ray else (os.cpu_count() or 1) // workers)
     return PoolSpec(
         handler="tasks.work:Worker",
         config=WorkerConfig(
             store_url=request.store,
             cache=str(chosen.home / "cache"),
-            device=Device(kind=kind, threads=threads, tile=request.tile),
+            device=Device(kind=kind, tile=request.tile),
             cell=chosen.cell,
         ),
         workers=workers,

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from tasks.decode import FrameReader, SourceIndex, index_source
 from tasks.ffmpeg import run_ffmpeg
@@ -72,7 +73,8 @@ def time_script(film: Path) -> tuple[int, float]:
 def _upscaler(index: SourceIndex) -> Callable[[Frames], Frames]:
     """One frame in, one frame twice as large out, on every core of this machine."""
     stage = make_stage("upscale", {"scale": 2})
-    stage.setup(Device(threads=os.cpu_count() or 1), lambda path: Path(path).read_bytes())
+    stage.setup(Device(), lambda path: Path(path).read_bytes())
+    torch.set_num_threads(os.cpu_count() or 1)  # one process is all there is here
     track = Track(picture=index.picture, times=index.times[:1], end=index.end)
 
     def upscale(frame: Frames) -> Frames:

@@ -73,10 +73,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """Where a worker runs: torch device type ("cpu" or "cuda"), threads, tile edge (0: whole)."""
+    """Where a worker runs: torch device type ("cpu" or "cuda"), tile edge (0: whole frames).
+
+    A worker computes with one thread, always: networks split their sums by the number of threads,
+    so that two give other last bits than one. More cores are used by more workers.
+    """
 
     kind: str = "cpu"
-    threads: int = 1
     tile: int = 0
 
 

@@ -42,6 +42,7 @@ def keep_memory() -> bool:
 def start_torch(device: Device) -> torch.device:
     """Ready torch for inference on `device`, the same result every time; returns torch's device.
 
+    One thread, always: convolutions of small maps split their sums by the number of threads.
     CUDA runs in full float32 (no TF32) with deterministic kernels that are chosen by shape, not by
     a race. Idempotent. Errors: ClusterError where CUDA is asked for and absent: a worker never
     falls back to the CPU in silence.
@@ -49,7 +50,7 @@ def start_torch(device: Device) -> torch.device:
     keep_memory()
     import torch
 
-    torch.set_num_threads(device.threads)
+    torch.set_num_threads(1)
     if device.kind == "cuda":
         if not torch.cuda.is_available():
             raise ClusterError(

@@ -89,7 +89,7 @@ class Worker:
         self._ready: set[str] = set()
         self._batches: dict[str, int] = {}
         self._computing = threading.Lock()
-        cv2.setNumThreads(config.device.threads)
+        cv2.setNumThreads(1)
 
     def pid(self, _: None) -> int:
         """The worker's process id."""
@@ -389,7 +389,7 @@ class Worker:
             width=picture.width,
             height=picture.height,
             frames=len(span),
-            threads=device.threads,
+            threads=1,
             gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if device.kind == "cuda" else "",
         )
 

@@ -37,7 +37,7 @@ class FarmHere:
         """In place of `flows.farm.open_farm`."""
         cache = Path(request.output).parent / "cache"
         self._worker = Worker(
-            WorkerConfig(store_url=request.store, cache=str(cache), device=Device(threads=1))
+            WorkerConfig(store_url=request.store, cache=str(cache), device=Device())
         )
         yield self
 

@@ -78,7 +78,6 @@ def pictures(
         Path | None, typer.Option(help="write a PNG of the worst cases, side by side")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="few pictures, 2x only")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="of every way")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Measure the pictures of every stage beside references and peers, in one run."""
@@ -96,6 +95,5 @@ def pictures(
             peers=peer or (),
             sheet=sheet,
             quick=quick,
-            threads=threads,
         )
     print_json(document) if as_json else show_pictures(document)

@@ -40,8 +40,7 @@ def calibrate_works(
 ) -> list[Seen]:
     """What these works would take, each tried on a few frames of its shot, from the source on. What
     was tried before is read from douga's home. Work that fails is left out, and told."""
-    threads = {spec.config.device.kind: spec.config.device.threads for spec in pools.values()}
-    files = {work: _file(work, threads[work.device]) for work in unknown}
+    files = {work: _file(work) for work in unknown}
     seen = [_read(file, work) for work, file in files.items() if file.exists()]
     left = [work for work, file in files.items() if not file.exists()]
     while left:
@@ -166,10 +165,10 @@ def _seconds(receipt: Receipt) -> float:
     return receipt.load_s + receipt.compute_s + receipt.store_s
 
 
-def _file(work: Work, threads: int) -> Path:
-    """Where a try of such work, on so many threads of this machine, is kept."""
+def _file(work: Work) -> Path:
+    """Where a try of such work on this machine is kept."""
     alike = [work.stage, work.kind, work.model, work.device, work.pixels]
-    key = make_key([*alike, threads, os.cpu_count(), settings().cell])
+    key = make_key([*alike, os.cpu_count(), settings().cell])
     return home_folder("cache/calibration") / f"{key}.json"
 
 

@@ -97,10 +97,9 @@ class _Cost:
 
 
 def _cost(todo: Todo, estimates: Sequence[Estimate | None], pools: Mapping[str, PoolSpec]) -> _Cost:
-    """A worker of a GPU keeps that busy, any other as many cores as it computes with."""
+    """A worker of a GPU keeps that busy, any other one core."""
     gpu_s = cpu_s = size = 0.0
     for step in (step for shot in todo.shots for step in shot):
-        threads = max(1, pools[step.pool].config.device.threads)
         for piece in step.pieces:
             estimate = estimates[piece]
             if estimate is None:
@@ -109,7 +108,7 @@ def _cost(todo: Todo, estimates: Sequence[Estimate | None], pools: Mapping[str, 
             if step.pool == GPU:
                 gpu_s += estimate.expected.seconds
             else:
-                cpu_s += estimate.expected.seconds * threads
+                cpu_s += estimate.expected.seconds
     prices = settings()
     gpu_hours, cpu_hours = gpu_s / HOUR_S, cpu_s / HOUR_S
     return _Cost(

@@ -41,14 +41,14 @@ def paint_case(pair: PaintPair) -> Case:
     )
 
 
-def ways_to_paint(*, threads: int = 1) -> list[Way]:
+def ways_to_paint() -> list[Way]:
     """The methods of tasks/measure/paint.py as pictures: their paint under the next drawing's
     lines. Ours is the stage, run as a render runs it; the unmoved colouring keeps its own lines.
     """
     ways = []
     for name, method in METHODS.items():
         if name == OURS:
-            ways.append(Way(name=name, kind="ours", make=_by_stage(threads), default=True))
+            ways.append(Way(name=name, kind="ours", make=_by_stage(), default=True))
         elif name == UNMOVED:
             ways.append(Way(name=name, kind="reference", make=lambda _, paint, __: paint))
         else:
@@ -65,13 +65,13 @@ def with_shares(rows: Sequence[Row], pairs: Sequence[PaintPair]) -> tuple[Row, .
     return tuple(out)
 
 
-def _by_stage(threads: int) -> Callable[[Frame, Frame, Frame], Frame]:
+def _by_stage() -> Callable[[Frame, Frame, Frame], Frame]:
     stage = make_stage("colorize", {"reference": _REFERENCE, "mode": "lines"})
 
     def make(lines: Frame, paint: Frame, next_lines: Frame) -> Frame:
         _, png = cv2.imencode(".png", paint[..., ::-1])
         data = png.tobytes()
-        stage.setup(Device(threads=threads), lambda path: data)
+        stage.setup(Device(), lambda path: data)
         height, width = lines.shape[:2]
         track = Track(
             picture=Picture(width=width, height=height, pix_fmt="gbrp", matrix="rgb", range="full"),

@@ -57,7 +57,7 @@ def small_cases(stills: Sequence[Case], damage: Damage, *, factor: int) -> Itera
         yield replace(still, truth=truth, inputs=(damage(truth, factor),))
 
 
-def ways_to_enlarge(*, factor: int, threads: int = 1, peers: Sequence[Path] = ()) -> list[Way]:
+def ways_to_enlarge(*, factor: int, peers: Sequence[Path] = ()) -> list[Way]:
     """Lanczos, Lanczos sharpened, every model on the shelves that does `factor`, and `peers`.
 
     A model that a user registered is a peer; so are ONNX files, where their scale is `factor`.
@@ -77,7 +77,7 @@ def ways_to_enlarge(*, factor: int, threads: int = 1, peers: Sequence[Path] = ()
         if stage is None or stage.card().model in seen:
             continue
         seen.add(stage.card().model)
-        stage.setup(Device(threads=threads), lambda path: Path(path).read_bytes())
+        stage.setup(Device(), lambda path: Path(path).read_bytes())
         default = usual is not None and stage.card().model == usual.card().model
         ways.append(Way(name=name, kind=kind, make=_by_stage(stage), default=default))
     for path in peers:
@@ -87,7 +87,7 @@ def ways_to_enlarge(*, factor: int, threads: int = 1, peers: Sequence[Path] = ()
                 where=path.stem,
                 remedy="rename the file given as --peer",
             )
-        if way := onnx_way(path, factor=factor, threads=threads):
+        if way := onnx_way(path, factor=factor):
             ways.append(way)
     return ways
 
@@ -115,14 +115,14 @@ def jpeg(picture: Frame, *, quality: int) -> Frame:
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def onnx_way(path: Path, *, factor: int, threads: int = 1) -> Way | None:
+def onnx_way(path: Path, *, factor: int) -> Way | None:
     """An ONNX network as a way to enlarge; None where its scale is another.
 
     Pictures are padded to sides that 8 divides. Errors: as `open_onnx` has them.
     """
     from tasks.models.user.onnx_net import open_onnx
 
-    net = open_onnx(path.read_bytes(), device=Device(threads=threads), name=path.name).net
+    net = open_onnx(path.read_bytes(), device=Device(), name=path.name).net
     if net(np.zeros((64, 64, 3), np.float32)).shape[0] != 64 * factor:
         return None
 

@@ -89,13 +89,13 @@ def engine_names() -> tuple[str, ...]:
     return get_args(InterpolateParams.model_fields["engine"].annotation)
 
 
-def engine(name: str, *, model: str = "", threads: int = 1) -> Method:
+def engine(name: str, *, model: str = "") -> Method:
     """An engine of the stage `interpolate`, run as a render runs it, set up once.
 
     `model` names the network of an engine that takes one. UsageError for what the stage refuses.
     """
     stage = make_stage("interpolate", _params(name, model))
-    stage.setup(Device(threads=threads), lambda path: Path(path).read_bytes())
+    stage.setup(Device(), lambda path: Path(path).read_bytes())
 
     def between(a: Frame, b: Frame, t: float) -> Frame:
         if t != 0.5:

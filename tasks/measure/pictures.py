@@ -62,7 +62,6 @@ class Asked:
     sheets: tuple[tuple[Path, Path], ...] = ()
     peers: tuple[Path, ...] = ()
     amount: Amount = FULL
-    threads: int = 1
 
 
 Tell = Callable[[str, float], None]
@@ -70,8 +69,8 @@ Tell = Callable[[str, float], None]
 
 
 def measure_pictures(asked: Asked, tell: Tell) -> Iterator[Section]:
-    """The sections, one by one, in the order of `stages`. All ways run on `threads` threads."""
-    cv2.setNumThreads(asked.threads)
+    """The sections, one by one, in the order of `stages`. All ways run on one thread."""
+    cv2.setNumThreads(1)
     framed = [stage for stage in asked.stages if stage != "colorize"]
     material = None
     if framed:
@@ -92,7 +91,7 @@ def _inbetweens(material: Material, asked: Asked, tell: Tell) -> Iterator[Sectio
     if not cases:
         return
     what = "the drawing between two drawings"
-    ways = all_ways(threads=asked.threads)
+    ways = all_ways()
     told = _counting(f"interpolate: {what}", len(cases), tell)
     found = evaluate(cases, ways, bounds=oracles, progress=told)
     yield _section("interpolate", what, cases, ways, found)
@@ -101,7 +100,7 @@ def _inbetweens(material: Material, asked: Asked, tell: Tell) -> Iterator[Sectio
 def _enlarged(material: Material, asked: Asked, tell: Tell) -> Iterator[Section]:
     stills = material.stills(most=asked.amount.stills)
     for factor in asked.amount.factors:
-        ways = ways_to_enlarge(factor=factor, threads=asked.threads, peers=asked.peers)
+        ways = ways_to_enlarge(factor=factor, peers=asked.peers)
         for words, damage in damages().items():
             what = f"{factor}x, {words}"
             cases = tuple(small_cases(stills, damage, factor=factor))
@@ -113,7 +112,7 @@ def _enlarged(material: Material, asked: Asked, tell: Tell) -> Iterator[Section]
 def _painted(asked: Asked, tell: Tell) -> Section:
     pairs = _pairs(asked)
     cases = tuple(paint_case(pair) for pair in pairs)
-    ways = ways_to_paint(threads=asked.threads)
+    ways = ways_to_paint()
     what = "the next drawing, painted like the one before"
     found = evaluate(cases, ways, progress=_counting(f"colorize: {what}", len(cases), tell))
     rows = with_shares(found.rows(), pairs)

@@ -32,7 +32,6 @@ def measure_triplets(
     triplets: Iterable[Case],
     methods: Mapping[str, Method] | None = None,
     *,
-    threads: int = 1,
     progress: Callable[[], None] | None = None,
 ) -> Evaluation:
     """Draw the middle of every triplet by the references, every engine of ours, and `methods`.
@@ -40,18 +39,18 @@ def measure_triplets(
     All at t = .5, against the drawing that was there. With two bounds: the best of average, DIS
     warp and hold chosen per triplet, and per 16x16 pixels, by the truth.
     """
-    ways = [*all_ways(threads=threads)]
+    ways = [*all_ways()]
     ways += [between(name, method, "ours") for name, method in (methods or {}).items()]
     return evaluate(triplets, ways, bounds=oracles, progress=progress)
 
 
-def all_ways(*, threads: int = 1) -> tuple[Way, ...]:
+def all_ways() -> tuple[Way, ...]:
     """The references, then every engine of the stage as `ours NAME`, and users' networks."""
     chosen = InterpolateParams.model_fields["engine"].default
     ours = [
         between(
             f"peer {one.model}" if one.brought else f"ours {one.model or one.name}",
-            engine(one.name, model=one.model, threads=threads),
+            engine(one.name, model=one.model),
             "peer" if one.brought else "ours",
             default=one.name == chosen and not one.model,
         )
@@ -97,16 +96,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("paths", nargs="+", help="films, GIFs, folders of frames")
     parser.add_argument("--most", type=int, default=MOST, help="triplets per source at the most")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--each", action="store_true", help="a table per source too")
     parser.add_argument("--json", action="store_true", help="one document instead of the table")
     args = parser.parse_args()
-    cv2.setNumThreads(args.threads)
+    cv2.setNumThreads(1)
     triplets: list[Case] = []
     for path in args.paths:
         triplets += read_triplets(open_footage(path), most=args.most)
         print(f"{path}: {len(triplets)} triplets so far", file=sys.stderr)
-    measured = measure_triplets(triplets, threads=args.threads)
+    measured = measure_triplets(triplets)
     tables = {name: measured.rows(name) for name in dict.fromkeys(measured.sources)}
     tables = {"all": measured.rows(), **(tables if args.each or args.json else {})}
     if args.json:

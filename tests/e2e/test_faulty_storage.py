@@ -64,7 +64,7 @@ class Threads:
 @contextmanager
 def threads_farm(request: Any, plan: object, reporter: object) -> Iterator[Threads]:
     cache = str(settings().home / "cache")
-    device = Device(kind="cpu", threads=1, tile=0)
+    device = Device(kind="cpu", tile=0)
     with ThreadPoolExecutor(2) as pool:
         yield Threads(WorkerConfig(store_url=request.store, cache=cache, device=device), pool)
 

@@ -112,9 +112,7 @@ def attempt(prepared: Prepared, folder: Path, store: Store) -> ShotResult:
 
 def work_on(prepared: Prepared, folder: Path, store: Store) -> ShotWork:
     worker = Worker(
-        WorkerConfig(
-            store_url=prepared.store.url, cache=str(folder / "cache"), device=Device(threads=1)
-        )
+        WorkerConfig(store_url=prepared.store.url, cache=str(folder / "cache"), device=Device())
     )
     worker._store = store
     work = make_work(prepared, cast("Farm", OneWorker(worker)), Silent())

@@ -101,7 +101,7 @@ class Farm:
     quarantined: tuple[str, ...] = ()
 
     def __init__(self, store: str, cache: Path, client: Any) -> None:
-        device = Device(kind="cpu", threads=1, tile=0)
+        device = Device(kind="cpu", tile=0)
         self._worker = Worker(WorkerConfig(store_url=store, cache=str(cache), device=device))
         self._worker._store.__dict__["_client"] = client
         self._threads = ThreadPoolExecutor(1)

@@ -40,9 +40,9 @@ def window_of(frames, *, depth=8):
     return Window(track=track, indices=tuple(range(count)), frames_nhwc=frames)
 
 
-def run(frames, *, tile=0, threads=1, depth=8, **params):
+def run(frames, *, tile=0, depth=8, **params):
     stage = Upscale(UpscaleParams(**params))
-    stage.setup(Device(threads=threads, tile=tile), no_assets)
+    stage.setup(Device(tile=tile), no_assets)
     return stage.process(window_of(frames, depth=depth), Span(0, len(frames)))
 
 
@@ -144,13 +144,6 @@ def test_small_frames_equal_the_same_frame_in_tiles(size):
     made = run(frames)
     assert made.shape == (1, 2 * size[0], 2 * size[1], 3)
     assert np.array_equal(run(frames, tile=64), made)
-
-
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_threads_do_not_change_a_bit(precision):
-    frames = drawing(150, 130)
-    one = run(frames, threads=1, precision=precision)
-    assert np.array_equal(run(frames, threads=2, precision=precision), one)
 
 
 def test_a_frame_does_not_depend_on_its_chunk():

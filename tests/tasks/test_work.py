@@ -55,7 +55,7 @@ def hurting(film: Path, *, per_frame: bool) -> str:
 
 
 def worker(film: Path) -> Worker:
-    device = Device(kind="cpu", threads=1)
+    device = Device(kind="cpu")
     url = (film / "store").as_uri()
     return Worker(WorkerConfig(store_url=url, cache=str(film / "cache"), device=device))
 

@@ -52,7 +52,7 @@ def open_onnx(data: bytes, *, device: Device, name: str, tensorrt: bool = False)
     provider = _provider(ort, device, tensorrt=tensorrt)
     keep_memory()
     options = ort.SessionOptions()
-    options.intra_op_num_threads = device.threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; its log would be a second line
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

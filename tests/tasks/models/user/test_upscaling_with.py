@@ -59,9 +59,9 @@ def window_of(frames):
     return Window(track=track, indices=tuple(range(count)), frames_nhwc=frames)
 
 
-def ready(*, tile=0, threads=1, **params):
+def ready(*, tile=0, **params):
     stage = make_stage("upscale", params)
-    stage.setup(Device(tile=tile, threads=threads), lambda path: Path(path).read_bytes())
+    stage.setup(Device(tile=tile), lambda path: Path(path).read_bytes())
     return stage
 
 
@@ -145,12 +145,6 @@ def test_a_network_of_the_whole_picture_is_never_tiled(add):
     frames = drawing(200, 220)
     made = run(frames, model="net", tile=32)
     assert np.array_equal(made[0], as_published(data, frames[0]))
-
-
-def test_threads_do_not_change_a_bit(add):
-    add("net", nets.upscaler(convs=6, dtype=np.float16))
-    frames = drawing(150, 130)
-    assert np.array_equal(run(frames, model="net", threads=2), run(frames, model="net"))
 
 
 def test_channels_go_in_and_come_out_red_first(add):
