@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from cluster.errors import DougaError
 from cluster.settings import settings
-from cluster.store import open_store
+from cluster.store.open import open_store
 
 PACKAGES = ("ray", "torch", "prefect", "boto3", "pyarrow", "av", "numpy", "opentimelineio")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1", "aac", "flac", "libopus")

@@ -18,7 +18,7 @@ from typing import Any
 
 from cluster.errors import DougaError
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.plan import ShotPlan
 from tasks.item import SegmentItem, WorkItem
 

@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from cluster.connect import Cluster, Node, join_cluster
+from cluster.connect.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError
-from cluster.hosts import Hosts
 from cluster.keys import canonical
-from cluster.ledger import Receipt
-from cluster.pool import Pool
-from cluster.pool_spec import PoolSpec
+from cluster.ledger.receipts import Receipt
+from cluster.pool.hosts import Hosts
+from cluster.pool.pool import Pool
+from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
 from flows.plan import RenderPlan
 from flows.prepare import device_type

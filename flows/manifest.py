@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from cluster.errors import StoreError
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.plan import RenderPlan, ShotPlan
 from flows.reasons.compare import Before
 from flows.reasons.fingerprint import fingerprint, read_fingerprint

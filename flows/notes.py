@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from cluster.errors import EncodeError
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.plan import RenderPlan
 from tasks.item import notes_name
 from tasks.notes import join_lists, unpack_notes

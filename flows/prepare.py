@@ -14,7 +14,8 @@ from cluster.errors import InputError, UsageError
 from cluster.keys import digest_file, make_key
 from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.brief import brief_recipe
 from flows.pieces.pick import ask
 from flows.pieces.preview import asked_preview

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+from cluster.connect.head_check import check_head
 from cluster.errors import DougaError
-from cluster.head import check_head
 from cluster.settings import settings
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.farm import Farm, open_farm
 from flows.film import check_output, finish_film, upload_inputs
 from flows.keeping.pin import pinned

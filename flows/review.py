@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cluster.errors import RefusedError, UsageError
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.pieces.decisions import (
     Decision,
     Newest,

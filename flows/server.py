@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import ClusterError
-from cluster.listening import check_listening
+from cluster.network import check_listening
 from cluster.secrets import without_password
 from cluster.settings import child_environment, home_folder, settings
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from cluster.keys import make_key
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.plan import RenderPlan, ShotPlan
 from tasks.contact_sheet import contact_sheet
 from tasks.frames import to_uint8

@@ -12,9 +12,9 @@ from functools import partial
 from typing import Any
 
 from cluster.errors import DougaError, InputError, StoreError, UsageError
-from cluster.ledger import Receipt, append_receipts
+from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.failure import Failure, keep_failure, make_failure, place_failure
 from flows.farm import Farm
 from flows.manifest import write_manifest

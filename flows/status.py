@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cluster.settings import settings
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.failure import read_failures
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent

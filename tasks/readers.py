@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster.errors import InputError
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from tasks.decode import FrameReader, SourceIndex
 from tasks.decode.fetch import local_source
 from tasks.frames import Frames

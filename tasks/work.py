@@ -25,11 +25,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cluster.chunk import chunk_info, encode_chunk, read_frames
+from cluster.chunks.chunk import chunk_info, encode_chunk, read_frames
 from cluster.errors import DigestError, DougaError, StageError, StoreError
 from cluster.keys import Digest, Key, canonical
-from cluster.ledger import Receipt
-from cluster.store import NotStored, Store, open_store
+from cluster.ledger.receipts import Receipt
+from cluster.store.base import NotStored, Store
+from cluster.store.open import open_store
 from tasks.encode import encode_segment
 from tasks.failing import blamed, placed, ran_out
 from tasks.frames import Frames

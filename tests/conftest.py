@@ -195,7 +195,7 @@ def tiny_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def local_ray(own_home: Path) -> Iterator[None]:
     """One local Ray for every test that renders in this process."""
-    from cluster.connect import join_cluster
+    from cluster.connect.connect import join_cluster
 
     with join_cluster(workers=3):
         yield

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from cluster.chunk import ChunkInfo, chunk_info, decode_chunk
+from cluster.chunks.chunk import ChunkInfo, chunk_info, decode_chunk
 from cluster.errors import DigestError, InputError, StoreError
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.checking.source import Look, SourceLook
 from flows.plan import RenderPlan, ShotPlan
 from flows.shot_plan import RunPlan

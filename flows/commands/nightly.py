@@ -123,7 +123,7 @@ def accept(
     from dataclasses import asdict
 
     from cluster.settings import settings
-    from cluster.store import open_store
+    from cluster.store.open import open_store
     from flows.nightly.candidates import nightly_store
     from flows.nightly.past import accept as accept_night
     from flows.nightly.spec import read_nightly

@@ -65,9 +65,9 @@ def compact_ledger(
     Harmless at any moment, also beside renders, reports and another compaction: no receipt is lost
     or counted twice. A nightly does it by itself.
     """
-    from cluster.compaction import compact
+    from cluster.ledger.compaction import compact
     from cluster.settings import settings
-    from cluster.store import open_store
+    from cluster.store.open import open_store
     from flows.show.report import show_compaction
 
     opened = open_store(store or settings().store_url)
@@ -78,7 +78,7 @@ def compact_ledger(
 
 def _write(path: Path, text: str) -> None:
     """The page under its name when it is whole. DougaError if it cannot be written."""
-    from cluster.store_files import new_file
+    from cluster.store.local_files import new_file
 
     try:
         with new_file(path) as file:

@@ -12,7 +12,7 @@ from cluster.errors import Exit, TimedOut
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
-    from cluster.store import Store
+    from cluster.store.base import Store
     from flows.runs.look import Seen
 
 
@@ -59,7 +59,7 @@ def wait(
 def _named(name: str, url: str) -> tuple[str, Store]:
     """The name to look for and the store to look in; both may come from an episode's document."""
     from cluster.settings import settings
-    from cluster.store import open_store
+    from cluster.store.open import open_store
 
     if name.lower().endswith((".yaml", ".yml")) and Path(name).is_file():
         name, own = _document(name, url)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from cluster.errors import DougaError
 from cluster.keys import Key, make_key
-from cluster.ledger import Receipt
-from cluster.pool_spec import PoolSpec
+from cluster.ledger.receipts import Receipt
+from cluster.pool.spec import PoolSpec
 from cluster.settings import home_folder, settings
-from cluster.store import Store
-from cluster.store_folder import FolderStore
+from cluster.store.base import Store
+from cluster.store.folder import FolderStore
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.work import Todo, device_of
 from flows.pieces.pick import pick_frames

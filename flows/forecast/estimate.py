@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import exp
 from statistics import NormalDist, quantiles
 
-from cluster.pool_spec import PoolSpec
+from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
 from flows.forecast.calibrate import calibrate_works
 from flows.forecast.command import beside_s

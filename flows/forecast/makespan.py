@@ -2,7 +2,7 @@
 
 As the farm does it: a few shots at once, a shot's runs one after the other, its segment last; each
 worker has some calls in flight, of which one computes while others load and store; who is free
-takes what `cluster.queue` says. Nothing fails here: what retries cost is in the times.
+takes what `cluster.pool.queue` says. Nothing fails here: what retries cost is in the times.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 
-from cluster.pool import IN_FLIGHT
-from cluster.queue import choose_next
+from cluster.pool.pool import IN_FLIGHT
+from cluster.pool.queue import choose_next
 from flows.forecast.durations import Took
 
 CPU, GPU = "cpu", "gpu"

@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cluster.history import read_history
 from cluster.keys import make_key
+from cluster.ledger.history import read_history
 from cluster.settings import home_folder
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.connect import OBJECT_STORE_BYTES, Cluster, Node
-from cluster.pool_spec import PoolSpec
+from cluster.connect.connect import OBJECT_STORE_BYTES, Cluster, Node
+from cluster.pool.spec import PoolSpec
 from flows.farm import pool_specs
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cluster.store import StoredObject
+from cluster.store.base import StoredObject
 from flows.keeping.pin import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
 from flows.pieces.record import PIECES
 

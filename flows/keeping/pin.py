@@ -19,8 +19,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cluster.errors import StoreError
-from cluster.lease import Lease, hold_lease
-from cluster.store import Store
+from cluster.store.base import Store
+from cluster.store.lease import Lease, hold_lease
 from flows.progress import Reporter
 from tasks.item import asset_name, chunk_name, notes_name, source_name
 

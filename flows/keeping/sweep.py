@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from cluster.errors import StoreError
-from cluster.lease import Lease, hold_lease
 from cluster.settings import settings
-from cluster.store import NotStored, Store, StoredObject, open_store
+from cluster.store.base import NotStored, Store, StoredObject
+from cluster.store.lease import Lease, hold_lease
+from cluster.store.open import open_store
 from flows.keeping.gc import (
     RECORDS,
     FilmRecord,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cluster.errors import DougaError, InputError, UsageError
 from cluster.settings import settings
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.film import check_output
 from flows.forecast.forecast import Forecast
 from flows.nightly.night import NightEpisode

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from cluster.errors import DougaError
 from cluster.keys import digest_bytes
-from cluster.ledger import Receipt, read_ledger
-from cluster.store import NotStored, Store
+from cluster.ledger.history import read_ledger
+from cluster.ledger.receipts import Receipt
+from cluster.store.base import NotStored, Store
 from flows.nightly.compare import compare_film, compare_shot
 from flows.nightly.loudness import Loudness, measure_loudness
 from flows.nightly.night import EpisodeState, NightEpisode, NightShot

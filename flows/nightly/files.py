@@ -6,7 +6,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.night import Night
 from flows.nightly.past import SHARED_NIGHTS, Past
 from flows.nightly.spec import NightlySpec

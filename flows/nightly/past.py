@@ -16,7 +16,7 @@ from itertools import islice
 
 from cluster.errors import StoreError, UsageError
 from cluster.keys import make_key
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.night import Night, NightEpisode, NightShot
 
 PREFIX = "nights/"

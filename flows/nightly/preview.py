@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.candidates import Forecaster, make_ready
 from flows.nightly.past import SHARED_NIGHTS, Past, hours_by_show
 from flows.nightly.run import check_prices, night_end, now_utc

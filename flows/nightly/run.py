@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.alarm import Alarm, alarm
 from flows.nightly.candidates import Forecaster, Readied, make_ready
 from flows.nightly.clock import next_end

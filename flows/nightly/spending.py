@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cluster.ledger import Receipt
+from cluster.ledger.receipts import Receipt
 from cluster.settings import settings
 
 HOUR_S = 3600

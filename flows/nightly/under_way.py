@@ -9,9 +9,9 @@ from itertools import islice
 from typing import Literal
 
 from cluster.errors import DougaError
-from cluster.ledger import read_ledger
+from cluster.ledger.history import read_ledger
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.alarm import Alarm, alarm
 from flows.nightly.candidates import Ready
 from flows.nightly.collect import Desk, collect

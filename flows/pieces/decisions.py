@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cluster.keys import make_key
-from cluster.store import Store
+from cluster.store.base import Store
 
 Verdict = Literal["approved", "retake"]
 Thing = Literal["segment", "preview"]

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cluster.keys import Key, make_key
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.pieces.decisions import Newest, standing_decisions
 from flows.pieces.pick import Asked, ask
 from flows.plan import RenderPlan, ShotPlan

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from cluster.errors import EncodeError
 from cluster.keys import make_key
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.pieces.pick import frame_places
 from flows.pieces.preview import preview_frames, record_preview
 from flows.plan import RenderPlan, ShotPlan

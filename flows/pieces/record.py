@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from cluster.errors import StoreError
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.pieces.pick import plan_pieces
 from flows.plan import RenderPlan, ShotPlan
 from tasks.item import chunk_name

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from cluster.history import read_history
-from cluster.store import NotStored, Store
+from cluster.ledger.history import read_history
+from cluster.store.base import NotStored, Store
 from flows.failure import PREFIX as FAILURES
 from flows.review import Decision
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.report.facts import gather_facts
 from flows.report.figures import Report
 from flows.report.period import parse_period

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from cluster.errors import DougaError, StoreError
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.nightly.night import NightEpisode, NightShot
 
 

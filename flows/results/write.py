@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.errors import DougaError, Exit
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.night import EpisodeState, Night, NightEpisode, NightShot
 from flows.results.attachments import Attachments, attach
 from flows.results.junit import junit_xml

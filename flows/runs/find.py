@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from cluster.errors import UsageError
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.runs.job import all_jobs, last_claim
 from flows.runs.look import places
 from flows.runs.record import Begun

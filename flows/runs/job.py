@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 from cluster.errors import DougaError, Exit, Interrupted, RefusedError, TimedOut, UsageError
 from cluster.errors import VerifyError as Wanting
 from cluster.keys import Key, make_key
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.runs.look import Seen, look_at

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cluster.errors import Exit
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.result import EpisodeResult, ShotLine
 from flows.runs.document import unpack_document
 from flows.runs.record import BEGUN, Begun, no_result, process_start, this_machine

@@ -19,8 +19,8 @@ from types import TracebackType
 from typing import Any
 
 from cluster.errors import DougaError, Exit, StoreError
-from cluster.lease import Lease, hold_lease
-from cluster.store import Store
+from cluster.store.base import Store
+from cluster.store.lease import Lease, hold_lease
 from flows.failure import strike_secrets
 from flows.progress import one_line
 from flows.result import EpisodeResult, shots_failed, waits_for_review

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cluster.errors import DougaError
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.progress import Reporter
 from flows.runs.look import Seen, look_at
 from flows.runs.record import Begun

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cluster.store import NotStored, Store
+from cluster.store.base import NotStored, Store
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from tasks.decode import SourceIndex

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from cluster.keys import Key
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.spec import Container
 from tasks.assemble import assemble_film
 from tasks.item import segment_name

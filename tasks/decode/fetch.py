@@ -68,7 +68,7 @@ class _Fetch:
 
     def into(self, folder: Path) -> Path:
         # boto3 takes long to import and is needed for s3:// alone.
-        from cluster.store_s3 import make_client
+        from cluster.store.s3 import make_client
 
         with self._explained():
             client = make_client(self._using)
@@ -143,8 +143,8 @@ class _Fetch:
         from boto3.exceptions import Boto3Error
         from botocore.exceptions import BotoCoreError, ClientError
 
-        from cluster.store import NotStored
-        from cluster.store_s3_errors import explain
+        from cluster.store.base import NotStored
+        from cluster.store.s3_errors import explain
 
         try:
             yield

@@ -13,7 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from cluster.keys import make_key
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.prepare import index_name
 from tasks.decode import index_source
 from tasks.item import SourceInput, StageCall, WorkItem, chunk_name

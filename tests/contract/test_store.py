@@ -18,7 +18,8 @@ import pytest
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.settings import settings
-from cluster.store import NotStored, Store, open_store
+from cluster.store.base import NotStored, Store
+from cluster.store.open import open_store
 from tests.servers.swift import S3Server
 
 NAME = "frames/ab/abcdef.arrow"
@@ -424,7 +425,7 @@ def test_large_file_goes_in_parts_and_comes_back(
 ) -> None:
     server: S3Server = request.getfixturevalue(kind)
     use_server(monkeypatch, server)
-    monkeypatch.setattr("cluster.store_s3.PART_BYTES", 5 << 20)
+    monkeypatch.setattr("cluster.store.s3.PART_BYTES", 5 << 20)
     store = open_store(f"s3://{server.bucket()}/large")
     source = tmp_path / "film.mkv"
     source.write_bytes(secrets.token_bytes(12 << 20))

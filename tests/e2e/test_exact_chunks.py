@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from cluster.ledger import read_ledger
-from cluster.pool import Pool
+from cluster.ledger.history import read_ledger
+from cluster.pool.pool import Pool
 from cluster.settings import settings
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.progress import Silent
 from tasks.models.shelf import read_card
 from tasks.models.tiles import plan_tiles

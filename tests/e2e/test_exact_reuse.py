@@ -13,8 +13,8 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 
-from cluster.ledger import read_ledger
-from cluster.store import open_store
+from cluster.ledger.history import read_ledger
+from cluster.store.open import open_store
 from flows.plan import RenderPlan
 from flows.prepare import prepare
 from flows.progress import Silent

@@ -25,8 +25,8 @@ from typing import Any
 import av
 import pytest
 
-from cluster import store_files
 from cluster.settings import settings
+from cluster.store import local_files as store_files
 from flows.cli import main
 from tasks.item import SegmentItem, WorkItem
 from tasks.stage import Device
@@ -92,7 +92,7 @@ def render(
     """`douga render` of the tiny film in chunks of 8 frames; keywords go into the environment."""
     monkeypatch.setattr("flows.render.open_farm", threads_farm)
     for name in ("FIRST_WAIT_S", "BUSY_WAIT_S", "LONGEST_ASKED_S"):
-        monkeypatch.setattr(f"cluster.store_s3_retries.{name}", 0.01)
+        monkeypatch.setattr(f"cluster.store.s3_retries.{name}", 0.01)
     (tmp_path / "tiny.yaml").write_text(EPISODE.format(source=tiny_film))
     film = tmp_path / "out" / "tiny.mkv"
     before = signal.getsignal(signal.SIGTERM)
@@ -178,7 +178,7 @@ def test_film_from_a_faulty_store_equals_the_clean_one(
     assert ended.document["chunks_computed"] == CHUNKS
     assert frame_hashes(ended.film) == clean
     assert faults > sum(proxy.made.values()) * RATE / 3
-    lines = [r.getMessage() for r in caplog.records if r.name == "cluster.store_s3_retries"]
+    lines = [r.getMessage() for r in caplog.records if r.name == "cluster.store.s3_retries"]
     assert lines
     assert all(line.startswith(f"{url}: ") and "; try " in line for line in lines)
     wrong = [name for name, right in stored(moto, url).items() if not right]
@@ -277,7 +277,7 @@ def test_disk_that_fails_in_the_middle_is_one_line_and_what_is_stored_is_used(
         return real(path, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr("cluster.store_folder.new_file", fail)
+        patch.setattr("cluster.store.folder.new_file", fail)
         failed = render(store)
     assert failed.code == 1
     assert failed.line.startswith("douga: ")

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from cluster.keys import make_key
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.prepare import index_name
 from tasks.decode import index_source
 from tasks.ffmpeg import run_ffmpeg

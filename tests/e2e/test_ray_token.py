@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cluster.head import check_head
+from cluster.connect.head_check import check_head
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from cluster.history import read_history
-from cluster.store import open_store
-from cluster.store_folder import FolderStore
+from cluster.ledger.history import read_history
+from cluster.store.folder import FolderStore
+from cluster.store.open import open_store
 from tasks.item import chunk_name, segment_name
 from tests.conftest import Douga, Rendered
 

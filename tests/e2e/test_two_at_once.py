@@ -12,8 +12,8 @@ from typing import Any
 import av
 import pytest
 
-from cluster.ledger import read_ledger
-from cluster.store import open_store
+from cluster.ledger.history import read_ledger
+from cluster.store.open import open_store
 from tests.servers.ray_nodes import RayNodes
 
 EPISODE = """\

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.runs.find import find_place
 from flows.runs.job import take_job
 from flows.runs.look import look_at

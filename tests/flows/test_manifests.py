@@ -16,9 +16,10 @@ import pytest
 
 from cluster.errors import StoreError
 from cluster.keys import Digest
-from cluster.ledger import read_ledger
+from cluster.ledger.history import read_ledger
 from cluster.settings import settings
-from cluster.store import NotStored, Store, open_store
+from cluster.store.base import NotStored, Store
+from cluster.store.open import open_store
 from flows.farm import Farm
 from flows.film import upload_inputs
 from flows.keeping.pin import PINS, SWEEPS, pinned

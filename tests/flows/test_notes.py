@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import EncodeError
-from cluster.store_folder import FolderStore
+from cluster.store.folder import FolderStore
 from flows.notes import LIST, gather_notes
 from tasks.item import notes_name
 from tasks.notes import pack_notes

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.forecast import forecast
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent

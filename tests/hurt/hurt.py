@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from cluster.errors import StageError
-from cluster.failures import BLAMES
+from cluster.pool.failures import BLAMES
 from tasks.frames import Frames
 from tasks.stage import Card, Params, Stage, Window
 from tasks.track import Span

@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 import flows.render
 from cluster.errors import StoreError
 from cluster.settings import settings
-from cluster.store import open_store
-from cluster.store_s3 import S3Store
+from cluster.store.open import open_store
+from cluster.store.s3 import S3Store
 from flows.keeping.sweep import collect
 from flows.prepare import prepare
 from flows.progress import Silent
@@ -128,10 +128,10 @@ def as_role(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
     moto.bucket(BUCKET)
     for item in moto.client().list_objects_v2(Bucket=BUCKET).get("Contents", ()):
         moto.client().delete_object(Bucket=BUCKET, Key=item["Key"])
-    from cluster.store_s3_client import make_client
+    from cluster.store.s3_client import make_client
 
     def become(role: str) -> None:
-        monkeypatch.setattr("cluster.store_s3.make_client", lambda s: guard(make_client(s), role))
+        monkeypatch.setattr("cluster.store.s3.make_client", lambda s: guard(make_client(s), role))
 
     yield become
     settings.cache_clear()
@@ -142,7 +142,7 @@ def episode(
     as_role: Callable[[str], None], moto: Any, tiny_film: Path, tmp_path: Path, monkeypatch: Any
 ) -> RenderRequest:
     """An episode that a coordinator renders on a farm elsewhere: sources and assets are put too."""
-    from cluster.store_s3_client import make_client
+    from cluster.store.s3_client import make_client
 
     client = guard(make_client(settings()), "worker")
 

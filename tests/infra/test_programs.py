@@ -51,7 +51,7 @@ HARMLESS = {
     "subprocess.CalledProcessError", "subprocess.SubprocessError",
 }  # fmt: skip
 LOADS_BY_NAME = {
-    "cluster/actor.py": "a handler of ours, named by the driver",
+    "cluster/pool/actor.py": "a handler of ours, named by the driver",
     "tasks/models/shelf.py": "the network of a model card of ours, from tasks.models alone",
     "tasks/registry.py": "a stage of the one table",
 }

@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.packet import Packet
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from flows.prepare import Prepared
 from tasks.assemble import assemble_film
 from tasks.encode import encode_segment

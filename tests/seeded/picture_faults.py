@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from tasks.frames import BLACK
 from tasks.item import chunk_name
 from tests.seeded.forger import Forger, Frames, Packets, copy_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.chunk import chunk_info, decode_chunk, encode_chunk
+from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from tasks.frames import BLACK

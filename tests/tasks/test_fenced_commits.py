@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from cluster.settings import settings
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.film import upload_inputs
 from flows.keeping.pin import needed_names
 from flows.manifest import write_manifest
@@ -59,11 +59,11 @@ BEFORE = {
 }
 """Stopped when it has looked, and not begun to compute or encode."""
 FOLDER = {
-    "about to put": "cluster.store_folder FolderStore _put",
-    "written, not synced": "cluster.store_files os fsync",
-    "about to give it its name": "cluster.store_files _link",
+    "about to put": "cluster.store.folder FolderStore _put",
+    "written, not synced": "cluster.store.local_files os fsync",
+    "about to give it its name": "cluster.store.local_files _link",
 }
-S3 = {"about to send": "cluster.store_s3 S3Store _put"}
+S3 = {"about to send": "cluster.store.s3 S3Store _put"}
 CASES = [
     (kind, call, place)
     for call, before in BEFORE.items()

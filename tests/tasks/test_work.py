@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.chunk import read_frames
+from cluster.chunks.chunk import read_frames
 from cluster.errors import InputError, OutOfMemory, StageError
 from cluster.keys import Key
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.film import upload_inputs
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent

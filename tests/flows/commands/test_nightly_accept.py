@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.errors import UsageError
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.commands.nightly import nightly
 from flows.nightly.night import Night, NightEpisode
 from flows.nightly.past import Past

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.history import read_history
-from cluster.ledger import Receipt, append_receipts
+from cluster.ledger.history import read_history
+from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from flows.film import upload_inputs
 from flows.forecast import forecast

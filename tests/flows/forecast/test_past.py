@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from cluster.ledger import Receipt, append_receipts
+from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
-from cluster.store import Store
-from cluster.store_folder import FolderStore
+from cluster.store.base import Store
+from cluster.store.folder import FolderStore
 from flows.forecast.past import ENOUGH_RECEIPTS, ENOUGH_RUNS, MOST_RUNS, read_past
 
 NOW = datetime.now(UTC)

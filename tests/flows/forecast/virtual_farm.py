@@ -16,9 +16,9 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
-from cluster.crew import Call, Crew, Worker
-from cluster.ledger import Receipt, append_receipts
-from cluster.pool import IN_FLIGHT
+from cluster.ledger.receipts import Receipt, append_receipts
+from cluster.pool.dispatch import Call, Crew, Worker
+from cluster.pool.pool import IN_FLIGHT
 from flows.forecast.durations import Took, Work
 from flows.forecast.work import Todo, todo_of, workers_for
 from flows.prepare import Prepared

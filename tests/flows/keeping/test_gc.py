@@ -18,9 +18,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from cluster.errors import StoreError
-from cluster.lease import hold_lease
 from cluster.settings import settings
-from cluster.store import Store, StoredObject, open_store
+from cluster.store.base import Store, StoredObject
+from cluster.store.lease import hold_lease
+from cluster.store.open import open_store
 from flows.keeping import sweep
 from flows.keeping.gc import (
     FilmRecord,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import DougaError
-from cluster.ledger import Receipt, append_receipts
-from cluster.store import Store, open_store
+from cluster.ledger.receipts import Receipt, append_receipts
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.nightly.run import Outcome, run_night
 from flows.nightly.spec import NightlySpec, read_nightly

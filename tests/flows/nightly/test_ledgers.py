@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cluster.ledger import Receipt, append_receipts, read_ledger
-from cluster.store_folder import FolderStore
+from cluster.ledger.history import read_ledger
+from cluster.ledger.receipts import Receipt, append_receipts
+from cluster.store.folder import FolderStore
 from flows.nightly.ledgers import compact_ledgers
 from flows.progress import Silent
 

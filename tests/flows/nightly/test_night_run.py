@@ -13,7 +13,8 @@ import pytest
 
 from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.settings import settings
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.nightly import run as nightly_run
 from flows.nightly.candidates import make_ready

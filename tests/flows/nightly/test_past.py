@@ -13,7 +13,8 @@ import pytest
 
 from cluster.errors import StoreError, UsageError
 from cluster.settings import settings
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.keeping.sweep import collect
 from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.nightly.past import Past, accept, hours_by_show, last_good, standing_segments

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.prepare import prepare
 from flows.progress import Silent
 from flows.render import render

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from cluster.settings import settings
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.keeping.sweep import collect
 from flows.pieces.pick import frame_words, missing_spans
 from flows.plan import RenderPlan

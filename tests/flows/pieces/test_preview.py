@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cluster.errors import Exit, RefusedError, UsageError
-from cluster.store import open_store
+from cluster.store.open import open_store
 from flows.pieces.pick import missing_spans
 from flows.pieces.preview import look_of
 from flows.prepare import Prepared, prepare

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 from cluster.keys import make_key
-from cluster.ledger import Receipt, append_receipts
-from cluster.store import Store
+from cluster.ledger.receipts import Receipt, append_receipts
+from cluster.store.base import Store
 from flows.review import Decision
 
 FIRST = datetime(2024, 10, 1, 22, tzinfo=UTC)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cluster.store_folder import FolderStore
+from cluster.store.folder import FolderStore
 from flows.report.figures import Report
 from flows.report.make import make_report
 from flows.report.page import render_page

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from cluster.ledger import Receipt, append_receipts
+from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
-from cluster.store_folder import FolderStore
+from cluster.store.folder import FolderStore
 from flows.report.figures import Report
 from flows.report.make import make_report
 from flows.report.work import covered_s

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import cv2
 import numpy as np
 
-from cluster.store import Store
+from cluster.store.base import Store
 from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 
 HOSTILE = (

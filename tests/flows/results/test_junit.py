@@ -7,7 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.nightly.night import Night
 from flows.results.attachments import Attachments, attach
 from flows.results.junit import junit_xml

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from cluster.errors import DougaError
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.nightly.night import Night
 from flows.results import ReportFiles, write_report
 from flows.results.plots import Line, nice_ticks, plot

@@ -23,7 +23,8 @@ from cluster.errors import (
     UsageError,
     VerifyError,
 )
-from cluster.store import Store, open_store
+from cluster.store.base import Store
+from cluster.store.open import open_store
 from flows.prepare import new_run_id
 from flows.progress import Silent
 from flows.request import make_request

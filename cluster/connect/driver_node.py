@@ -1,0 +1,75 @@
+"""A Ray node without room for work, through which a machine outside a cluster drives it.
+
+Ray lets a driver join only by way of a node on its own machine. Where the cluster has none here,
+this one stands by for as long as the driver lives: no CPU, no GPU, little memory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cluster.network import check_listening
+from cluster.settings import settings
+
+OBJECT_STORE_BYTES = 80 << 20
+"""Ray's smallest is 75 MiB; only keys and receipts pass through."""
+
+
+@contextmanager
+def bystander(address: str, *, folder: str) -> Iterator[None]:
+    """A node of the cluster at `host:port` on this machine for the length of a `with`.
+
+    Starts nothing where the cluster has one here already. Its logs and sockets lie in `folder`; it
+    ends with this process, however that ends. RefusedError where anybody may join the cluster.
+    """
+    from ray._private.node import Node
+    from ray._private.parameter import RayParams
+
+    if _is_here(address):
+        yield
+        return
+    _check_closed(address)
+    params = RayParams(
+        gcs_address=address,
+        num_cpus=0,
+        num_gpus=0,
+        object_store_memory=OBJECT_STORE_BYTES,
+        include_log_monitor=False,  # type: ignore[arg-type]
+        min_worker_port=0,
+        max_worker_port=0,
+        node_manager_port=0,
+        temp_dir=folder,
+    )
+    # As ray.cluster_utils starts a node: the reaper ends it with its parent.
+    node = Node(params, head=False, shutdown_at_exit=False, spawn_reaper=True)
+    try:
+        yield
+    finally:
+        node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+
+def _check_closed(address: str) -> None:
+    """A node of a cluster can be reached by all of its nodes: it binds every interface."""
+    by_token = os.environ.get("RAY_AUTH_MODE") == "token"
+    by_certificate = os.environ.get("RAY_USE_TLS", "0") != "0"
+    check_listening(
+        "every interface",
+        authenticated=by_token or by_certificate or settings().ray_open,
+        what=f"a node of the Ray cluster at {address}",
+        remedy="start the cluster with RAY_AUTH_MODE=token, or set DOUGA_RAY_OPEN=1 where the "
+        "network is private",
+    )
+
+
+def _is_here(address: str) -> bool:
+    """Whether a node of this cluster runs on this machine."""
+    from ray._private.services import find_node_ids
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+
+    here = set(find_node_ids())
+    return bool(here) and any(
+        node.hex() in here and info.state == 0  # GcsNodeInfo.ALIVE
+        for node, info in GcsClient(address=address).get_all_node_info(timeout=10).items()
+    )

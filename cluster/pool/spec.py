@@ -1,0 +1,51 @@
+"""What the actors of a pool are and need, and whether a cluster has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cluster.connect.connect import Cluster, Node
+from cluster.errors import ClusterError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolSpec:
+    """What a pool's actors are and need. `memory_bytes` 0: not asked for."""
+
+    handler: str
+    config: Any
+    workers: int
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+    memory_bytes: int = 0
+    start_timeout_s: float = 120.0
+    call_timeout_s: float = 3600.0
+    warm: Any = None
+    """Payload of the handler's method `warm`, called in every actor as soon as it is there, while
+    the driver goes on; None: not called."""
+
+    @property
+    def need(self) -> Node:
+        """What one worker takes of its node."""
+        return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
+
+
+def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
+    """ClusterError, saying what the cluster has, if it can never hold the pool."""
+    fits = cluster.fits(spec.need)
+    if spec.workers > fits:
+        raise ClusterError(
+            f"{spec.workers} worker(s) of {needs(spec)} do not fit, {fits} would; "
+            f"the cluster has {cluster}",
+            remedy=f"give --workers {fits} at the most"
+            if fits
+            else "lower --chunk, set DOUGA_TILE, or add a larger node",
+        )
+
+
+def needs(spec: PoolSpec) -> str:
+    """What each worker asks for, in words."""
+    gpu = f", {spec.num_gpus:g} GPU" if spec.num_gpus else ""
+    memory = f", {spec.memory_bytes / 2**30:.1f} GiB" if spec.memory_bytes else ""
+    return f"{spec.num_cpus:g} CPU{gpu}{memory} each"

@@ -1,0 +1,156 @@
+"""The store: named, immutable-by-habit objects with a digest each, in a folder or an S3 service.
+
+    StoreError            the store refused, or cannot be reached
+    ├── NotStored         no object of that name
+    └── DigestError       bytes came back different from what was put
+
+Names are relative posix paths (`frames/ab/abc….arrow`). Nothing depends on locks: the same name
+with the same bytes may be put any number of times, by any number of workers at once. What is named
+by its content is put with `if_absent`: who comes second, however late, changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from cluster.errors import DigestError, StoreError, UsageError
+from cluster.keys import Digest
+
+PART_BYTES = 180
+"""Longest part of a name: file systems allow 255 bytes, a folder store adds up to 70 of its own."""
+NAME_BYTES = 800
+"""Longest name: S3 allows 1024 bytes with the prefix."""
+PROBE_BYTES = b"douga probe"
+
+
+class NotStored(StoreError):
+    """No object of that name is in the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """One line of a listing; `modified` is in UTC."""
+
+    name: str
+    size_bytes: int
+    modified: datetime
+
+
+class Store(Protocol):
+    """What every store does; tests/contract/test_store.py holds each to it.
+
+    All raise StoreError, with the remedy, when the store refuses or cannot be reached, and
+    NotStored for a name that is not there. Stores may be pickled: they are opened again by `url`,
+    with the receiving process's own settings, so no key travels.
+    """
+
+    @property
+    def url(self) -> str:
+        """What `open_store` opens this store by; holds no secret."""
+        ...
+
+    def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
+        """Store bytes whole or not at all, and say the digest of what now lies under the name.
+
+        With `if_absent` an object that is already there stays, and the digest is that object's:
+        compare it with your own to know who came first. A folder decides this atomically; an S3
+        service as well as its `If-None-Match` does. Where that is not atomic, two that come at the
+        same moment may both be told that they were first: rely on it only for bytes that are the
+        same whoever puts them.
+        """
+        ...
+
+    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
+        """Store a file's bytes; like `put`, without holding them in memory."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """The bytes of an object. DigestError if they are not those that were put."""
+        ...
+
+    def get_range(self, name: str, *, start: int, length: int) -> bytes:
+        """Exactly `length` bytes from `start`; DigestError if the object ends before.
+
+        A part cannot be checked against the digest of the whole: what is read so carries its own
+        digests inside, as a chunk's cells do.
+        """
+        ...
+
+    def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
+        """Write an object to `path`, which appears only when complete and checked.
+
+        `foreign` accepts an object that something else put there and that so has no digest.
+        """
+        ...
+
+    def has(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are stored."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Size of an object in bytes."""
+        ...
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Objects whose names begin with `prefix`, in order of the names' code points."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Remove an object; harmless when it is not there."""
+        ...
+
+    def leftovers(self) -> Iterator[StoredObject]:
+        """What writers that were killed left: unfinished files or uploads, some of them perhaps
+        of writers still at work. Their names are no names of objects."""
+        ...
+
+    def drop_leftover(self, name: str) -> None:
+        """Remove what `leftovers` named; harmless when it is not there."""
+        ...
+
+    def probe(self) -> None:
+        """Write, read and delete a small object; StoreError names what to do if that fails."""
+        ...
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it is a relative posix path that stays inside; UsageError otherwise."""
+    parts = name.split("/")
+    if any(part in ("", ".", "..") or part[0] == "." for part in parts):
+        complaint = "parts must not be empty or begin with a dot"
+    elif "\\" in name or not name.isprintable():
+        complaint = "backslashes and control characters are not allowed"
+    elif any(len(part.encode("utf-8", "replace")) > PART_BYTES for part in parts):
+        complaint = f"a part may have {PART_BYTES} bytes at the most"
+    elif len(name.encode("utf-8", "replace")) > NAME_BYTES:
+        complaint = f"a name may have {NAME_BYTES} bytes at the most"
+    else:
+        return name
+    raise UsageError(f"not a name for the store: {name[:200]!r} ({complaint})")
+
+
+def not_stored(url: str, name: str) -> NotStored:
+    """The error for a name that is not there."""
+    return NotStored("no such object", where=f"{url}: {name}", remedy="run again to make it")
+
+
+def damaged(url: str, name: str, *, expected: str, got: Digest) -> DigestError:
+    """The error for bytes that are not those that were put; `expected` is empty if unknown."""
+    return DigestError(
+        f"expected digest {expected or 'on record (there is none)'}, got {got}",
+        where=f"{url}: get {name}",
+        remedy="it was damaged or not put by douga: delete it and run again",
+    )
+
+
+def cut_short(url: str, name: str, *, start: int, length: int, got: int) -> DigestError:
+    """The error for an object that ends before the range asked for."""
+    return DigestError(
+        f"expected {length} bytes from {start}, got {got}",
+        where=f"{url}: get {name}",
+        remedy="it was cut short: delete it and run again",
+    )

@@ -1,0 +1,40 @@
+"""Opens the store that a URL or a path names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cluster.errors import UsageError
+from cluster.store.base import Store
+from cluster.store.folder import FolderStore
+
+
+def open_store(url: str) -> Store:
+    """The store at `file:///path`, a bare path, or `s3://bucket/prefix`. UsageError otherwise.
+
+    Touches neither disk nor network: `probe` does.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else "file"
+    if scheme == "s3":
+        from cluster.store.s3 import S3Store  # boto3 takes half a second to import
+
+        return S3Store(url)
+    if scheme == "file" and url:
+        return FolderStore(_folder_of(url))
+    raise UsageError(
+        f"store: expected file:///path, a path or s3://bucket/prefix, got {scheme or 'nothing'}://",
+        remedy="correct --store or DOUGA_STORE",
+    )
+
+
+def _folder_of(url: str) -> Path:
+    if "://" not in url:
+        return Path(url).expanduser().absolute()
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+        raise UsageError(
+            f"store: expected file:///absolute/path, got {url!r}",
+            remedy="use three slashes: file:///path",
+        )
+    return Path(unquote(parts.path))

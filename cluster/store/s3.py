@@ -1,0 +1,363 @@
+"""A store in a bucket of any S3-compatible service, by boto3.
+
+Requests that fail on the way are repeated (settings.s3_attempts, see `store_s3_retries`). So is a
+get whose body breaks off or differs from its digest, and a put of which the service says that it
+got other bytes; a put whose answers were lost is looked up before it counts as failed. Every
+object carries its digest in its metadata. Checksum headers beyond the signature are sent only
+where the service demands them: many compatible services refuse them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from cluster.errors import DigestError, StoreError, UsageError
+from cluster.keys import Digest, digest_bytes, digest_file
+from cluster.settings import Settings, settings
+from cluster.store.base import (
+    PROBE_BYTES,
+    NotStored,
+    StoredObject,
+    check_name,
+    cut_short,
+    damaged,
+    not_stored,
+)
+from cluster.store.local_files import copy_stream, explain_os, new_file, open_source
+from cluster.store.s3_client import CONNECTIONS, make_client
+from cluster.store.s3_errors import MUTE, AlreadyThere, changed_on_its_way, code_of, explain
+from cluster.store.s3_retries import Retries, is_passing
+from cluster.store.s3_uploads import Etags, PartsUpload, Summed, drop_upload, list_uploads, md5_of
+
+DIGEST_FIELD = "digest"
+PART_BYTES = 16 << 20
+"""Larger files are sent in parts of this size."""
+PAGE_NAMES = 1000
+PROBE_ATTEMPTS = 4
+PROBE_TIMEOUT_S = 5.0
+"""An endpoint that never answers is to be told of soon."""
+
+T = TypeVar("T")
+
+
+class S3Store:
+    """See `cluster.store.base.Store`. Opens its connection at the first use."""
+
+    def __init__(
+        self, url: str, *, using: Settings | None = None, retries: Retries | None = None
+    ) -> None:
+        parts = urlsplit(url)
+        if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
+            raise UsageError(
+                "store: expected s3://bucket/prefix",
+                remedy="name a bucket; keys belong in DOUGA_S3_ACCESS_KEY and DOUGA_S3_SECRET_KEY",
+            )
+        self.bucket = parts.netloc
+        self.prefix = parts.path.strip("/")
+        if self.prefix:
+            check_name(self.prefix)
+        self._settings = using or settings()
+        self._retries = retries or Retries(self._settings.s3_attempts)
+        self._etags = Etags()
+
+    def __reduce__(self) -> tuple[type[S3Store], tuple[str]]:
+        return (S3Store, (self.url,))
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    @property
+    def retries(self) -> int:
+        """How many requests this store has sent again so far, in this process."""
+        return self._retries.count
+
+    def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
+        digest = digest_bytes(data)
+        if if_absent and (kept := self._digest_of(name)):
+            return kept
+        return self._put(name, digest, bytes(data), if_absent=if_absent)
+
+    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
+        open_source(path).close()
+        digest = digest_file(path)
+        if if_absent and (kept := self._digest_of(name)):
+            return kept
+        if path.stat().st_size <= PART_BYTES:
+            with open_source(path) as file:
+                return self._put(name, digest, file.read(), if_absent=if_absent)
+        # Parts that are joined late lose by the look above: joining takes no condition everywhere.
+        doing = f"put {name}"
+        upload = PartsUpload(
+            client=self._client,
+            place={"Bucket": self.bucket, "Key": self._key(name)},
+            tried=lambda call: self._tried(doing, call),
+            sent=lambda data, answer: self._check_part(name, data, answer),
+            arrived=lambda: self._arrived(name, digest),
+        )
+        try:
+            upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=PART_BYTES)
+        except StoreError as error:
+            if not (error.retryable and self._arrived(name, digest)):
+                raise
+        return digest
+
+    def get(self, name: str) -> bytes:
+        def read(answer: dict[str, Any]) -> bytes:
+            data: bytes = answer["Body"].read()
+            self._check(name, answer, digest_bytes(data))
+            return data
+
+        return self._fetch(name, read)
+
+    def get_range(self, name: str, *, start: int, length: int) -> bytes:
+        def read(answer: dict[str, Any]) -> bytes:
+            data: bytes = answer["Body"].read()
+            if len(data) != length:
+                raise cut_short(self.url, name, start=start, length=length, got=len(data))
+            return data
+
+        if length == 0:
+            return b""
+        return self._fetch(name, read, Range=f"bytes={start}-{start + length - 1}")
+
+    def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
+        seen: set[Digest] = set()
+
+        def read(answer: dict[str, Any]) -> None:
+            body = Summed(answer["Body"])
+            with new_file(path) as file:
+                digest = copy_stream(body, file)
+                if not foreign or DIGEST_FIELD in answer["Metadata"]:
+                    self._check(name, answer, digest)
+                elif self._etags.refute(body.md5, answer) and digest not in seen:
+                    seen.add(digest)  # the same bytes twice: its ETag is something else
+                    raise changed_on_its_way(self.url, name)
+
+        try:
+            self._fetch(name, read)
+        except OSError as error:
+            raise explain_os(error, where=f"{self.url}: get {name} to {path}") from error
+
+    def has(self, names: Iterable[str]) -> set[str]:
+        folders: dict[str, list[str]] = {}
+        for name in sorted(set(names)):
+            folders.setdefault(check_name(name).rpartition("/")[0], []).append(name)
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            return set().union(*pool.map(self._listed, folders.values()))
+
+    def size(self, name: str) -> int:
+        head = self._head(name)
+        if head is None:
+            raise not_stored(self.url, name)
+        return int(head["ContentLength"])
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        for page in self._pages("list", prefix):
+            for item in page.get("Contents", ()):
+                yield StoredObject(
+                    name=item["Key"][len(self._root) :],
+                    size_bytes=item["Size"],
+                    modified=item["LastModified"],
+                )
+
+    def delete(self, name: str) -> None:
+        place = {"Bucket": self.bucket, "Key": self._key(name)}
+        self._tried(f"delete {name}", lambda: self._client.delete_object(**place))
+
+    def leftovers(self) -> Iterator[StoredObject]:
+        yield from self._tried(
+            "list uploads", lambda: list(list_uploads(self._client, self.bucket, self._root))
+        )
+
+    def drop_leftover(self, name: str) -> None:
+        self._tried(
+            f"delete {name}", lambda: drop_upload(self._client, self.bucket, self._root, name)
+        )
+
+    def probe(self) -> None:
+        hasty = self._settings.model_copy(
+            update={
+                "s3_attempts": min(PROBE_ATTEMPTS, self._settings.s3_attempts),
+                "s3_timeout_s": min(PROBE_TIMEOUT_S, self._settings.s3_timeout_s),
+            }
+        )
+        store, name = S3Store(self.url, using=hasty), f"probe/{secrets.token_hex(8)}"
+        store.put(name, PROBE_BYTES)
+        try:
+            store.get(name)
+        finally:
+            store.delete(name)
+
+    # -- requests ------------------------------------------------------------------------
+
+    @property
+    def _root(self) -> str:
+        return f"{self.prefix}/" if self.prefix else ""
+
+    def _key(self, name: str) -> str:
+        return self._root + check_name(name)
+
+    @cached_property
+    def _client(self) -> Any:
+        try:
+            return make_client(self._settings)
+        except ValueError as error:
+            raise UsageError(
+                "expected http://host:port or https://host as the S3 endpoint",
+                where=self.url,
+                remedy="correct DOUGA_S3_ENDPOINT (or AWS_ENDPOINT_URL)",
+            ) from error
+
+    def _put(self, name: str, digest: Digest, data: bytes, *, if_absent: bool) -> Digest:
+        condition = {"IfNoneMatch": "*"} if if_absent else {}
+        wrong = False
+
+        def send() -> None:
+            nonlocal wrong
+            answer = self._client.put_object(
+                Bucket=self.bucket,
+                Key=self._key(name),
+                Body=data,
+                Metadata={DIGEST_FIELD: digest},
+                **({} if wrong else condition),
+            )
+            wrong = not self._got(data, digest, answer, name)
+            if wrong:
+                raise changed_on_its_way(self.url, name)
+
+        try:
+            self._tried(f"put {name}", send)
+        except AlreadyThere:
+            kept = self._digest_of(name)
+            if kept is None:
+                raise
+            return kept
+        except StoreError as error:
+            if error.retryable and self._reads_as(name, digest):
+                return digest  # only its answers were lost
+            if wrong:
+                with suppress(StoreError):
+                    self.delete(name)
+            raise
+        return digest
+
+    def _reads_as(self, name: str, digest: Digest) -> bool:
+        try:
+            return digest_bytes(self.get(name)) == digest
+        except StoreError:
+            return False
+
+    def _arrived(self, name: str, digest: Digest) -> bool:
+        """As `_reads_as`, of an object too large to be read for that; its parts were checked."""
+        try:
+            return self._digest_of(name) == digest
+        except StoreError:
+            return False
+
+    def _got(self, data: bytes, digest: Digest, answer: dict[str, Any], name: str) -> bool:
+        """Whether the service got these bytes, as far as it says so."""
+        if not self._etags.refute(md5_of(data), answer):
+            return True
+        if self._etags.proven or digest_bytes(self._read(name)) != digest:
+            return False
+        self._etags.dismiss()
+        return True
+
+    def _check_part(self, name: str, data: bytes, answer: dict[str, Any]) -> None:
+        if self._etags.refute(md5_of(data), answer) and self._etags.proven:
+            raise changed_on_its_way(self.url, name)
+
+    def _digest_of(self, name: str) -> Digest | None:
+        head = self._head(name)
+        return None if head is None else Digest(head["Metadata"].get(DIGEST_FIELD, ""))
+
+    def _listed(self, names: Sequence[str]) -> set[str]:
+        """Which of some names (ascending, of one folder) are stored.
+
+        One page of a listing answers for up to 1000 names. Never more pages than names are read:
+        what they do not reach is asked for one by one.
+        """
+        folder = names[0].rpartition("/")[0]
+        head, wanted, reached = f"{folder}/" if folder else "", set(names), ""
+        found: set[str] = set()
+        if len(names) > 1:
+            for page in itertools.islice(self._pages("look", head), len(names)):
+                keys = [item["Key"][len(self._root) :] for item in page.get("Contents", ())]
+                found.update(wanted.intersection(keys))
+                if not page["IsTruncated"] or keys[-1] >= names[-1]:
+                    return found
+                reached = keys[-1]
+        return found.union(n for n in names if n > reached and self._head(n) is not None)
+
+    def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
+        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": PAGE_NAMES}
+        while True:
+            page = self._tried(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
+            yield page
+            if not page["IsTruncated"]:
+                return
+            place = {**place, "ContinuationToken": page["NextContinuationToken"]}
+
+    def _head(self, name: str) -> dict[str, Any] | None:
+        place, doing = {"Bucket": self.bucket, "Key": self._key(name)}, f"look at {name}"
+        try:
+            head: dict[str, Any] = self._tried(doing, lambda: self._client.head_object(**place))
+        except NotStored:
+            return None
+        except StoreError as error:
+            if code_of(error.__cause__) in MUTE:
+                # The answer to HEAD has no body, and so no reason in it. Here is one:
+                self._tried(doing, lambda: self._client.get_object(**place)["Body"].close())
+            raise
+        return head
+
+    def _read(self, name: str) -> bytes:
+        answer = self._client.get_object(Bucket=self.bucket, Key=self._key(name))
+        data: bytes = answer["Body"].read()
+        return data
+
+    def _check(self, name: str, answer: dict[str, Any], digest: Digest) -> None:
+        expected = answer["Metadata"].get(DIGEST_FIELD, "")
+        if digest != expected:
+            raise damaged(self.url, name, expected=expected, got=digest)
+
+    def _fetch(self, name: str, read: Callable[[dict[str, Any]], T], **extra: str) -> T:
+        """What `read` makes of the object's answer, asked for again while its body is broken."""
+
+        def fetch() -> T:
+            return read(self._client.get_object(Bucket=self.bucket, Key=self._key(name), **extra))
+
+        def is_broken(error: StoreError) -> bool:
+            return is_passing(error) or (isinstance(error, DigestError) and not extra)
+
+        return self._tried(f"get {name}", fetch, again=is_broken)
+
+    def _tried(
+        self,
+        doing: str,
+        call: Callable[[], T],
+        *,
+        again: Callable[[StoreError], bool] = is_passing,
+    ) -> T:
+        """What `call` gives, repeated while its failures may pass."""
+
+        def explained() -> T:
+            try:
+                return call()
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
+                where = f"{self.url}: {doing}"
+                raise explain(error, where=where, bucket=self.bucket) from error
+
+        return self._retries.run(explained, again=again)

@@ -1,0 +1,434 @@
+"""Every class of failure played through without Ray: what is tried again, where and how often."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cluster.errors import (
+    ClusterError,
+    DougaError,
+    InputError,
+    OutOfMemory,
+    StageError,
+    StoreError,
+)
+from cluster.pool.actor import Whereabouts
+from cluster.pool.dispatch import PATIENCE_S, Call, Crew, Worker
+from cluster.pool.failures import (
+    BLAMES,
+    FAULTS,
+    LONGEST_DELAY_S,
+    LOSSES,
+    TRANSIENTS,
+    Blame,
+    History,
+    Kind,
+    Place,
+    Relief,
+    backoff_s,
+    decide,
+    is_bad,
+    is_last,
+    kind_of,
+    relieve,
+)
+from cluster.pool.hosts import Hosts
+
+BUG = StageError("ZeroDivisionError: one over nothing")
+BUSY = StoreError("the S3 service answered 503", retryable=True)
+FULL = OutOfMemory("out of memory")
+GONE = ClusterError("the worker was lost")
+
+
+class Play:
+    """A crew with a clock that a test turns: workers are given by their nodes."""
+
+    def __init__(self, nodes: str) -> None:
+        self.now = 100.0
+        self.said: list[str] = []
+        self.crew = Crew(clock=lambda: self.now, chance=lambda: 0.0, tell=self.said.append)
+        for number, node in enumerate(nodes):
+            worker = Worker(number=number)
+            self.crew.workers.append(worker)
+            self.arrive(worker, node)
+
+    def arrive(self, worker: Worker, node: str, *, lives: bool = True, oom_kills: int = 0) -> None:
+        where = Whereabouts(node=node, host=f"host {node}", pid=worker.life, oom_kills=oom_kills)
+        self.crew.arrived(worker, where, node_lives=lives)
+
+    def submit(self, group: str = "sh010/upscale", payload: int = 8, sort: str = "") -> Call:
+        """A call whose payload is how many frames it works on at once."""
+        call = Call(
+            method="make",
+            payload=payload,
+            group=group,
+            sort=sort or "upscale",
+            lighter=lambda frames: frames // 2 or None,
+        )
+        self.crew.waiting.append(call)
+        return call
+
+    def takers(self) -> list[Worker]:
+        """The workers that would take the next call now."""
+        found = []
+        for worker in self.crew.workers:
+            call = self.crew.take(worker, last=None)
+            if call is not None:
+                self.crew.waiting.insert(0, call)
+                worker.calls.remove(call)
+                found.append(worker)
+        return found
+
+    def fail(
+        self, kind: Kind, error: DougaError, worker: Worker | None = None
+    ) -> DougaError | None:
+        """Somebody takes the next call, and it fails there."""
+        self.now += LONGEST_DELAY_S
+        worker = worker or self.takers()[0]
+        call = self.crew.take(worker, last=None)
+        assert call is not None
+        life = worker.life
+        self.now += 1
+        final = self.crew.failed(call, worker, life=life, kind=kind, error=error)
+        worker.calls.remove(call)
+        if worker.life > life:
+            self.arrive(worker, worker.where.node)
+        return final
+
+
+def test_errors_are_told_apart_by_what_they_say_of_themselves() -> None:
+    assert kind_of(BUSY) is Kind.TRANSIENT
+    assert kind_of(OutOfMemory("no room", retryable=True)) is Kind.MEMORY
+    assert kind_of(InputError("a torn picture")) is Kind.FAULT
+    assert kind_of(BUG) is Kind.FAULT
+
+
+# -- transient: later and later, bounded ---------------------------------------------------------
+
+
+def test_the_wait_doubles_up_to_a_bound_and_half_of_it_is_chance() -> None:
+    longest = [backoff_s(count, chance=1.0) for count in range(1, 9)]
+    assert longest == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert [backoff_s(count, chance=0.0) for count in range(1, 9)] == [s / 2 for s in longest]
+
+
+def test_a_busy_store_is_asked_again_and_given_up_in_the_end() -> None:
+    play = Play("AB")
+    call = play.submit()
+    for _ in range(TRANSIENTS - 1):
+        assert play.fail(Kind.TRANSIENT, BUSY) is None
+    assert play.fail(Kind.TRANSIENT, BUSY) is BUSY
+    assert len(BUSY.attempts) == call.history.tries == TRANSIENTS
+    assert len(play.said) == TRANSIENTS - 1
+    assert "503 on A (1 of 6); trying again in 0.5 s" in play.said[0]
+    assert not call.history.blamed, "it is the store's fault, not the host's"
+
+
+def test_nobody_takes_a_call_before_its_time() -> None:
+    play = Play("A")
+    play.submit()
+    play.fail(Kind.TRANSIENT, BUSY)
+    assert play.takers() == []
+    assert play.crew.wait_s() == pytest.approx(0.5)
+    play.now += 0.6
+    assert play.takers() == play.crew.workers
+
+
+# -- faults: one confirming try elsewhere --------------------------------------------------------
+
+
+def test_a_bug_is_confirmed_on_another_node_and_then_it_is_over() -> None:
+    play = Play("AAB")
+    call = play.submit()
+    first = play.crew.workers[0]
+    assert play.fail(Kind.FAULT, BUG, first) is None
+    assert [worker.where.node for worker in play.takers()] == ["B"]
+    final = play.fail(Kind.FAULT, BUG)
+    assert final is BUG
+    assert call.history.count(Kind.FAULT) == FAULTS == 2
+    assert [attempt.node for attempt in final.attempts] == ["host A", "host B"]
+
+
+def test_on_one_node_it_is_another_worker_and_on_one_worker_the_same() -> None:
+    play = Play("AA")
+    play.submit()
+    play.fail(Kind.FAULT, BUG, play.crew.workers[1])
+    assert play.takers() == [play.crew.workers[0]]
+    alone = Play("A")
+    alone.submit()
+    assert alone.fail(Kind.FAULT, BUG) is None
+    assert alone.fail(Kind.FAULT, BUG) is BUG
+
+
+def test_a_worker_that_is_being_restarted_is_waited_for_but_not_for_ever() -> None:
+    play = Play("AB")
+    play.submit()
+    play.fail(Kind.FAULT, BUG, play.crew.workers[0])
+    other = play.crew.workers[1]
+    other.up, other.fell = False, play.now
+    assert play.takers() == []
+    assert play.crew.wait_s() == PATIENCE_S
+    play.now += PATIENCE_S
+    assert play.takers() == [play.crew.workers[0]]
+
+
+# -- lost workers: poison is found, what was beside it is not blamed ------------------------------
+
+
+def test_work_that_takes_three_workers_down_is_given_up() -> None:
+    play = Play("AA")
+    call = play.submit()
+    assert [play.fail(Kind.LOST, GONE) for _ in range(LOSSES)] == [None, None, GONE]
+    assert call.history.count(Kind.LOST) == LOSSES == 3
+    assert {attempt.worker for attempt in GONE.attempts} == {"0", "1"}
+
+
+def test_what_was_beside_it_is_tried_alone_and_so_survives() -> None:
+    play = Play("A")
+    (worker,) = play.crew.workers
+    calls = [play.submit(group=f"sh{number}") for number in range(3)]
+    taken = [play.crew.take(worker, last=None) for _ in calls]
+    for call in taken:
+        assert call is not None
+        assert play.crew.failed(call, worker, life=0, kind=Kind.LOST, error=GONE) is None
+        worker.calls.remove(call)
+    assert worker.life == 1, "one process died, not three"
+    play.arrive(worker, "A")
+    play.now += LONGEST_DELAY_S
+    assert play.crew.take(worker, last=None) in calls
+    assert play.crew.take(worker, last=None) is None, "it has the worker to itself"
+
+
+def test_a_loss_beside_others_does_not_bring_a_bug_back_to_where_it_failed() -> None:
+    play = Play("AA")
+    first, second = play.crew.workers
+    play.submit()
+    assert play.fail(Kind.FAULT, BUG, first) is None
+    assert play.fail(Kind.LOST, GONE, second) is None
+    assert _later(play) == [second], "its process is another now"
+
+
+def test_a_call_that_is_to_be_alone_waits_until_the_worker_is_free_and_gets_it() -> None:
+    play = Play("A")
+    (worker,) = play.crew.workers
+    suspect = play.submit(group="suspect")
+    play.fail(Kind.LOST, GONE)
+    play.now += LONGEST_DELAY_S
+    busy = Call(method="make", payload=1, group="other")
+    worker.calls.append(busy)
+    play.submit(group="other")
+    assert play.crew.take(worker, last=None) is None, "or it would never be free"
+    worker.calls.remove(busy)
+    assert play.crew.take(worker, last=None) is suspect
+
+
+def test_a_lost_node_counts_neither_against_the_work_nor_against_the_node() -> None:
+    play = Play("AB")
+    call = play.submit()
+    for _ in range(LOSSES + 1):
+        play.now += LONGEST_DELAY_S
+        worker = play.takers()[0]
+        assert play.crew.take(worker, last=None) is call
+        node, life = worker.where.node, worker.life
+        assert play.crew.failed(call, worker, life=life, kind=Kind.LOST, error=GONE) is None
+        worker.calls.remove(call)
+        play.arrive(worker, f"{node}'", lives=False)
+    assert call.history.count(Kind.NODE) == LOSSES + 1
+    assert not call.history.blamed
+
+
+# -- time ----------------------------------------------------------------------------------------
+
+
+def test_too_long_is_tried_once_more_and_its_companions_are_not_blamed() -> None:
+    late = ClusterError("took longer than 1 s")
+    play = Play("A")
+    (worker,) = play.crew.workers
+    slow, beside = play.submit(group="slow"), play.submit(group="beside")
+    assert {play.crew.take(worker, last=None) for _ in range(2)} == {slow, beside}
+    assert play.crew.failed(slow, worker, life=0, kind=Kind.TIMEOUT, error=late) is None
+    assert play.crew.failed(beside, worker, life=0, kind=Kind.LOST, error=GONE) is None
+    assert beside.history.count(Kind.MOVED) == 1
+    assert not beside.history.blamed
+    worker.calls.clear()
+    play.arrive(worker, "A")
+    play.crew.waiting.remove(beside)
+    assert play.fail(Kind.TIMEOUT, late) is late
+
+
+# -- memory: smaller batches, fewer workers, one at a time ----------------------------------------
+
+
+def test_memory_is_won_in_this_order() -> None:
+    room = {"stale": True, "smaller": True, "workers": 3, "elsewhere": True, "alone": False}
+    order = [relieve(**room)]
+    for step in ({"stale": False}, {"smaller": False}, {"workers": 1}, {"elsewhere": False}):
+        room |= step
+        order.append(relieve(**room))
+    order.append(relieve(**{**room, "alone": True}))
+    assert order == list(Relief)
+
+
+def test_a_worker_killed_for_memory_gets_smaller_batches_and_so_do_those_after_it() -> None:
+    play = Play("A")
+    call = play.submit(payload=8)
+    assert play.crew.payload(call) == 8
+    assert play.fail(Kind.STARVED, FULL) is None
+    assert play.crew.payload(call) == 4
+    assert play.crew.payload(play.submit(payload=8)) == 4
+    assert play.crew.payload(play.submit(payload=8, sort="interpolate")) == 8
+    assert play.said[0] == "upscale: out of memory on A; going on in smaller batches"
+
+
+def test_batches_that_cannot_be_smaller_leave_fewer_workers_then_one_call_at_a_time() -> None:
+    play = Play("AAA")
+    call = play.submit(payload=1)
+    for _ in range(3):
+        assert play.fail(Kind.MEMORY, FULL) is None
+    assert [worker.retired for worker in play.crew.workers].count(True) == 2
+    assert play.fail(Kind.MEMORY, FULL) is FULL
+    assert call.history.alone
+    steps = [line for line in play.said if "going on" in line]
+    assert steps == [
+        "upscale: out of memory on A; going on with 2 worker(s)",
+        "upscale: out of memory on A; going on with 1 worker(s)",
+        "upscale: out of memory on A; going on one call at a time",
+    ]
+
+
+def test_what_failed_beside_a_step_is_no_reason_for_another() -> None:
+    """Three workers run out at the same moment: one of them stops, and that is tried first."""
+    play = Play("AAA")
+    for number in range(3):
+        play.submit(group=f"sh{number}", payload=1)
+    taken = [(worker, play.crew.take(worker, last=None)) for worker in play.crew.workers]
+    play.now += 1
+    for worker, call in taken:
+        assert call is not None
+        assert play.crew.failed(call, worker, life=0, kind=Kind.MEMORY, error=FULL) is None
+        worker.calls.remove(call)
+    assert len(play.crew.at_work()) == 2
+
+
+def test_a_larger_node_is_tried_before_it_is_given_up() -> None:
+    play = Play("AB")
+    play.submit(payload=1)
+    play.fail(Kind.MEMORY, FULL, play.crew.workers[0])
+    assert not any(worker.retired for worker in play.crew.workers), "each is its node's last"
+    assert [worker.where.node for worker in play.takers() or _later(play)] == ["B"]
+
+
+def _later(play: Play) -> list[Worker]:
+    play.now += LONGEST_DELAY_S
+    return play.takers()
+
+
+def test_a_process_that_the_machine_killed_for_memory_is_known_when_it_is_back() -> None:
+    """The kernel's kill looks like any other; its counter does not."""
+    play = Play("A")
+    (worker,) = play.crew.workers
+    call = play.submit(payload=8)
+    play.crew.take(worker, last=None)
+    play.now += 1
+    assert play.crew.failed(call, worker, life=0, kind=Kind.LOST, error=GONE) is None
+    worker.calls.remove(call)
+    play.arrive(worker, "A", oom_kills=1)
+    assert call.history.count(Kind.LOST) == 0
+    assert call.history.count(Kind.STARVED) == 1
+    assert play.crew.payload(call) == 4
+
+
+# -- hosts ---------------------------------------------------------------------------------------
+
+
+def place(node: str, worker: int, life: int = 0) -> Place:
+    return Place(node=node, worker=worker, life=life)
+
+
+def blames(*of: tuple[str, Place]) -> list[Blame]:
+    return [Blame(owner=owner, place=where) for owner, where in of]
+
+
+def test_three_failures_of_different_shots_make_a_bad_host() -> None:
+    of = [(f"sh0{n}0", place("A", n)) for n in range(BLAMES)]
+    assert is_bad("A", blames(*of))
+    assert not is_bad("B", blames(*of))
+    assert not is_bad("A", blames(*of[:2], ("sh010", place("A", 5)))), "two shots"
+    assert not is_bad("A", blames(*[(owner, place("A", 0)) for owner, _ in of])), "one process died"
+    assert is_bad("A", blames(*[(f"sh{n}", place("A", 0, life=n)) for n in range(BLAMES)]))
+    own = [(f"sh{n}", replace(place("A", 0), own=True)) for n in range(BLAMES)]
+    assert is_bad("A", blames(*own)), "errors that a process raised and lived on"
+    assert not is_bad("A", blames(*own[:2], own[0]))
+
+
+def test_an_error_is_a_calls_own_and_a_loss_only_if_it_was_alone() -> None:
+    def blamed(*kinds: Kind) -> list[bool]:
+        history = History()
+        for kind in kinds:
+            history = history.after(kind, place("A", 0))
+        return [where.own for where in history.blamed]
+
+    assert blamed(Kind.FAULT) == [True]
+    assert blamed(Kind.TIMEOUT) == [True]
+    assert blamed(Kind.LOST, Kind.LOST) == [False, True]
+
+
+def test_work_that_fails_everywhere_speaks_against_no_host() -> None:
+    history = History().after(Kind.FAULT, place("A", 0)).after(Kind.FAULT, place("B", 1))
+    assert decide(history, Kind.FAULT, chance=0) is None, "it never goes well, so nobody is blamed"
+    assert not History().after(Kind.TRANSIENT, place("A", 0)).blamed
+    assert not History().after(Kind.MOVED, place("A", 0)).blamed
+
+
+def test_the_last_host_of_any_pool_is_kept() -> None:
+    assert is_last("A", [{"A"}], ())
+    assert not is_last("A", [{"A", "B"}], ())
+    assert is_last("A", [{"A", "B"}], {"B"})
+    assert is_last("A", [{"A", "B"}, {"A"}], ()), "the only one with a GPU"
+
+
+class Camp:
+    """A pool by its nodes."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.here = set(nodes)
+        self.left: list[str] = []
+
+    def nodes(self) -> set[str]:
+        return self.here
+
+    def leave(self, node: str) -> None:
+        self.here.discard(node)
+        self.left.append(node)
+
+
+def test_a_bad_host_is_left_by_every_pool_and_named_once() -> None:
+    said: list[str] = []
+    hosts, cpu, gpu = Hosts(said.append), Camp("A", "B"), Camp("A", "B")
+    hosts.join(cpu)
+    hosts.join(gpu)
+    hosts.name("A", "tower")
+    for number in range(BLAMES + 1):
+        hosts.blame(f"sh{number}", [place("A", number)])
+    assert cpu.left == gpu.left == ["A"]
+    assert hosts.is_bad("A")
+    assert said == [
+        "host tower failed work of sh0, sh1, sh2 that went well afterwards; "
+        "it is quarantined for this run"
+    ]
+    assert len(hosts.quarantined) == 1
+    assert hosts.quarantined[0].startswith("tower failed work of sh0, sh1, sh2")
+
+
+def test_the_only_host_is_not_quarantined_but_said_to_be_ill() -> None:
+    said: list[str] = []
+    hosts, pool = Hosts(said.append), Camp("A")
+    hosts.join(pool)
+    for number in range(BLAMES + 2):
+        hosts.blame(f"sh{number}", [place("A", number)])
+    assert pool.left == []
+    assert hosts.quarantined == ()
+    assert len(said) == 1
+    assert "it is the last one and goes on: look after it" in said[0]

@@ -1,0 +1,211 @@
+"""The pool on a real local Ray: results, errors as they were raised, actors killed."""
+
+import os
+import platform
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from cluster.connect.connect import Cluster, Node, join_cluster
+from cluster.errors import ClusterError, InputError, StageError
+from cluster.pool.actor import Answer
+from cluster.pool.failures import LOSSES
+from cluster.pool.pool import Pool
+from cluster.pool.spec import PoolSpec, check_resources
+
+HANDLER = "handler:Handler"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    here = str(Path(__file__).parent)
+    before = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, before]))
+    try:
+        with join_cluster(workers=6) as cluster:
+            yield cluster
+    finally:
+        os.environ["PYTHONPATH"] = before
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("calls")
+
+
+@pytest.fixture(scope="module")
+def pool(cluster: Cluster, folder: Path) -> Iterator[Pool]:
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=2)
+    with Pool(spec, cluster) as pool:
+        yield pool
+
+
+def test_calls_come_back_with_their_own_results(pool: Pool) -> None:
+    futures = [pool.submit("double", number, group=str(number % 3)) for number in range(9)]
+    assert [future.result(timeout=60) for future in futures] == [2 * n for n in range(9)]
+
+
+def test_an_error_of_ours_arrives_as_it_was_raised(pool: Pool) -> None:
+    error = pool.submit("refuse", "sh010").exception(timeout=60)
+    assert isinstance(error, InputError)
+    assert str(error) == "sh010: not a picture; paint it"
+
+
+def test_a_bug_arrives_named(pool: Pool) -> None:
+    error = pool.submit("break_down", None).exception(timeout=60)
+    assert isinstance(error, StageError)
+    assert "ZeroDivisionError: one over nothing" in str(error)
+
+
+def test_killing_actors_in_the_middle_loses_nothing(pool: Pool, folder: Path) -> None:
+    pids = pool.pids()
+    numbers = range(100, 130)
+    futures = [pool.submit("double", number, group=str(number // 5)) for number in numbers]
+    while not any(folder.glob("10*")):
+        time.sleep(0.01)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    assert [future.result(timeout=120) for future in futures] == [2 * n for n in numbers]
+    assert not set(pool.pids()) & set(pids)
+    repeated = sum(1 for n in numbers if len(list(folder.glob(f"{n}.*"))) > 1)
+    assert repeated <= 2 * 3, "only calls in flight on the two dead actors may run again"
+
+
+def test_work_that_kills_every_worker_is_given_up_with_a_reason(pool: Pool) -> None:
+    error = pool.submit("die", None, group="sh666").exception(timeout=250)
+    assert isinstance(error, ClusterError)
+    assert f"lost {LOSSES} time(s)" in str(error)
+    assert "sh666" in str(error)
+    assert pool.submit("double", 4).result(timeout=60) == 8
+
+
+def test_a_bug_is_confirmed_by_another_process_and_both_tracebacks_are_kept(pool: Pool) -> None:
+    error = pool.submit("break_down", None).exception(timeout=60)
+    assert isinstance(error, StageError)
+    first, second = error.attempts
+    assert {int(first.worker), int(second.worker)} == set(pool.pids())
+    for attempt in error.attempts:
+        assert 'raise ZeroDivisionError("one over nothing")' in attempt.traceback
+        assert attempt.node == platform.node()
+
+
+def test_a_failure_that_passes_is_counted_told_and_made_good(
+    cluster: Cluster, folder: Path
+) -> None:
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        future = pool.submit("stumble", "s", group="sh010", finish=lambda name, n: (name, n))
+        assert future.result(timeout=60) == ("s", 2)
+    assert ["the store is busy" in line for line in said] == [True, True]
+    assert "(1 of 6)" in said[0]
+    assert "(2 of 6)" in said[1]
+
+
+def test_memory_that_does_for_one_worker_leaves_one_and_all_is_done(
+    cluster: Cluster, folder: Path
+) -> None:
+    """Three workers where memory does for one at a time; what each warns of is told once."""
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=3, num_cpus=0.5)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        futures = [pool.submit("crowd", 1, group=f"sh{n}") for n in range(6)]
+        assert [future.result(timeout=120) for future in futures] == [1] * 6
+        assert len(pool.pids()) == 1, "the others are gone, with their models"
+    assert said.count("crowd: at it") == 1
+    left = [line.rpartition("with ")[2] for line in said if "worker(s)" in line]
+    assert left == ["2 worker(s)", "1 worker(s)"]
+
+
+def test_a_worker_killed_by_rays_memory_monitor_comes_back_to_smaller_batches(
+    cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = ray.get
+
+    def evict(refs: Any, **options: Any) -> Any:
+        """As if the monitor had killed the actor of every call with more than two at once."""
+        answer = plain(refs, **options)
+        if isinstance(answer, Answer) and isinstance(answer.result, int) and answer.result > 2:
+            raise ray.exceptions.OutOfMemoryError("4.1 GiB of 4.0 GiB are used")
+        return answer
+
+    monkeypatch.setattr(ray, "get", evict)
+    said: list[str] = []
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1)
+    with Pool(spec, cluster, tell=said.append) as pool:
+        futures = [
+            pool.submit("fit", 8, group=f"sh{n}", lighter=lambda batch: batch // 2 or None)
+            for n in range(4)
+        ]
+        assert [future.result(timeout=60) for future in futures] == [2] * 4
+    assert sum("going on in smaller batches" in line for line in said) == 1, "told once"
+
+
+def test_a_call_that_never_ends_is_ended_tried_once_more_and_given_up(
+    cluster: Cluster, folder: Path
+) -> None:
+    spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1, call_timeout_s=4)
+    with Pool(spec, cluster) as pool:
+        hanging = pool.submit("hang", "h", group="sh010")
+        beside = pool.submit("double", 7, group="sh020")
+        error = hanging.exception(timeout=120)
+        assert isinstance(error, ClusterError)
+        assert "took longer than 4 s" in str(error)
+        assert len({attempt.worker for attempt in error.attempts}) == 2, "each its own process"
+        assert beside.result(timeout=60) == 14
+    assert len(list(folder.glob("h.*"))) == 2
+
+
+def test_waiting_calls_of_a_group_can_be_cancelled(pool: Pool) -> None:
+    futures = [pool.submit("double", number, group="gone") for number in range(200, 240)]
+    pool.cancel(group="gone")
+    assert sum(future.cancelled() for future in futures) >= 30
+    assert all(future.cancelled() or future.result(timeout=60) for future in futures)
+
+
+def test_more_than_the_cluster_has_is_refused_at_once() -> None:
+    one = Node(cpus=2, memory_bytes=2**30)
+    small = Cluster(address="x", local=True, nodes=(one,))
+    with pytest.raises(ClusterError, match=r"4 .* do not fit, 2 would; the cluster has 1 node"):
+        check_resources(PoolSpec(handler=HANDLER, config=None, workers=4), small)
+    with pytest.raises(ClusterError, match="1 GPU"):
+        check_resources(PoolSpec(handler=HANDLER, config=None, workers=1, num_gpus=1), small)
+    with pytest.raises(ClusterError, match=r"0\.8 GiB each do not fit, 1 would"):
+        check_resources(
+            PoolSpec(handler=HANDLER, config=None, workers=2, memory_bytes=800 << 20), small
+        )
+
+
+def test_no_worker_spans_two_nodes() -> None:
+    odd = Cluster(address="x", local=False, nodes=(Node(cpus=3), Node(cpus=3), Node(cpus=1)))
+    assert [odd.fits(Node(cpus=n)) for n in (1, 2, 3, 4)] == [7, 2, 2, 0]
+    assert odd.beside(Node(cpus=2)).fits(Node(cpus=1)) == 3
+
+
+def test_work_begins_with_the_workers_that_are_there_and_the_others_join(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.pool.start.LATE_S", 0.0)
+    told: list[str] = []
+    spec = PoolSpec(handler="handler:Latecomer", config=str(tmp_path), workers=2)
+    with Pool(spec, cluster, tell=told.append) as pool:
+        first = {pool.submit("where", None).result(timeout=60) for _ in range(4)}
+        assert len(first) == 1
+        assert told == ["1 of 2 workers are late; going on with the others until they come"]
+        (tmp_path / "go").touch()
+        seen = set(first)
+        while len(seen) < 2:
+            calls = [pool.submit("where", None) for _ in range(8)]
+            seen |= {call.result(timeout=60) for call in calls}
+        assert seen == set(pool.pids())
+
+
+def test_workers_that_cannot_start_are_told_at_once(cluster: Cluster) -> None:
+    spec = PoolSpec(handler="handler:Nobody", config="", workers=2)
+    with pytest.raises(ClusterError, match="cannot start"), Pool(spec, cluster):
+        pass

@@ -1,0 +1,91 @@
+"""What listens beyond this machine asks who comes; what douga starts for itself never does."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.connect import driver_node as bystanding
+from cluster.connect.driver_node import bystander
+from cluster.connect.local import TOKEN_VARIABLES, closed_ray
+from cluster.errors import Exit, RefusedError
+from cluster.network import check_listening, is_loopback
+from cluster.settings import settings
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost"])
+def test_this_machine_may_be_listened_on_by_anything(host: str) -> None:
+    assert is_loopback(host)
+    check_listening(host, authenticated=False, what="it", remedy="")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "fd00::1", "localhost.example", ""])
+def test_elsewhere_only_with_authentication(host: str) -> None:
+    assert not is_loopback(host)
+    check_listening(host, authenticated=True, what="it", remedy="")
+    with pytest.raises(RefusedError, match="let in whoever reaches it; set A_PASSWORD") as refused:
+        check_listening(host, authenticated=False, what="it", remedy="set A_PASSWORD")
+    assert refused.value.exit_code == Exit.REFUSED
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A cluster that has no node on this machine."""
+    monkeypatch.setattr(bystanding, "_is_here", lambda _: False)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    settings.cache_clear()
+    yield monkeypatch
+    settings.cache_clear()
+
+
+def test_an_open_cluster_is_not_joined_from_outside_unless_asked_to(
+    elsewhere: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A driver needs a node of its own there, and every node can be reached by all."""
+    elsewhere.setenv("RAY_AUTH_MODE", "disabled")
+    with pytest.raises(RefusedError, match=r"RAY_AUTH_MODE=token.*DOUGA_RAY_OPEN=1"):
+        bystander("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+
+
+@pytest.mark.parametrize(
+    "setting", [("RAY_AUTH_MODE", "token"), ("RAY_USE_TLS", "1"), ("DOUGA_RAY_OPEN", "1")]
+)
+def test_a_cluster_that_asks_or_a_network_called_private_is_joined(
+    setting: tuple[str, str], elsewhere: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class Joined(Exception):
+        pass
+
+    def join(*_: object, **__: object) -> None:
+        raise Joined
+
+    elsewhere.setenv("RAY_AUTH_MODE", "disabled")
+    elsewhere.setenv(*setting)
+    elsewhere.setattr("ray._private.node.Node", join)
+    with pytest.raises(Joined):
+        bystander("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+
+
+def test_a_token_is_made_for_the_run_and_forgotten_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "another cluster's")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    tokens = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        with closed_ray(str(tmp_path / name)):
+            assert os.environ["RAY_AUTH_MODE"] == "token"
+            assert "RAY_AUTH_TOKEN" not in os.environ, "Ray would take it before the file"
+            token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+            assert stat.S_IMODE(token.stat().st_mode) == 0o600
+            tokens.add(token.read_text())
+    assert len(tokens) == 2
+    assert all(len(token) == 64 for token in tokens)
+    left = [os.environ.get(name) for name in TOKEN_VARIABLES]
+    assert left == ["disabled", "another cluster's", None]
