@@ -65,7 +65,7 @@ def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) ->
 
 
 def _peer(way: str, film: Path) -> tuple[int, float]:
-    document = _run([sys.executable, "-m", "tasks.bench", way, str(film)], {})
+    document = _run([sys.executable, "-m", "tasks.benchmarks.speed", way, str(film)], {})
     return document["frames"], document["seconds"]
 
 

@@ -11,8 +11,15 @@ from typing import Any, get_args
 
 from cluster.errors import UsageError
 from flows.progress import Reporter
-from tasks.measure.pictures import FULL, QUICK, Asked, Section, StageName, measure_pictures
-from tasks.measure.sheet import comparison_sheet
+from tasks.benchmarks.pictures import (
+    FULL,
+    QUICK,
+    Asked,
+    Section,
+    StageName,
+    measure_pictures,
+)
+from tasks.benchmarks.sheet import comparison_sheet
 
 STAGES: tuple[StageName, ...] = get_args(StageName)
 

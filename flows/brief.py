@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cluster.errors import DougaError, InputError
 from flows.spec import EpisodeSpec, StageSpec
-from tasks.registry import stage_class
-from tasks.stage import Brief
+from tasks.stages.registry import stage_class
+from tasks.stages.stage import Brief
 
 
 def brief_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:

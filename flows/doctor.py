@@ -57,7 +57,7 @@ def _extra(name: str, remedy: str) -> dict[str, str]:
 
 
 def _encoders() -> list[dict[str, str]]:
-    from tasks.ffmpeg import encoders_available, ffmpeg_path
+    from tasks.encode.ffmpeg import encoders_available, ffmpeg_path
 
     try:
         has = encoders_available()

@@ -20,7 +20,7 @@ from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.plan import ShotPlan
-from tasks.item import SegmentItem, WorkItem
+from tasks.worker.item import SegmentItem, WorkItem
 
 PREFIX = "failures/"
 PACKAGES = ("douga", "numpy", "av", "opencv-python-headless", "pyarrow", "ray", "torch")

@@ -21,9 +21,9 @@ from flows.prepare import device_type
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import RunPlan
-from tasks.item import SegmentItem, StageCall, WorkItem
-from tasks.stage import Device
-from tasks.work import WorkerConfig
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, StageCall, WorkItem
+from tasks.worker.worker import WorkerConfig
 
 
 class Farm:
@@ -144,7 +144,7 @@ def _spec(
 ) -> PoolSpec:
     chosen = settings()
     return PoolSpec(
-        handler="tasks.work:Worker",
+        handler="tasks.worker.worker:Worker",
         config=WorkerConfig(
             store_url=request.store,
             cache=str(chosen.home / "cache"),

@@ -27,8 +27,8 @@ from flows.review import waiting_shots
 from flows.sheet import store_sheet
 from flows.shot import ShotResult
 from tasks.assemble import FilmInfo, assemble_film
-from tasks.item import asset_name, segment_name, source_name
-from tasks.readers import pack_index
+from tasks.worker.item import asset_name, segment_name, source_name
+from tasks.worker.readers import pack_index
 
 FILM_FORMAT = 1
 """Raised when the same segments would be joined into another file."""

@@ -13,7 +13,7 @@ from cluster.store.base import NotStored, Store
 from flows.plan import RenderPlan, ShotPlan
 from flows.reasons.compare import Before
 from flows.reasons.fingerprint import fingerprint, read_fingerprint
-from tasks.item import asset_name, chunk_name, segment_name, source_name
+from tasks.worker.item import asset_name, chunk_name, segment_name, source_name
 
 AT_ONCE = 16
 """Manifests read at once: most of the time of each is the way there and back."""

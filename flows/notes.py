@@ -10,9 +10,9 @@ from pathlib import Path
 from cluster.errors import EncodeError
 from cluster.store.base import Store
 from flows.plan import RenderPlan
-from tasks.item import notes_name
-from tasks.notes import join_lists, unpack_notes
-from tasks.stage import Note
+from tasks.stages.stage import Note
+from tasks.worker.item import notes_name
+from tasks.worker.notes import join_lists, unpack_notes
 
 LIST = "notes.yaml"
 TRIES = 100

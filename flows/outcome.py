@@ -10,7 +10,7 @@ from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.result import EpisodeResult, ShotLine, part_state, reason_for
 from flows.shot import ShotResult
-from tasks.item import chunk_name
+from tasks.worker.item import chunk_name
 
 
 def sum_up(

@@ -19,17 +19,11 @@ from cluster.keys import make_key
 from flows.pieces.pick import EVERYTHING, Asked, RunPieces, pick_chunks, pick_frames
 from flows.shot_plan import KEY_FORMAT, RunPlan, ShotInput, plan_shot
 from flows.shots import Shot
-from tasks.encode import encoder_settings_key
-from tasks.encoders import EncodeSpec
-from tasks.item import (
-    ChunkInput,
-    SegmentItem,
-    WorkItem,
-    chunk_name,
-    segment_name,
-)
-from tasks.picture import Picture
-from tasks.track import Track
+from tasks.encode.encoders import EncodeSpec
+from tasks.encode.segment import encoder_settings_key
+from tasks.frames.picture import Picture
+from tasks.frames.track import Track
+from tasks.worker.item import ChunkInput, SegmentItem, WorkItem, chunk_name, segment_name
 
 CURVES = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec61966-2-1"), "bt709")
 """Transfers for the same kind of screen as bt709's: one film may mix them."""

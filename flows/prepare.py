@@ -28,16 +28,16 @@ from flows.shots import Shot, parse_frames, shots_from_cuts, shots_from_list
 from flows.sound import film_origin, local_index, passthrough_for
 from flows.spec import StageSpec
 from flows.timeline import conform, slug_after
-from tasks.analyse import ANALYSIS_VERSION, Analysis, drawings_for
-from tasks.apart import analyse_apart, index_apart
+from tasks.analysis.analyse import ANALYSIS_VERSION, Analysis, drawings_for
+from tasks.analysis.sandbox import analyse_apart, index_apart
 from tasks.assemble import Passthrough
-from tasks.colour import delivery_picture
 from tasks.decode import SourceIndex, decoder_build, source_key_material
 from tasks.decode.fetch import local_source
-from tasks.encoders import EncodeSpec
-from tasks.item import SourceInput
-from tasks.registry import make_stage
-from tasks.track import Track
+from tasks.encode.encoders import EncodeSpec
+from tasks.frames.colour import delivery_picture
+from tasks.frames.track import Track
+from tasks.stages.registry import make_stage
+from tasks.worker.item import SourceInput
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from cluster.errors import UsageError
 from flows.progress import Reporter
 from flows.spec import Rate
-from tasks.sample import Encoding, TruthParts, write_sample
+from tasks.synthetic import Encoding, TruthParts, write_sample
 
 EPISODE = """\
 # Rendered with: douga render {name}

@@ -13,9 +13,9 @@ from cluster.chunks.chunk import read_frames
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan import RenderPlan, ShotPlan
-from tasks.contact_sheet import contact_sheet
-from tasks.frames import to_uint8
-from tasks.item import chunk_name
+from tasks.frames.codes import to_uint8
+from tasks.frames.contact_sheet import contact_sheet
+from tasks.worker.item import chunk_name
 
 JPEG_QUALITY = 85
 JPEG_MOST = 65_500

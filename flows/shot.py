@@ -24,7 +24,7 @@ from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.request import RenderRequest
-from tasks.item import SegmentItem, WorkItem
+from tasks.worker.item import SegmentItem, WorkItem
 
 SEGMENT_UNIT = 0.1
 """How much encoding a frame counts in the progress bar against rendering it."""

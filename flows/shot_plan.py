@@ -11,9 +11,9 @@ from cluster.errors import DougaError
 from cluster.keys import Key, make_key
 from flows.shots import Shot
 from flows.spec import StageSpec
-from tasks.item import ChunkInput, SourceInput, StageCall, WorkItem
-from tasks.stage import Card, Stage
-from tasks.track import Span, Track, chunk_spans
+from tasks.frames.track import Span, Track, chunk_spans
+from tasks.stages.stage import Card, Stage
+from tasks.worker.item import ChunkInput, SourceInput, StageCall, WorkItem
 
 KEY_FORMAT = 1
 """Raised when the meaning of a key or the layout of a chunk changes."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cluster.errors import InputError, UsageError
 from flows.spec import EpisodeSpec, StageSpec
-from tasks.registry import make_stage
+from tasks.stages.registry import make_stage
 
 MAX_BYTES = 1 << 20
 """No episode is described in more than 1 MiB of YAML."""

@@ -168,7 +168,7 @@ def swift() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A sample short of 14 shots, 160x90, with all its truth; shared, never written to."""
-    from tasks.sample import write_sample
+    from tasks.synthetic import write_sample
 
     folder = tmp_path_factory.mktemp("sample")
     return write_sample(folder, seed=3, shots=14, seconds=6.0, size=(160, 90))
@@ -177,7 +177,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture(scope="session")
 def tiny_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds of two plain shots with sound, 64x48 at 24 frames a second."""
-    from tasks.ffmpeg import run_ffmpeg
+    from tasks.encode.ffmpeg import run_ffmpeg
 
     film = tmp_path_factory.mktemp("tiny") / "tiny.mkv"
     run_ffmpeg(

@@ -14,9 +14,9 @@ from flows.plan import RenderPlan
 from flows.progress import Reporter
 from flows.request import RenderRequest
 from flows.shot_plan import RunPlan
-from tasks.item import SegmentItem, WorkItem
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, WorkItem
+from tasks.worker.worker import Worker, WorkerConfig
 
 
 class FarmHere:

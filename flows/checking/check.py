@@ -14,8 +14,8 @@ from flows.checking.store import StoredFrames, StoreFinding, read_segments
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
-from tasks.item import chunk_name, segment_name
 from tasks.verify import Finding, expect_film, frames_words, verify_film
+from tasks.worker.item import chunk_name, segment_name
 
 MADE_ANEW = ("segment or film", "stored picture")
 """Findings in a film that making the shot's segment again mends."""

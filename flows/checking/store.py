@@ -16,10 +16,10 @@ from cluster.store.base import NotStored, Store
 from flows.checking.source import Look, SourceLook
 from flows.plan import RenderPlan, ShotPlan
 from flows.shot_plan import RunPlan
-from tasks.item import WorkItem, chunk_name, segment_name
-from tasks.track import Track
+from tasks.frames.track import Track
 from tasks.verify import Finding, Prints, frames_words, read_prints
 from tasks.verify.pictures import Small, is_nonsense, small_frame
+from tasks.worker.item import WorkItem, chunk_name, segment_name
 
 AS_PUT = "as it was put"
 

@@ -22,8 +22,8 @@ from flows.pieces.pick import pick_frames
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
-from tasks.item import ChunkInput, asset_name
-from tasks.readers import pack_index
+from tasks.worker.item import ChunkInput, asset_name
+from tasks.worker.readers import pack_index
 
 FEW_FRAMES = 2
 LONG_S = 4.0
@@ -110,7 +110,7 @@ class _Bench:
     """Workers of this process, one of each device, their models ready."""
 
     def __init__(self, store_url: str, shot: ShotPlan, pools: Mapping[str, PoolSpec]) -> None:
-        from tasks.work import Worker
+        from tasks.worker.worker import Worker
 
         self._shot = shot
         self._pools = pools

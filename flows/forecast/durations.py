@@ -34,8 +34,8 @@ LEAST_S = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A chunk or segment to make: what its time depends on. `kind` as in `tasks.kind`, "" for not
-    known; `pixels` are of one frame made, 0 for not known."""
+    """A chunk or segment to make: what its time depends on. `kind` as in `tasks.worker.work_class`,
+    "" for not known; `pixels` are of one frame made, 0 for not known."""
 
     stage: str
     kind: str

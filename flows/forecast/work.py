@@ -16,8 +16,8 @@ from flows.pieces.pick import frames_taken
 from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared, device_type
 from flows.shot_plan import RunPlan
-from tasks.item import SegmentItem
-from tasks.kind import encoding_kind, work_kind
+from tasks.worker.item import SegmentItem
+from tasks.worker.work_class import encoding_kind, work_kind
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 PLENTY = 1 << 50

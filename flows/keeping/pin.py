@@ -22,7 +22,7 @@ from cluster.errors import StoreError
 from cluster.store.base import Store
 from cluster.store.lease import Lease, hold_lease
 from flows.progress import Reporter
-from tasks.item import asset_name, chunk_name, notes_name, source_name
+from tasks.worker.item import asset_name, chunk_name, notes_name, source_name
 
 if TYPE_CHECKING:
     from flows.prepare import Prepared

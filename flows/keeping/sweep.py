@@ -35,7 +35,7 @@ from flows.keeping.pin import PINS, SWEEP_LAPSE, SWEEPS, this_process
 from flows.nightly.past import standing_segments
 from flows.pieces.record import PIECES
 from flows.progress import Reporter
-from tasks.item import segment_name
+from tasks.worker.item import segment_name
 
 AT_ONCE = 16
 """Requests in flight: most of the time of each is the way there and back."""

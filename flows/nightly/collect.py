@@ -25,7 +25,7 @@ from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from flows.result import EpisodeResult, ShotLine, shots_failed
-from tasks.item import segment_name
+from tasks.worker.item import segment_name
 
 FRAMES = "nightframes/"
 RENDERED = ("rendered", "stored")

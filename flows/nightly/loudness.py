@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 
-from tasks.ffmpeg import local_url, run_ffmpeg
+from tasks.encode.ffmpeg import local_url, run_ffmpeg
 
 SILENCE_LUFS = -70.0
 """R 128's absolute gate: what is softer counts as this."""

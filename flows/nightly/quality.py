@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import InputError
-from tasks.measure.flicker import still_in
-from tasks.measure.scores import Frame, psnr, ssim
+from tasks.metrics.flicker import still_in
+from tasks.metrics.scores import Frame, psnr, ssim
 
 EQUAL_DB = 99.0
 """What equal pictures count as."""

@@ -15,8 +15,8 @@ from itertools import groupby
 
 from cluster.keys import Key
 from flows.shot_plan import RunPlan
-from tasks.item import ChunkInput, WorkItem, chunk_name
-from tasks.track import Span
+from tasks.frames.track import Span
+from tasks.worker.item import ChunkInput, WorkItem, chunk_name
 
 RunPieces = tuple[tuple[WorkItem, ...], ...]
 """For each run of a shot, pieces of it that may be stored."""

@@ -17,7 +17,7 @@ from cluster.store.base import Store
 from flows.pieces.decisions import Newest, standing_decisions
 from flows.pieces.pick import Asked, ask
 from flows.plan import RenderPlan, ShotPlan
-from tasks.track import Span
+from tasks.frames.track import Span
 
 UNSEEN = "not approved yet"
 

@@ -26,13 +26,13 @@ from flows.plan import RenderPlan, ShotPlan
 from flows.prepare import Prepared
 from flows.progress import Reporter
 from tasks.assemble import assemble_film
-from tasks.colour import delivery_picture
-from tasks.contact_sheet import contact_sheet
-from tasks.encode import encode_segment
-from tasks.encoders import EncodeSpec
-from tasks.frames import BLACK, Frames, to_uint8
-from tasks.item import chunk_name
-from tasks.picture import Picture
+from tasks.encode.encoders import EncodeSpec
+from tasks.encode.segment import encode_segment
+from tasks.frames.codes import BLACK, Frames, to_uint8
+from tasks.frames.colour import delivery_picture
+from tasks.frames.contact_sheet import contact_sheet
+from tasks.frames.picture import Picture
+from tasks.worker.item import chunk_name
 
 WIDTH_MOST = 640
 """Pixels across: enough to judge staging and colour, a tenth of 1080p to encode and to send."""

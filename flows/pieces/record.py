@@ -10,8 +10,8 @@ from cluster.errors import StoreError
 from cluster.store.base import NotStored, Store
 from flows.pieces.pick import plan_pieces
 from flows.plan import RenderPlan, ShotPlan
-from tasks.item import chunk_name
-from tasks.track import Span
+from tasks.frames.track import Span
+from tasks.worker.item import chunk_name
 
 PIECES = "pieces/"
 

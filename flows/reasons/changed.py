@@ -14,8 +14,8 @@ from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from flows.reasons.compare import Kind, Reason
 from flows.reasons.why import Why
-from tasks.item import chunk_name, segment_name
 from tasks.models.shelf import find_card
+from tasks.worker.item import chunk_name, segment_name
 
 OPTION = "--changed"
 

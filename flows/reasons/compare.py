@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from flows.plan import RenderPlan, ShotPlan
 from flows.reasons.fingerprint import Fingerprint, StageMark, fingerprint
-from tasks.item import chunk_name
+from tasks.worker.item import chunk_name
 
 Kind = Literal[
     "new",

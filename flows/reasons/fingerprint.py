@@ -10,8 +10,8 @@ from typing import Any
 from cluster.keys import canonical, make_key
 from flows.plan import ShotPlan
 from flows.shot_plan import RunPlan
-from tasks.encode import encoder_settings_key
-from tasks.item import SegmentItem
+from tasks.encode.segment import encoder_settings_key
+from tasks.worker.item import SegmentItem
 
 SHORT = 12
 """Hex digits of a mark; two alike would leave out a reason, no more."""

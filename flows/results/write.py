@@ -142,7 +142,7 @@ def _from_sheet(night: Night, document: Mapping[str, Any], objects: Objects) -> 
         return None
     from flows.results.page import THUMBNAIL
     from flows.results.pictures import cut_sheet, jpeg_uri
-    from tasks.contact_sheet import COLUMNS, GAP, LABEL, SHEET_WIDTH
+    from tasks.frames.contact_sheet import COLUMNS, GAP, LABEL, SHEET_WIDTH
 
     episode = night.episodes[0]
     shown = [shot for shot in episode.shots if shot.state == "rendered"]

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from flows.show.tables import make_console
-from tasks.measure.table import short_name
+from tasks.benchmarks.table import short_name
 
 
 def show_pictures(document: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from flows.reasons.why import Why, why
 from flows.result import part_state, reason_for
 from flows.show.gc import size
 from flows.show.tables import make_console, make_table
-from tasks.item import chunk_name
+from tasks.worker.item import chunk_name
 
 
 def plan_document(

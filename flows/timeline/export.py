@@ -25,7 +25,7 @@ from flows.timeline.provenance import about_shot, about_timeline, rendered_by
 from flows.timeline.shot_files import write_shot_file
 from flows.timeline.write import Part, Sound, build_timeline, write_edl
 from tasks.assemble import probe_source
-from tasks.item import segment_name
+from tasks.worker.item import segment_name
 
 
 def export_timeline(

@@ -20,7 +20,7 @@ from flows.progress import Reporter
 from flows.shot import make_work, render_shot_now, shots_at_once, shots_to_render
 from flows.shot_plan import ShotInput
 from flows.shots import Shot
-from tasks.analyse import drawings_for
+from tasks.analysis.analyse import drawings_for
 from tasks.decode import SourceIndex
 
 

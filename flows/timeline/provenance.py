@@ -13,7 +13,7 @@ from cluster.store.base import NotStored, Store
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
 from tasks.decode import SourceIndex
-from tasks.item import StageCall, segment_name
+from tasks.worker.item import StageCall, segment_name
 
 AT_ONCE = 16
 """Manifests read at once: most of the time of each is the way there and back."""

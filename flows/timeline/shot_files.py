@@ -11,8 +11,8 @@ from cluster.keys import Key
 from cluster.store.base import Store
 from flows.spec import Container
 from tasks.assemble import assemble_film
-from tasks.item import segment_name
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
+from tasks.worker.item import segment_name
 
 
 def write_shot_file(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from flows.spec import StageSpec
 from tasks.decode import SourceIndex, black_index
-from tasks.registry import make_stage
-from tasks.track import Track
+from tasks.frames.track import Track
+from tasks.stages.registry import make_stage
 
 
 def slug_after(

@@ -17,8 +17,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from cluster.errors import EncodeError
-from tasks.colour import parse_hdr
-from tasks.picture import Picture
+from tasks.frames.colour import parse_hdr
+from tasks.frames.picture import Picture
 
 ROOM = 210
 """Bytes kept for the elements: 14 for the shape, 130 for HDR, 9 for the rate, 20 for sizes that

@@ -18,12 +18,12 @@ from av.video.stream import VideoStream
 from cluster.errors import EncodeError
 from tasks.assemble.display import padded_title, write_display
 from tasks.assemble.grid import Grid, make_grid, reorder_delay
-from tasks.assemble.passing import plan_passing
+from tasks.assemble.passthrough import plan_passing
 from tasks.assemble.segments import Segment, check_alike, read_packets, scan_segment
 from tasks.assemble.source import Passthrough
 from tasks.assemble.streams import MUXERS, Container, How
 from tasks.assemble.tags import write_tags
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 Progress = Callable[[int, int], None]
 """Called with frames written and frames in all."""

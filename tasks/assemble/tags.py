@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from av.video.codeccontext import VideoCodecContext
 
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 MATRIX_CODES: dict[str, int] = {
     "gbr": 0, "rgb": 0, "bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7,

@@ -9,7 +9,7 @@ from fractions import Fraction
 from cluster.errors import InputError
 from cluster.keys import digest_bytes, make_key
 from tasks.decode.source import SourceIndex
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 BLACK_PATH = "(black)"
 """What messages call a source of black frames."""

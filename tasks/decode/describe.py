@@ -14,7 +14,7 @@ from cluster.errors import InputError
 from tasks.decode.logs import described
 from tasks.decode.planes import has_alpha, planar_format
 from tasks.decode.source import Chapter, StreamInfo
-from tasks.picture import Matrix, Picture, Range, Siting
+from tasks.frames.picture import Matrix, Picture, Range, Siting
 
 # ITU-T H.273 code points under ffmpeg's names; 2 (unspecified) is "".
 _MATRIX_TAGS = {

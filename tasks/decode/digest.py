@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.errors import InputError
 from cluster.keys import Digest, digest_file, make_key
-from tasks.decode.pulse import beat
+from tasks.decode.heartbeat import beat
 
 _DIGEST_LENGTH = 64
 

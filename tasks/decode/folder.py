@@ -13,7 +13,7 @@ from cluster.errors import InputError
 from cluster.keys import Digest, digest_bytes, make_key
 from tasks.decode.describe import picture_of
 from tasks.decode.digest import file_digest
-from tasks.decode.picturefile import decode_picture, read_header
+from tasks.decode.picture_file import decode_picture, read_header
 from tasks.decode.planes import can_widen, planar_format
 from tasks.decode.source import SourceIndex
 

@@ -23,12 +23,12 @@ from tasks.decode.digest import file_digest
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
 from tasks.decode.logs import heard_errors
-from tasks.decode.mp4boxes import strays_at
+from tasks.decode.mp4_boxes import strays_at
 from tasks.decode.opening import Opening, decode_opening
 from tasks.decode.probe import opened, video_stream
 from tasks.decode.scan import Scan, scan_packets
 from tasks.decode.source import SeekPoint, SourceIndex
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 _HELD_FORMATS = ("gif", "apng")
 """Containers whose every frame states how long it stays, the last one too."""

@@ -9,10 +9,10 @@ import av
 from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, picture_of, siting_of
+from tasks.decode.heartbeat import beat
 from tasks.decode.probe import opened, reason, video_stream
-from tasks.decode.pulse import beat
 from tasks.decode.scan import Scan
-from tasks.picture import Picture, Siting
+from tasks.frames.picture import Picture, Siting
 
 
 class Opening:

@@ -11,14 +11,14 @@ from typing import Self
 import numpy as np
 
 from cluster.errors import InputError
-from tasks.colour import planes_from_rgb, rgb_from_planes
 from tasks.decode.folder import folder_of
-from tasks.decode.picturefile import decode_picture
+from tasks.decode.picture_file import decode_picture
 from tasks.decode.planes import Plane, Planes, planes_of, widened
 from tasks.decode.source import SourceIndex
 from tasks.decode.video import VideoDecoder
-from tasks.frames import BLACK, Frames
-from tasks.picture import Picture
+from tasks.frames.codes import BLACK, Frames
+from tasks.frames.colour import planes_from_rgb, rgb_from_planes
+from tasks.frames.picture import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

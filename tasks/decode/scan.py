@@ -10,9 +10,9 @@ import av
 
 from cluster.errors import InputError
 from tasks.decode.describe import codec_name
-from tasks.decode.gifblocks import walk_gif
+from tasks.decode.gif_blocks import walk_gif
+from tasks.decode.heartbeat import beat
 from tasks.decode.probe import reason
-from tasks.decode.pulse import beat
 from tasks.decode.recovery import is_hidden, starts_clean
 
 # Containers that store no presentation times; libav makes some up.

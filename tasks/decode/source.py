@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from cluster.errors import InputError
 from cluster.keys import Digest
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 INDEX_VERSION = 1
 """Raised when the JSON form changes; an index of another version is made anew."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cluster.errors import StageError, UsageError
-from tasks.flow import Floats
-from tasks.inbetween import Morph, Pair
+from tasks.frames.optical_flow import Floats
+from tasks.models.device import Device
 from tasks.models.enlarge import is_out_of_memory
+from tasks.models.inbetweening import Morph, Pair
 from tasks.models.shelf import Format, ModelCard, Precision, load_model, weights_of
-from tasks.stage import Device
-from tasks.torch_engine import start_torch
+from tasks.models.torch_setup import start_torch
 
 if TYPE_CHECKING:
     import torch

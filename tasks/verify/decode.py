@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from tasks.assemble.source import main_video, seconds
 from tasks.assemble.tags import MATRIX_CODES, PRIMARIES_CODES, TRANSFER_CODES
-from tasks.colour import rgb_from_planes
 from tasks.decode.planes import planar_format, planes_of
-from tasks.frames import to_uint8
-from tasks.picture import Picture
+from tasks.frames.codes import to_uint8
+from tasks.frames.colour import rgb_from_planes
+from tasks.frames.picture import Picture
 from tasks.verify.expectation import FilmExpectation
 from tasks.verify.findings import Finding, frames_words, join_runs, runs_of
 from tasks.verify.packets import Matched

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tasks.assemble.passing import Piece, film_chapters, plan_pieces
+from tasks.assemble.passthrough import Piece, film_chapters, plan_pieces
 from tasks.assemble.sound import Cut
 from tasks.assemble.source import Passthrough
 from tasks.assemble.streams import Container, StreamPlan, plan_streams
 from tasks.assemble.subtitles import Cue, flatten_cues, move_cues, read_cues
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 from tasks.verify.facts import measure_sound
 
 SOUND_LENGTH_TOLERANCE_S = Fraction(1, 20)

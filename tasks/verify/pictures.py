@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.colour import layout_of, rgb_from_planes
-from tasks.frames import BLACK, WHITE, Frames, to_uint8
-from tasks.picture import Picture
+from tasks.frames.codes import BLACK, WHITE, Frames, to_uint8
+from tasks.frames.colour import layout_of, rgb_from_planes
+from tasks.frames.picture import Picture
 
 Small = NDArray[np.uint8]
 """(h, w, 3) 8-bit R'G'B' of `small_size`."""

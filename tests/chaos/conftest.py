@@ -28,7 +28,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("flows", "tasks", "cluster"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).with_name("fake.py"), tree / "tasks")
-    registry = tree / "tasks/registry.py"
+    registry = tree / "tasks/stages/registry.py"
     head = "STAGES: dict[str, str] = {\n"
     text = registry.read_text()
     assert head in text

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from tasks.frames import Frames
-from tasks.stage import Card, Params, Stage, Window
-from tasks.track import Span
+from tasks.frames.codes import Frames
+from tasks.frames.track import Span
+from tasks.stages.stage import Card, Params, Stage, Window
 
 HERE = f"{__name__}:Fake"
 """What the registry is to say of it."""

@@ -17,11 +17,11 @@ from cluster.store.base import Store
 from cluster.store.open import open_store
 from flows.prepare import index_name
 from tasks.decode import index_source
-from tasks.item import SourceInput, StageCall, WorkItem, chunk_name
-from tasks.registry import STAGES
-from tasks.stage import Device
-from tasks.track import Track, chunk_spans
-from tasks.work import Worker, WorkerConfig
+from tasks.frames.track import Track, chunk_spans
+from tasks.models.device import Device
+from tasks.stages.registry import STAGES
+from tasks.worker.item import SourceInput, StageCall, WorkItem, chunk_name
+from tasks.worker.worker import Worker, WorkerConfig
 from tests.chaos.fake import HERE
 
 CHUNK = 8

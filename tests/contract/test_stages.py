@@ -1,4 +1,4 @@
-"""Every stage keeps the contract of tasks/stage.py.
+"""Every stage keeps the contract of tasks/stages/stage.py.
 
 A new stage joins by its line in the registry, with its default parameters; one that cannot do
 without any, or is worth several sets of them, names examples in `EXAMPLES`.
@@ -22,11 +22,12 @@ import torch
 
 from cluster.errors import UsageError
 from cluster.keys import canonical, make_key
-from tasks.frames import Frames, from_uint8, to_uint8
-from tasks.picture import Picture
-from tasks.registry import STAGES, make_stage
-from tasks.stage import Device, Stage, Window
-from tasks.track import Span, Track, chunk_spans
+from tasks.frames.codes import Frames, from_uint8, to_uint8
+from tasks.frames.picture import Picture
+from tasks.frames.track import Span, Track, chunk_spans
+from tasks.models.device import Device
+from tasks.stages.registry import STAGES, make_stage
+from tasks.stages.stage import Stage, Window
 
 WIDTH, HEIGHT, COUNT = 64, 48, 26
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 SIZE = (64, 48)
 FRAMES = 36

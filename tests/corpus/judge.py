@@ -62,7 +62,7 @@ def judge(folder: Path, words: list[str]) -> Verdict:
     begun = time.monotonic()
     with (
         contextlib.chdir(folder),
-        patch("tasks.apart.look.look_apart", _look_here),
+        patch("tasks.analysis.sandbox.run.look_apart", _look_here),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -141,7 +141,8 @@ def _look_here(
     request: dict[str, str], *, where: str, progress: Any = None, within: Any = None
 ) -> str:
     """What the process apart would answer, found in this one."""
-    from tasks.apart import child, look
+    from tasks.analysis.sandbox import child
+    from tasks.analysis.sandbox import run as look
 
     class Quiet:
         def beat(self) -> None: ...
@@ -153,7 +154,7 @@ def _look_here(
 
 
 if __name__ == "__main__":
-    from tasks.apart.limits import confine, limits
+    from tasks.analysis.sandbox.limits import confine, limits
 
     confine(limits())
     main()

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 from tests.corpus.case import GOOD, USAGE, Case, Write, good, refused, text
 from tests.corpus.films import FRAMES, PICTURE, X264, make_good
 

@@ -22,7 +22,7 @@ from flows.progress import Reporter, Silent
 from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.result import EpisodeResult
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 WIDTH, HEIGHT = 96, 64
 CELL, BITS = 10, 8

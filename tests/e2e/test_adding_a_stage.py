@@ -27,11 +27,11 @@ def tree(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     files, line = blocks()
-    assert set(files) == {"tasks/sharpen.py", "tests/tasks/test_sharpen.py"}
+    assert set(files) == {"tasks/stages/sharpen.py", "tests/tasks/stages/test_sharpen.py"}
     for path, text in files.items():
         assert not (tmp_path / path).exists()
         (tmp_path / path).write_text(text)
-    registry = tmp_path / "tasks/registry.py"
+    registry = tmp_path / "tasks/stages/registry.py"
     text = registry.read_text()
     registry.write_text(
         text.replace("STAGES: dict[str, str] = {\n", f"{'STAGES: dict[str, str] = {'}\n{line}")

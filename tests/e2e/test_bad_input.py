@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24:duration=2", "-pix_fmt", "yuv420p"]
 

@@ -19,7 +19,7 @@ from flows.plan import RenderPlan
 from flows.prepare import prepare
 from flows.progress import Silent
 from flows.result import EpisodeResult
-from tasks.item import chunk_name
+from tasks.worker.item import chunk_name
 
 CHUNK = 8
 APART_S = 0.001 + 1 / 48_000

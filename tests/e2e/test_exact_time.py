@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from tasks.sample import read_truth
+from tasks.synthetic import read_truth
 
 SOURCES = ["23.976.mkv", "25.mp4", "29.97.mkv", "60.mp4", "varying.mkv", "varying.mp4"]
 RECIPES: dict[str, list[Any]] = {

@@ -28,9 +28,9 @@ import pytest
 from cluster.settings import settings
 from cluster.store import local_files as store_files
 from flows.cli import main
-from tasks.item import SegmentItem, WorkItem
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, WorkItem
+from tasks.worker.worker import Worker, WorkerConfig
 from tests.servers.faults import Fault, Plan, faulty_proxy, seeded_plan
 from tests.servers.swift import S3Server
 

@@ -15,11 +15,11 @@ from cluster.keys import make_key
 from cluster.store.open import open_store
 from flows.prepare import index_name
 from tasks.decode import index_source
-from tasks.ffmpeg import run_ffmpeg
-from tasks.item import ChunkInput, SourceInput, StageCall, WorkItem, chunk_name
-from tasks.stage import Device
-from tasks.track import Span, Track, chunk_spans
-from tasks.work import Worker, WorkerConfig
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.frames.track import Span, Track, chunk_spans
+from tasks.models.device import Device
+from tasks.worker.item import ChunkInput, SourceInput, StageCall, WorkItem, chunk_name
+from tasks.worker.worker import Worker, WorkerConfig
 
 ROOT = Path(__file__).parents[2]
 

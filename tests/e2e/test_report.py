@@ -12,7 +12,7 @@ import pytest
 from cluster.ledger.history import read_history
 from cluster.store.folder import FolderStore
 from cluster.store.open import open_store
-from tasks.item import chunk_name, segment_name
+from tasks.worker.item import chunk_name, segment_name
 from tests.conftest import Douga, Rendered
 
 

@@ -23,9 +23,9 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
 from flows.show.findings import show_findings
-from tasks.sample import write_sample
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.synthetic import write_sample
+from tasks.worker.worker import Worker, WorkerConfig
 from tests.seeded import film_faults, store_faults
 from tests.seeded.film_faults import FILM_FAULTS
 from tests.seeded.store_faults import STORE_FAULTS

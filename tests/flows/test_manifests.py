@@ -30,9 +30,9 @@ from flows.progress import Silent
 from flows.request import make_request
 from flows.shot import ShotResult, ShotWork, make_work, render_shot_now, shots_to_render
 from flows.shot_plan import RunPlan
-from tasks.item import SegmentItem, WorkItem, chunk_name, segment_name
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, WorkItem, chunk_name, segment_name
+from tasks.worker.worker import Worker, WorkerConfig
 
 RECIPE = ["interpolate: {factor: 2, engine: average, keep: true}", "hold: {}"]
 

@@ -12,9 +12,9 @@ import pytest
 from cluster.errors import EncodeError
 from cluster.store.folder import FolderStore
 from flows.notes import LIST, gather_notes
-from tasks.item import notes_name
-from tasks.notes import pack_notes
-from tasks.stage import Note
+from tasks.stages.stage import Note
+from tasks.worker.item import notes_name
+from tasks.worker.notes import pack_notes
 
 SHOTS = ("sh010", "sh020")
 

@@ -22,11 +22,11 @@ from flows.plan import RenderPlan, ShotPlan, plan_render
 from flows.shot_plan import ShotInput
 from flows.shots import Shot, shot_name
 from flows.spec import StageSpec
-from tasks.colour import delivery_picture
-from tasks.encoders import EncodeSpec
-from tasks.item import SourceInput, WorkItem, chunk_name, segment_name
-from tasks.picture import Picture
-from tasks.track import Span, Track
+from tasks.encode.encoders import EncodeSpec
+from tasks.frames.colour import delivery_picture
+from tasks.frames.picture import Picture
+from tasks.frames.track import Span, Track
+from tasks.worker.item import SourceInput, WorkItem, chunk_name, segment_name
 
 PICTURE = Picture(width=64, height=48)
 HOLD = StageSpec(stage="hold")
@@ -307,7 +307,7 @@ def test_another_recipe_has_other_keys(recipe: list[Any], changed: list[Any]) ->
 def test_a_new_version_of_a_stage_has_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     film = make_film([names("a", 9)], recipe=[DOUBLE, UPSCALE])
     old = plan(film)
-    monkeypatch.setattr("tasks.upscale.Upscale.version", 1000)
+    monkeypatch.setattr("tasks.stages.upscale.Upscale.version", 1000)
     new = plan(film)
     assert [i.key for i in old.shots[0].runs[0].items] == [
         i.key for i in new.shots[0].runs[0].items

@@ -11,7 +11,7 @@ from cluster.errors import UsageError
 from cluster.keys import Digest
 from flows.timeline import conform
 from tasks.decode import SourceIndex
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 NTSC = Fraction(24000, 1001)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from cluster.errors import StageError
 from cluster.pool.failures import BLAMES
-from tasks.frames import Frames
-from tasks.stage import Card, Params, Stage, Window
-from tasks.track import Span
+from tasks.frames.codes import Frames
+from tasks.frames.track import Span
+from tasks.stages.stage import Card, Params, Stage, Window
 
 
 class HurtParams(Params):

@@ -10,7 +10,7 @@ from typing import Any
 
 class _Finder(MetaPathFinder):
     def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> Any:
-        if fullname != "tasks.registry":
+        if fullname != "tasks.stages.registry":
             return None
         sys.meta_path.remove(self)
         spec = find_spec(fullname)

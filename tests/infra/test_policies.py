@@ -29,9 +29,9 @@ from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.review import decide, review_document
 from flows.status import status_document
-from tasks.item import SegmentItem, WorkItem
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, WorkItem
+from tasks.worker.worker import Worker, WorkerConfig
 
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
 ROLES = ("worker", "coordinator", "viewer", "gc")

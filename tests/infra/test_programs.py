@@ -14,8 +14,8 @@ SOURCES = sorted(
 )
 
 STARTS = {
-    "tasks/ffmpeg.py": "ffmpeg: the one that is named, or the wheel's",
-    "tasks/apart/look.py": "this Python: the process that looks at unknown files",
+    "tasks/encode/ffmpeg.py": "ffmpeg: the one that is named, or the wheel's",
+    "tasks/analysis/sandbox/run.py": "this Python: the process that looks at unknown files",
     "flows/server.py": "this Python: Prefect's server",
     "flows/bench.py": "this Python: the script that people write today, to compare with",
     "flows/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
@@ -53,7 +53,7 @@ HARMLESS = {
 LOADS_BY_NAME = {
     "cluster/pool/actor.py": "a handler of ours, named by the driver",
     "tasks/models/shelf.py": "the network of a model card of ours, from tasks.models alone",
-    "tasks/registry.py": "a stage of the one table",
+    "tasks/stages/registry.py": "a stage of the one table",
 }
 """Files that may import a module by a name that they compute."""
 
@@ -142,7 +142,7 @@ def test_the_rule_bites(source: str) -> None:
 
 
 def test_a_shell_is_found_in_listed_files_too() -> None:
-    assert wrong("import subprocess\nsubprocess.run('ls', shell=True)", "tasks/ffmpeg.py")
+    assert wrong("import subprocess\nsubprocess.run('ls', shell=True)", "tasks/encode/ffmpeg.py")
 
 
 def test_the_list_names_what_there_is() -> None:

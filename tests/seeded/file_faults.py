@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 from tests.seeded.forger import Forger
 from tests.seeded.placed import Placed
 

@@ -17,9 +17,9 @@ from av.packet import Packet
 from cluster.chunks.chunk import read_frames
 from flows.prepare import Prepared
 from tasks.assemble import assemble_film
-from tasks.encode import encode_segment
-from tasks.ffmpeg import run_ffmpeg
-from tasks.item import chunk_name, segment_name
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.encode.segment import encode_segment
+from tasks.worker.item import chunk_name, segment_name
 from tests.seeded.placed import Placed, place, shot_ranges
 
 Frames = np.ndarray[Any, Any]

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from cluster.chunks.chunk import read_frames
-from tasks.frames import BLACK
-from tasks.item import chunk_name
+from tasks.frames.codes import BLACK
+from tasks.worker.item import chunk_name
 from tests.seeded.forger import Forger, Frames, Packets, copy_of
 from tests.seeded.placed import COUNTED, Placed
 

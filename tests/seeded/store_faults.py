@@ -13,9 +13,9 @@ import numpy as np
 from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
 from flows.plan import ShotPlan
 from flows.prepare import Prepared
-from tasks.frames import BLACK
-from tasks.item import WorkItem, chunk_name, segment_name
+from tasks.frames.codes import BLACK
 from tasks.verify.pictures import apart, small_frame
+from tasks.worker.item import WorkItem, chunk_name, segment_name
 from tests.seeded.placed import Placed, place, shot_ranges
 
 Frames = np.ndarray[Any, Any]

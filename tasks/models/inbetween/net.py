@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tasks.inbetween import Guess
+from tasks.models.inbetweening import Guess
 from tasks.models.shelf import ModelCard
 
 GUESSES = 3

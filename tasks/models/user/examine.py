@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from cluster.errors import InputError
 from cluster.keys import Digest
+from tasks.models.device import Device
 from tasks.models.enlarge import Net
 from tasks.models.shelf import Format, Kind, ModelCard, Precision
 from tasks.models.user.probe import measure, measure_pair
 from tasks.models.user.state import State, count_tensors, is_safetensors, is_torch, read_state
-from tasks.stage import Device
 
 
 def examine(data: bytes, *, name: str, kind: Kind, sha256: Digest) -> ModelCard:

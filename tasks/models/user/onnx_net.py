@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cluster.errors import ClusterError, InputError, StageError
+from tasks.models.device import Device
 from tasks.models.enlarge import Net, Signal, is_out_of_memory
 from tasks.models.shelf import Precision
-from tasks.stage import Device
-from tasks.torch_engine import keep_memory
+from tasks.models.torch_setup import keep_memory
 
 if TYPE_CHECKING:
     import onnxruntime

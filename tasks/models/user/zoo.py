@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cluster.errors import ClusterError, InputError
+from tasks.models.device import Device
 from tasks.models.enlarge import Net, Signal
 from tasks.models.shelf import Precision
+from tasks.models.torch_setup import start_torch
 from tasks.models.user.state import State
-from tasks.stage import Device
-from tasks.torch_engine import start_torch
 
 if TYPE_CHECKING:
     import torch

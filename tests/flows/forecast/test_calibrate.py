@@ -19,9 +19,9 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
 from flows.shot import make_work, render_shot_now
-from tasks.registry import STAGES
-from tasks.stage import Device
-from tasks.work import Worker, WorkerConfig
+from tasks.models.device import Device
+from tasks.stages.registry import STAGES
+from tasks.worker.worker import Worker, WorkerConfig
 from tests.chaos.fake import HERE
 from tests.flows.test_manifests import OneWorker
 

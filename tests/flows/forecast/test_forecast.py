@@ -15,7 +15,7 @@ from flows.forecast.durations import Took, Work
 from flows.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.request import make_request
-from tasks.registry import STAGES
+from tasks.stages.registry import STAGES
 from tests.chaos.fake import HERE
 from tests.flows.forecast.virtual_farm import Fate, Render
 

@@ -20,8 +20,8 @@ from flows.prepare import Prepared, prepare
 from flows.progress import Reporter, Silent
 from flows.request import RenderRequest
 from flows.result import EpisodeResult, ShotLine
-from tasks.ffmpeg import run_ffmpeg
-from tasks.item import segment_name
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.worker.item import segment_name
 
 BEGAN = datetime(2026, 4, 1, 22, tzinfo=UTC)
 

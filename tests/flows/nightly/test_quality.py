@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cluster.errors import InputError
 from flows.nightly.loudness import SILENCE_LUFS, louder, measure_loudness
 from flows.nightly.quality import EQUAL_DB, Side, match_frames, measure_shot
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 Picture = NDArray[np.uint8]
 FRAMES = 8

@@ -15,7 +15,7 @@ from flows.progress import Silent
 from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.result import EpisodeResult
-from tasks.item import SegmentItem, WorkItem, chunk_name
+from tasks.worker.item import SegmentItem, WorkItem, chunk_name
 from tests.farm_here import use_farm_here
 
 SHOTS, LONG, CHUNK = 300, 24, 8

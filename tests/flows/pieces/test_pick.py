@@ -18,8 +18,8 @@ from flows.pieces.pick import (
 )
 from flows.plan import ShotPlan
 from flows.shot_plan import ShotInput
-from tasks.item import WorkItem, chunk_name
-from tasks.track import Span
+from tasks.frames.track import Span
+from tasks.worker.item import WorkItem, chunk_name
 from tests.flows.test_plan import films, make_film, names, planned, reads_frame, step
 
 KEEP_BOTH = [

@@ -24,7 +24,7 @@ from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.result import EpisodeResult
 from flows.show.plan import plan_document, show_plan
-from tasks.item import SegmentItem, WorkItem, chunk_name
+from tasks.worker.item import SegmentItem, WorkItem, chunk_name
 from tests.farm_here import FarmHere, use_farm_here
 from tests.servers.swift import S3Server
 

@@ -20,7 +20,7 @@ from flows.render import render
 from flows.request import RenderRequest, make_request
 from flows.result import EpisodeResult, waits_for_review
 from flows.review import decide, review_document
-from tasks.item import SegmentItem, WorkItem
+from tasks.worker.item import SegmentItem, WorkItem
 from tests.farm_here import FarmHere, use_farm_here
 
 EPISODE = """

@@ -15,9 +15,9 @@ from flows.plan import RenderPlan, plan_render
 from flows.reasons.compare import Before, changes_between, reasons_for
 from flows.reasons.fingerprint import Fingerprint, fingerprint, read_fingerprint
 from flows.shot_plan import ShotInput
-from tasks.colour import delivery_picture
-from tasks.encoders import EncodeSpec
-from tasks.item import SourceInput
+from tasks.encode.encoders import EncodeSpec
+from tasks.frames.colour import delivery_picture
+from tasks.worker.item import SourceInput
 from tests.flows.test_plan import HOLD, make_input, names, step
 
 RECIPE = (HOLD, step("interpolate", factor=2, keep=True), step("upscale", scale=2))

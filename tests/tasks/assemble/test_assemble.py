@@ -15,11 +15,11 @@ import pytest
 
 from cluster.errors import EncodeError, InputError, UsageError
 from tasks.assemble import Passthrough, SourceRange, assemble_film
-from tasks.colour import delivery_picture
-from tasks.encode import encode_segment
-from tasks.encoders import EncodeSpec
-from tasks.frames import from_uint8
-from tasks.picture import Picture
+from tasks.encode.encoders import EncodeSpec
+from tasks.encode.segment import encode_segment
+from tasks.frames.codes import from_uint8
+from tasks.frames.colour import delivery_picture
+from tasks.frames.picture import Picture
 from tasks.verify import expect_film, verify_film
 
 PICTURE = Picture(width=64, height=64)

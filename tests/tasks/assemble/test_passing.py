@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.assemble import Passthrough, SourceRange, assemble_film, probe_source
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 
 PICTURE = Picture(width=64, height=64)
 FRAMES = 120

@@ -12,7 +12,7 @@ import pytest
 
 from cluster.errors import InputError, VerifyError
 from tasks.assemble import Passthrough, SourceRange, assemble_film
-from tasks.picture import Picture
+from tasks.frames.picture import Picture
 from tasks.verify import expect_film, raise_on_findings, verify_film
 
 TAGGED = Picture(

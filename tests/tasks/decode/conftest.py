@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.decode.planes import Planes, planes_of
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 WIDTH, HEIGHT, CELL, BITS = 96, 64, 12, 8
 FRAMES = 60

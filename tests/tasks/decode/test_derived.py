@@ -19,8 +19,8 @@ from tasks.decode import (
     picked_index,
     source_key_material,
 )
-from tasks.frames import BLACK
-from tasks.picture import Picture
+from tasks.frames.codes import BLACK
+from tasks.frames.picture import Picture
 
 PICKS = (9, 3, 3, 40, 59)
 

@@ -10,8 +10,8 @@ import pytest
 
 from cluster.errors import InputError
 from tasks.decode import index_source
-from tasks.ffmpeg import run_ffmpeg
-from tasks.picture import Picture
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.frames.picture import Picture
 
 
 def picture(tmp_path: Path, *options: str, size: str = "64x48", suffix: str = ".mkv") -> Picture:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from cluster.errors import InputError, UsageError
 from tasks.decode import FrameReader, SourceIndex, index_source, source_key_material
-from tasks.ffmpeg import run_ffmpeg
-from tasks.frames import from_uint8
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.frames.codes import from_uint8
 
 FPS = Fraction(24000, 1001)
 

@@ -12,7 +12,7 @@ import pytest
 
 from cluster.errors import InputError, UsageError
 from tasks.decode import SourceIndex, index_source
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 NTSC = Fraction(24000, 1001)
 DATA = Path(__file__).parents[4] / "shared" / "data" / "bbb"

@@ -6,7 +6,7 @@ import pytest
 
 from cluster.errors import InputError
 from tasks.decode import index_source
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{part}\n#EXT-X-ENDLIST\n"
 CONCAT = "ffconcat version 1.0\nfile {part}\n"

@@ -10,7 +10,7 @@ import pytest
 
 from cluster.errors import InputError
 from tasks.decode import index_source
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 
 def refusal(path: Path) -> str:

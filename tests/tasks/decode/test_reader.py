@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cluster.errors import InputError
-from tasks.colour import rgb_from_planes
 from tasks.decode import FrameReader, SourceIndex, index_source
 from tasks.decode.planes import Planes
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.frames.colour import rgb_from_planes
 
 DATA = Path(__file__).parents[4] / "shared" / "data" / "bbb"
 FIRST_NUMBER = {"edit.mp4": 26, "edit-open.mp4": 34, "edit-hevc.mp4": 36}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.decode import index_source
-from tasks.ffmpeg import run_ffmpeg
+from tasks.encode.ffmpeg import run_ffmpeg
 
 
 @pytest.mark.parametrize("suffix", ["mov", "mp4", "mkv"])

@@ -10,9 +10,9 @@ import pytest
 
 from cluster.errors import InputError
 from tasks.decode import index_source
-from tasks.decode.gifblocks import walk_gif
+from tasks.decode.gif_blocks import walk_gif
 from tasks.decode.grid import missing_frames
-from tasks.decode.mp4boxes import strays_at
+from tasks.decode.mp4_boxes import strays_at
 
 
 def test_a_whole_gif_ends_with_its_mark(clips: Any) -> None:

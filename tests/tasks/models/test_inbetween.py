@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from tasks.frames import from_float, to_float
-from tasks.generator.render import render
-from tasks.generator.scene import draw_scenes
-from tasks.inbetween import Pair, Relation
-from tasks.models.inbetween.losses import census, flow_error, laplacian, loss
-from tasks.models.inbetween.material import Triplets, make_triplets
+from tasks.frames.codes import from_float, to_float
+from tasks.models.device import Device
 from tasks.models.inbetween.net import Inbetween, carry, enlarge_maps
-from tasks.models.inbetween.train import Run, _turned, compare, train
+from tasks.models.inbetweening import Pair, Relation
 from tasks.models.morph import open_morph
 from tasks.models.shelf import load_model, read_card
-from tasks.stage import Device
+from tasks.training.inbetween.losses import census, flow_error, laplacian, loss
+from tasks.training.inbetween.material import Triplets, make_triplets
+from tasks.training.inbetween.train import Run, _turned, compare, train
+from tasks.training.shots.render import render
+from tasks.training.shots.scene import draw_scenes
 
 HELD_OUT_SEED = 77
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from tasks.models.shelf import load_model, read_card
-from tasks.models.upscaling import evaluate, train
-from tasks.models.upscaling.bank import EDGE, Bank
-from tasks.models.upscaling.drawings import draw
-from tasks.models.upscaling.lesson import Lesson, reduce_faithfully
 from tasks.models.upscaling.net import UpscaleNet, inherit
 from tasks.models.upscaling.resample import FILTERS, enlarge, reduce
+from tasks.training.upscaling import evaluate, train
+from tasks.training.upscaling.bank import EDGE, Bank
+from tasks.training.upscaling.drawings import draw
+from tasks.training.upscaling.lesson import Lesson, reduce_faithfully
 
 MODELS = ("upscale2x", "upscale3x", "restore2x")
 TINY = ["--channels", "8", "--layers", "4", "--batch", "2", "--crop", "64", "--bank", "4"]

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from cluster.errors import StageError, UsageError
-from tasks.frames import from_uint8, to_uint8
-from tasks.picture import Picture
-from tasks.registry import make_stage
-from tasks.stage import Device, Window
-from tasks.track import Span, Track
+from tasks.frames.codes import from_uint8, to_uint8
+from tasks.frames.picture import Picture
+from tasks.frames.track import Span, Track
+from tasks.models.device import Device
+from tasks.stages.registry import make_stage
+from tasks.stages.stage import Window
 
 HEIGHT, WIDTH = 72, 100  # neither is a multiple of what RIFE takes
 

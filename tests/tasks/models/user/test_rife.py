@@ -11,7 +11,7 @@ import torch
 from cluster.errors import InputError, UsageError
 from tasks.models.user.rife import build_rife, looks_like_rife, read_layout
 from tasks.models.user.state import read_state
-from tasks.registry import make_stage
+from tasks.stages.registry import make_stage
 
 WIDE = (192, 128, 96, 64)
 LAYOUTS = {

@@ -17,15 +17,16 @@ import pytest
 from cluster.errors import ClusterError, StageError, UsageError
 from cluster.keys import canonical, digest_bytes
 from cluster.settings import settings
-from tasks.frames import BLACK, ONE, from_float, from_uint8, to_float
-from tasks.item import StageCall
+from tasks.frames.codes import BLACK, ONE, from_float, from_uint8, to_float
+from tasks.frames.picture import Picture
+from tasks.frames.track import Span, Track
+from tasks.models.device import Device
 from tasks.models.passes import plan_passes
-from tasks.models.upscaling.drawings import draw
 from tasks.models.user.register import add_model
-from tasks.picture import Picture
-from tasks.registry import make_stage
-from tasks.stage import Device, Window
-from tasks.track import Span, Track
+from tasks.stages.registry import make_stage
+from tasks.stages.stage import Window
+from tasks.training.upscaling.drawings import draw
+from tasks.worker.item import StageCall
 from tests.tasks.models.user import onnx_nets as nets
 
 SHARED = Path(__file__).parents[5] / "shared"

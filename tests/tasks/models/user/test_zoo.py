@@ -16,9 +16,9 @@ from safetensors.torch import save
 from torch import nn
 
 from cluster.errors import ClusterError, InputError
-from tasks.frames import from_uint8
-from tasks.models.upscaling.drawings import draw
-from tasks.stage import Device
+from tasks.frames.codes import from_uint8
+from tasks.models.device import Device
+from tasks.training.upscaling.drawings import draw
 from tests.tasks.models.user.test_upscaling_with import run
 
 
@@ -146,7 +146,7 @@ def test_a_worker_never_falls_back_to_the_cpu(add):
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     add("double", save(weights()))
-    from tasks.registry import make_stage
+    from tasks.stages.registry import make_stage
 
     stage = make_stage("upscale", {"model": "double"})
     with pytest.raises(ClusterError, match="torch sees none"):

@@ -1,0 +1,1 @@
+"""How good pictures and sound are: `scores` (PSNR, SSIM), `flicker`, `ink`."""

@@ -1,0 +1,1 @@
+"""New frames between drawings: `stage` is the stage, `timing` says which drawing is when."""

@@ -1,0 +1,80 @@
+"""Sources that a worker has open: one decoder each, used by one thread at a time."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cluster.errors import InputError
+from cluster.store.base import NotStored, Store
+from tasks.decode import FrameReader, SourceIndex
+from tasks.decode.fetch import local_source
+from tasks.frames.codes import Frames
+from tasks.worker.item import SourceInput, source_name
+
+OPEN_AT_MOST = 4
+"""Decoders kept open per worker; each holds one reference picture buffer."""
+
+
+def pack_index(index: SourceIndex) -> bytes:
+    """What workers need of an index, compressed: the digests of a folder's files are for keys."""
+    return zlib.compress(replace(index, frame_digests=()).to_json().encode())
+
+
+def unpack_index(data: bytes) -> SourceIndex:
+    """The index that `pack_index` made, or one written plainly. InputError if it is neither."""
+    try:
+        text = data if data.startswith(b"{") else zlib.decompress(data)
+    except zlib.error as error:
+        raise InputError(f"not a source index: {error}", remedy="render again") from error
+    return SourceIndex.from_json(text.decode())
+
+
+class Readers:
+    """Open sources by digest, the least used one closed when there are too many."""
+
+    def __init__(self, store: Store, cache: Path) -> None:
+        self._store = store
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._open: OrderedDict[str, FrameReader] = OrderedDict()
+
+    def read(self, source: SourceInput, indices: Sequence[int]) -> Frames:
+        """Frames (N, H, W, 3) of a source by source frame index. InputError if one cannot be."""
+        with self._lock:
+            return self._reader(source).read(indices)
+
+    def _reader(self, source: SourceInput) -> FrameReader:
+        reader = self._open.get(source.digest)
+        if reader is None:
+            index = unpack_index(self._store.get(source.index_name))
+            path = index.path if index.kind == "black" else str(self._locate(source))
+            reader = FrameReader(replace(index, path=path))
+            self._open[source.digest] = reader
+            while len(self._open) > OPEN_AT_MOST:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(source.digest)
+        return reader
+
+    def _locate(self, source: SourceInput) -> Path:
+        """The source on this machine: its own path, or a copy fetched once from the store."""
+        if "://" in source.path:
+            return local_source(source.path, cache=self._cache)
+        path = Path(source.path)
+        if path.exists():
+            return path
+        copy = self._cache / "sources" / (source.digest + path.suffix)
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._store.get_file(source_name(source.digest), copy)
+            except NotStored as error:
+                raise InputError(
+                    f"{path} is not on this worker's machine, nor in the store",
+                    remedy="put the source on a folder all nodes share, or in s3://",
+                ) from error
+        return copy

@@ -1,0 +1,457 @@
+"""Run one work item: load → process → store → receipt. What lives inside a stage actor.
+
+Several calls are in flight in one worker: while one computes, the next one loads and the last one
+stores. A lock each for a source's decoder and for computing keeps them in order; nothing else is
+shared. A chunk whose key the store already has is not made again, nor put again by a worker that
+was stopped for so long that another made it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import tempfile
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from cluster.chunks.chunk import chunk_info, encode_chunk, read_frames
+from cluster.errors import DigestError, DougaError, StageError, StoreError
+from cluster.keys import Digest, Key, canonical
+from cluster.ledger.receipts import Receipt
+from cluster.store.base import NotStored, Store
+from cluster.store.open import open_store
+from tasks.encode.segment import encode_segment
+from tasks.frames.codes import Frames
+from tasks.frames.track import Span, Track
+from tasks.models.device import Device
+from tasks.stages.stage import Note, Stage, Window
+from tasks.worker.errors import blamed, placed, ran_out
+from tasks.worker.item import (
+    ChunkInput,
+    SegmentItem,
+    StageCall,
+    WorkItem,
+    asset_name,
+    chunk_name,
+    notes_name,
+    segment_name,
+)
+from tasks.worker.notes import pack_notes, unpack_notes
+from tasks.worker.readers import Readers
+from tasks.worker.work_class import encoding_kind, work_kind
+
+log = logging.getLogger(__name__)
+
+STORE_WAITS_S = (2.0, 4.0, 8.0, 16.0)
+"""On top of the store's own retries: a server that is started again is back by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerConfig:
+    """What a worker is told at its start: the store, a local cache folder, its device, the cell
+    codec of the chunks it writes."""
+
+    store_url: str
+    cache: str
+    device: Device
+    cell: str = "zstd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """Frames of a chunk as they came out, the track that they are of, and what it took."""
+
+    frames: Frames
+    track: Track
+    notes: tuple[Note, ...]
+    bytes_in: int
+    load_s: float
+    compute_s: float
+
+
+class Worker:
+    """The handler that a stage actor hosts; its models and open sources stay warm."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._store: Store = open_store(config.store_url)
+        self._readers = Readers(self._store, Path(config.cache))
+        self._stages: dict[str, Stage[Any]] = {}
+        self._ready: set[str] = set()
+        self._batches: dict[str, int] = {}
+        self._computing = threading.Lock()
+        cv2.setNumThreads(1)
+
+    def pid(self, _: None) -> int:
+        """The worker's process id."""
+        return os.getpid()
+
+    def warm(self, calls: tuple[StageCall, ...]) -> None:
+        """Set stages up before the first chunk needs them: importing torch takes seconds."""
+        with self._computing:
+            for call in calls:
+                self._stage(call, ready=True)
+
+    def make_chunk(self, item: WorkItem) -> Receipt:
+        """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
+        name = chunk_name(item.key)
+        began_at = _now()
+        if self._store.has([name]):
+            return self._receipt(item, item.out, began_at=began_at, reused=True)
+        where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
+        with placed(where):
+            made, taken = self._make_rest(item)
+            after = made.track
+            stored_from = time.monotonic()
+            data = encode_chunk(
+                np.ascontiguousarray(made.frames),
+                first=item.out.start,
+                times=[after.times[i] - after.times[0] for i in item.out.indices()],
+                meta={
+                    "key": item.key,
+                    "stage": item.name,
+                    "picture": canonical(after.picture),
+                },
+                codec=self._config.cell,
+            )
+            if made.notes:
+                notes = pack_notes(made.notes)
+                _patiently(partial(self._store.put, notes_name(item.key), notes, if_absent=True))
+            digest = _patiently(partial(self._store.put, name, data, if_absent=True))
+            stored = time.monotonic()
+        return replace(
+            self._receipt(item, item.out, began_at=began_at),
+            digest=digest,
+            frames=len(item.out) - taken,
+            load_s=made.load_s,
+            compute_s=made.compute_s,
+            store_s=stored - stored_from,
+            bytes_in=made.bytes_in,
+            bytes_out=len(data),
+        )
+
+    def make_segment(self, item: SegmentItem) -> Receipt:
+        """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
+        name = segment_name(item.key)
+        span = Span(0, item.frames)
+        began_at = _now()
+        if self._store.has([name]):
+            return self._receipt(item, span, began_at=began_at, reused=True)
+        with placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
+            began = time.monotonic()
+            path = Path(folder) / "segment.mkv"
+            encode_segment(
+                path,
+                self._frames_of(item.chunks),
+                count=item.frames,
+                spec=item.spec,
+                picture=item.picture,
+                rate=item.rate,
+            )
+            encoded = time.monotonic()
+            size = path.stat().st_size
+            digest = _patiently(partial(self._store.put_file, name, path, if_absent=True))
+            stored = time.monotonic()
+        return replace(
+            self._receipt(item, span, began_at=began_at),
+            digest=digest,
+            compute_s=encoded - began,
+            store_s=stored - encoded,
+            bytes_out=size,
+        )
+
+    def _make_rest(self, item: WorkItem) -> tuple[_Made, int]:
+        """The frames of a chunk, and how many of them were taken from other objects as they are."""
+        parts: list[_Made] = []
+        at, taken = item.out.start, 0
+        for key, span in item.have:
+            held = self._take(item, key, span)
+            if held is None:
+                continue
+            if at < span.start:
+                parts.append(self._make_frames(item, Span(at, span.start)))
+            parts.append(held)
+            at, taken = span.end, taken + len(span)
+        if at < item.out.end or not parts:
+            parts.append(self._make_frames(item, Span(at, item.out.end)))
+        return _join(parts), taken
+
+    def _take(self, item: WorkItem, key: Key, span: Span) -> _Made | None:
+        """Frames of a chunk as another object holds them, with the notes that belong to it.
+
+        None where they must be made: it is gone or damaged, or its notes are of other frames too.
+        """
+        began = time.monotonic()
+        name, notes = chunk_name(key), tuple[Note, ...]()
+        try:
+            if self._store.has([notes_name(key)]):
+                info = chunk_info(self._store.get(name))
+                if (info.first, info.count) != (span.start, len(span)):
+                    return None
+                notes = unpack_notes(self._store.get(notes_name(key)))
+            frames = read_frames(self._store, name, span.indices())
+        except (NotStored, DigestError) as error:
+            log.warning("%s: %s; its frames are made again", error.where, error.what)
+            return None
+        track = item.track
+        for call in item.calls:
+            track = self._stage(call).track_after(track)
+        load_s = time.monotonic() - began
+        return _Made(
+            frames=frames,
+            track=track,
+            notes=notes,
+            bytes_in=frames.nbytes,
+            load_s=load_s,
+            compute_s=0.0,
+        )
+
+    def _make_frames(self, item: WorkItem, out: Span) -> _Made:
+        """Frames of a chunk, in batches that fit: halved as often as memory runs out."""
+        count = max(1, len(out))
+        while True:
+            batch = min(count, item.batch or count, self._batches.get(item.name, count))
+            spans = [Span(at, min(at + batch, out.end)) for at in _starts(out, batch)]
+            try:
+                return _join([self._make_batch(item, span) for span in spans])
+            except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
+                if batch == 1 or not ran_out(error):
+                    raise
+                self._batches[item.name] = batch // 2
+                log.warning(
+                    "%s: out of memory; going on with %d frames at once", item.name, batch // 2
+                )
+
+    def _make_batch(self, item: WorkItem, out: Span) -> _Made:
+        """Some frames of a chunk, by all its stages."""
+        tracks, read, spans = self._unroll(item, out)
+        began = time.monotonic()
+        frames = self._load(item, read)
+        loaded = time.monotonic()
+        bytes_in = frames.nbytes
+        notes: tuple[Note, ...] = ()
+        with self._computing:
+            started = time.monotonic()
+            given = read
+            for call, track, made in zip(item.calls, tracks, spans, strict=False):
+                frames = self._process(call, track, given, frames, made)
+                given = made.indices()
+                notes += self._stage(call).take_notes()
+            computed = time.monotonic()
+        return _Made(
+            frames=frames,
+            track=tracks[-1],
+            notes=notes,
+            bytes_in=bytes_in,
+            load_s=loaded - began,
+            compute_s=computed - started,
+        )
+
+    def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], tuple[int, ...], list[Span]]:
+        """The track before and after each call, the frames to read, and what each call makes.
+
+        Only what the first call asks for is read, however far apart: a drawing may have been held
+        for minutes.
+        """
+        tracks = [item.track]
+        for call in item.calls:
+            tracks.append(self._stage(call).track_after(tracks[-1]))
+        spans: list[Span] = []
+        needed = out.indices()
+        for call, track in zip(reversed(item.calls), reversed(tracks[:-1]), strict=True):
+            spans.insert(0, Span(min(needed), max(needed) + 1))
+            needed = self._stage(call).needs(spans[0], track)
+        return tracks, needed, spans
+
+    def _load(self, item: WorkItem, indices: tuple[int, ...]) -> Frames:
+        try:
+            return self._read(item, indices)
+        except DougaError as error:
+            if error.retryable or ran_out(error):
+                raise
+            self._name_unreadable(item, indices)
+            raise
+
+    def _name_unreadable(self, item: WorkItem, indices: tuple[int, ...]) -> None:
+        """Raise what the first frame that cannot be read raises, that frame blamed; nothing where
+        none can be, for then it is not the frames."""
+        first: DougaError | None = None
+        some = False
+        for index in indices:
+            try:
+                with blamed(item.track.times[index] - item.track.times[0]):
+                    self._read(item, (index,))
+                some = True
+            except DougaError as error:
+                first = first or error
+            if some and first is not None:
+                raise first
+
+    def _read(self, item: WorkItem, indices: tuple[int, ...]) -> Frames:
+        if item.source is not None:
+            first = item.source.first
+            return self._readers.read(item.source, [first + index for index in indices])
+        if item.chunks is None:
+            raise StageError("a work item without input", where=item.where)
+        return self._from_chunks(item.chunks, indices)
+
+    def _from_chunks(self, chunks: ChunkInput, indices: tuple[int, ...]) -> Frames:
+        parts = []
+        for key, held in chunks.chunks:
+            wanted = indices[bisect_left(indices, held.start) : bisect_left(indices, held.end)]
+            if wanted:
+                parts.append(read_frames(self._store, chunk_name(key), wanted))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+    def _frames_of(self, chunks: ChunkInput) -> Iterator[Frames]:
+        for key, held in chunks.chunks:
+            yield from read_frames(self._store, chunk_name(key), held.indices())
+
+    def _process(
+        self,
+        call: StageCall,
+        track: Track,
+        given: tuple[int, ...],
+        frames: Frames,
+        out: Span,
+    ) -> Frames:
+        stage = self._stage(call, ready=True)
+        frames.flags.writeable = False
+        needed = stage.needs(out, track)
+        if stage.card().per_frame:
+            made = _each_once(stage, track, given, frames, out)
+        else:
+            picked = frames if needed == given else frames[_offsets(needed, given)]
+            made = stage.process(Window(track=track, indices=needed, frames_nhwc=picked), out)
+        expected = stage.track_after(track).picture
+        if made.dtype != np.uint16 or made.shape != (len(out), expected.height, expected.width, 3):
+            raise StageError(
+                f"expected uint16 frames {(len(out), expected.height, expected.width, 3)}, "
+                f"got {made.dtype} {made.shape}",
+                where=call.name,
+            )
+        return made
+
+    def _stage(self, call: StageCall, *, ready: bool = False) -> Stage[Any]:
+        name = canonical([call.name, call.params, call.assets])
+        stage = self._stages.get(name)
+        if stage is None:
+            stage = self._stages.setdefault(name, call.make())
+        if ready and name not in self._ready:
+            digests = dict(call.assets)
+            stage.setup(
+                self._config.device, lambda path: self._store.get(asset_name(digests[path]))
+            )
+            self._ready.add(name)
+        return stage
+
+    def _receipt(
+        self, item: WorkItem | SegmentItem, span: Span, *, began_at: str, reused: bool = False
+    ) -> Receipt:
+        model, kind, device = "", "", self._config.device
+        if isinstance(item, WorkItem):
+            stages = [self._stage(call) for call in item.calls]
+            cards = [stage.card() for stage in stages]
+            model = "+".join(card.model[:12] for card in cards if card.model)
+            kind = work_kind(stages)
+            track = item.track
+            for stage in stages:
+                track = stage.track_after(track)
+            picture = track.picture
+        else:
+            kind = encoding_kind(item.spec)
+            picture = item.picture
+        return Receipt(
+            run=item.run,
+            episode=item.episode,
+            shot=item.shot,
+            stage=item.name if isinstance(item, WorkItem) else "encode",
+            key=item.key,
+            start=span.start,
+            end=span.end,
+            model=model,
+            device=device.kind,
+            worker=str(os.getpid()),
+            node=socket.gethostname(),
+            reused=reused,
+            began_at=began_at,
+            finished_at=_now(),
+            kind=kind,
+            width=picture.width,
+            height=picture.height,
+            frames=len(span),
+            threads=1,
+            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if device.kind == "cuda" else "",
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _patiently(put: Callable[[], Digest]) -> Digest:
+    """Store what was made; where the store is away, wait for it rather than make it again.
+
+    The digest of what now lies there.
+
+    After the last wait its error is raised: then it is the pool's turn.
+    """
+    for wait_s in STORE_WAITS_S:
+        try:
+            return put()
+        except StoreError as error:
+            if not error.retryable:
+                raise
+            log.warning("%s: %s; what was made is kept for %g s", error.where, error.what, wait_s)
+            time.sleep(wait_s)
+    return put()
+
+
+def _starts(span: Span, step: int) -> range:
+    """Where spans of `step` frames begin in a span; an empty one is made as it is."""
+    return range(span.start, max(span.end, span.start + 1), step)
+
+
+def _join(made: list[_Made]) -> _Made:
+    """Batches as one."""
+    if len(made) == 1:
+        return made[0]
+    return _Made(
+        frames=np.concatenate([part.frames for part in made]),
+        track=made[0].track,
+        notes=tuple(note for part in made for note in part.notes),
+        bytes_in=sum(part.bytes_in for part in made),
+        load_s=sum(part.load_s for part in made),
+        compute_s=sum(part.compute_s for part in made),
+    )
+
+
+def _each_once(
+    stage: Stage[Any], track: Track, given: tuple[int, ...], frames: Frames, out: Span
+) -> Frames:
+    """Frame by frame, a frame equal to the one before it made once: held drawings cost nothing."""
+    made: list[Frames] = []
+    for offset, index in enumerate(out.indices(), start=given.index(out.start)):
+        if made and np.array_equal(frames[offset], frames[offset - 1]):
+            made.append(made[-1])
+            continue
+        window = Window(track=track, indices=(index,), frames_nhwc=frames[offset : offset + 1])
+        with blamed(track.times[index] - track.times[0]):
+            made.append(stage.process(window, Span(index, index + 1))[0])
+    return np.stack(made)
+
+
+def _offsets(indices: tuple[int, ...], given: tuple[int, ...]) -> list[int]:
+    places = {index: place for place, index in enumerate(given)}
+    return [places[index] for index in indices]

@@ -1,0 +1,149 @@
+"""A worker in this process: batches that fit, and the frame that is to blame."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from cluster.chunks.chunk import read_frames
+from cluster.errors import InputError, OutOfMemory, StageError
+from cluster.keys import Key
+from cluster.store.open import open_store
+from flows.film import upload_inputs
+from flows.prepare import Prepared, prepare
+from flows.progress import Silent
+from flows.request import make_request
+from tasks.models.device import Device
+from tasks.stages.registry import STAGES
+from tasks.worker.item import WorkItem, chunk_name
+from tasks.worker.worker import Worker, WorkerConfig
+
+FRAMES = 12
+
+
+@pytest.fixture
+def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of frames, every one another, in one shot; the stage `hurt` is known."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "hurt"))
+    monkeypatch.setitem(STAGES, "hurt", "hurt:Hurt")
+    (tmp_path / "frames").mkdir()
+    for number in range(FRAMES):
+        noise = np.random.default_rng(number).integers(0, 256, (32, 48, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "frames" / f"frame_{number:04}.png"), noise)
+    (tmp_path / "orders").mkdir()
+    return tmp_path
+
+
+def plan(film: Path, recipe: str) -> Prepared:
+    (film / "ep.yaml").write_text(
+        f"source: {{path: frames, fps: 24}}\ncut: [1]\nrecipe: {recipe}\nstore: store\n"
+    )
+    prepared = prepare(make_request(str(film / "ep.yaml")), Silent())
+    upload_inputs(prepared)
+    return prepared
+
+
+def hurting(film: Path, *, per_frame: bool) -> str:
+    return f"[{{hurt: {{folder: {film / 'orders'}, per_frame: {str(per_frame).lower()}}}}}]"
+
+
+def worker(film: Path) -> Worker:
+    device = Device(kind="cpu")
+    url = (film / "store").as_uri()
+    return Worker(WorkerConfig(store_url=url, cache=str(film / "cache"), device=device))
+
+
+def long_item(prepared: Prepared, name: str = "") -> WorkItem:
+    """The chunk of the second shot, frames 1 to 11 of the film."""
+    (item,) = prepared.plan.shots[1].runs[-1].items
+    assert len(item.out) >= FRAMES - 1
+    return replace(item, key=Key(name.rjust(40, "0")) if name else item.key)
+
+
+def pixels(film: Path, item: WorkItem) -> Any:
+    return read_frames(open_store(str(film / "store")), chunk_name(item.key), item.out.indices())
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    ["[{interpolate: {factor: 2}}]", "[{interpolate: {factor: 2}}, {upscale: {scale: 2}}]"],
+)
+def test_smaller_batches_change_no_pixel(film: Path, recipe: str) -> None:
+    prepared = plan(film, recipe)
+    run = prepared.plan.shots[1].runs[0]
+    whole = replace(run.items[0], key=Key("a" * 40))
+    (made := worker(film)).make_chunk(whole)
+    for number, batch in enumerate((7, 2, 1)):
+        cut = replace(whole, key=Key(str(number) * 40), batch=batch)
+        made.make_chunk(cut)
+        assert np.array_equal(pixels(film, cut), pixels(film, whole)), batch
+
+
+def test_batches_are_halved_until_they_fit_and_each_step_is_said_once(
+    film: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = plan(film, hurting(film, per_frame=False))
+    (film / "orders" / "most").write_text("3")
+    one = worker(film)
+    with caplog.at_level(logging.WARNING):
+        for name in ("1", "2"):
+            one.make_chunk(long_item(prepared, name))
+    assert caplog.messages == [
+        "hurt: out of memory; going on with 5 frames at once",
+        "hurt: out of memory; going on with 2 frames at once",
+    ]
+    (film / "orders" / "most").unlink()
+    worker(film).make_chunk(long_item(prepared, "3"))
+    made = [pixels(film, long_item(prepared, name)) for name in ("1", "2", "3")]
+    assert np.array_equal(made[0], made[2])
+    assert np.array_equal(made[1], made[2])
+
+
+def test_what_does_not_fit_frame_by_frame_leaves_as_that(film: Path) -> None:
+    prepared = plan(film, hurting(film, per_frame=False))
+    (film / "orders" / "most").write_text("0")
+    with pytest.raises(OutOfMemory, match="out of memory"):
+        worker(film).make_chunk(long_item(prepared))
+
+
+@pytest.mark.parametrize("frame", [1, 5, 11])
+def test_a_bug_names_the_frame_where_a_stage_sees_one_at_a_time(film: Path, frame: int) -> None:
+    prepared = plan(film, hurting(film, per_frame=True))
+    (film / "orders" / str(frame)).write_text("bug")
+    with pytest.raises(StageError, match="ZeroDivisionError") as raised:
+        worker(film).make_chunk(long_item(prepared))
+    assert raised.value.moment == Fraction(frame - 1, 24)
+
+
+def test_a_bug_of_a_stage_that_sees_many_names_the_chunk(film: Path) -> None:
+    prepared = plan(film, hurting(film, per_frame=False))
+    (film / "orders" / "5").write_text("bug")
+    with pytest.raises(StageError, match="frames 0-10: ZeroDivisionError") as raised:
+        worker(film).make_chunk(long_item(prepared))
+    assert raised.value.moment is None
+
+
+def test_an_unreadable_frame_is_found_among_those_that_can_be_read(film: Path) -> None:
+    prepared = plan(film, "[{interpolate: {factor: 2}}]")
+    bad = film / "frames" / "frame_0007.png"
+    bad.write_bytes(bad.read_bytes()[:900])
+    item = prepared.plan.shots[1].runs[0].items[0]
+    with pytest.raises(InputError, match="frame_0007") as raised:
+        worker(film).make_chunk(item)
+    assert raised.value.moment == Fraction(6, 24)
+
+
+def test_where_nothing_can_be_read_no_frame_is_blamed(film: Path) -> None:
+    prepared = plan(film, hurting(film, per_frame=True))
+    for path in (film / "frames").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InputError) as raised:
+        worker(film).make_chunk(long_item(prepared))
+    assert raised.value.moment is None
