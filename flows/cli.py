@@ -48,7 +48,7 @@ from flows.commands.verify import verify
 from flows.commands.wait import wait
 
 if TYPE_CHECKING:
-    from flows.request import RenderRequest
+    from flows.spec.request import RenderRequest
 
 app = typer.Typer(
     name="douga",
@@ -89,14 +89,14 @@ def render(
 ) -> None:
     """Render an episode to a film; what is stored already is not made again."""
     from cluster.settings import settings
-    from flows.forecast.command import remember_command
-    from flows.notify.telling import telling
-    from flows.prepare import new_run_id
+    from flows.commands.tables.result import show_result
+    from flows.forecast.startup import remember_command
+    from flows.notify.on_exit import telling
+    from flows.plan.prepare import new_run_id
     from flows.progress import make_reporter
     from flows.render import render as render_now
     from flows.render import render_once
-    from flows.result import shots_failed, waits_for_review
-    from flows.show.result import show_result
+    from flows.runs.result import shots_failed, waits_for_review
 
     request = _request(locals())
     job = job or settings().job
@@ -142,11 +142,11 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Say what a render would do: what is to be made and why, what it costs, when it is done."""
+    from flows.changes.changed import as_if_changed
+    from flows.commands.tables.plan import plan_document, show_plan
     from flows.forecast import forecast
-    from flows.prepare import prepare
+    from flows.plan.prepare import prepare
     from flows.progress import make_reporter
-    from flows.reasons.changed import as_if_changed
-    from flows.show.plan import plan_document, show_plan
 
     request = _request(locals())
     with stray_output_to_stderr(), make_reporter() as reporter:
@@ -165,8 +165,8 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show the runs that a store knows, or how far the shots of one episode are."""
-    from flows.show.status import show_status
-    from flows.status import status_document
+    from flows.commands.tables.status import show_status
+    from flows.runs.status import status_document
 
     document = status_document(source, store=store)
     print_json(document) if as_json else show_status(document)
@@ -239,7 +239,7 @@ def _explain(error: Exception) -> int:
 
 def _request(given: dict[str, Any]) -> RenderRequest:
     """A request from a command's own parameters, and the command to type for the same again."""
-    from flows.request import make_request
+    from flows.spec.request import make_request
 
     words = [word for word in sys.argv[1:] if word not in ("--json", "--debug")]
     return make_request(

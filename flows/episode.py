@@ -25,19 +25,10 @@ from prefect.utilities.urls import url_for
 
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import settings
-from flows.artifacts import publish_artifacts, settle
-from flows.farm import Farm, open_farm
-from flows.film import check_output, finish_film, upload_inputs
-from flows.keeping.pin import pinned
-from flows.notify.telling import telling
-from flows.plan import ShotPlan
-from flows.prepare import Prepared, prepare
-from flows.progress import Plain, Reporter
-from flows.request import RenderRequest
-from flows.result import EpisodeResult, shots_failed
-from flows.runs.record import record_result, run_record
-from flows.server import PrefectApi, answers
-from flows.shot import (
+from flows.farm.farm import Farm, open_farm
+from flows.farm.film import check_output, finish_film, upload_inputs
+from flows.farm.pins import pinned
+from flows.farm.shot import (
     ShotResult,
     ShotWork,
     can_retry,
@@ -46,6 +37,15 @@ from flows.shot import (
     shots_at_once,
     shots_to_render,
 )
+from flows.notify.on_exit import telling
+from flows.plan.plan import ShotPlan
+from flows.plan.prepare import Prepared, prepare
+from flows.prefect.artifacts import publish_artifacts, settle
+from flows.prefect.server import PrefectApi, answers
+from flows.progress import Plain, Reporter
+from flows.runs.record import record_result, run_record
+from flows.runs.result import EpisodeResult, shots_failed
+from flows.spec.request import RenderRequest
 
 
 class ActiveRun:

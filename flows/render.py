@@ -12,19 +12,10 @@ from cluster.connect.head_check import check_head
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.open import open_store
-from flows.farm import Farm, open_farm
-from flows.film import check_output, finish_film, upload_inputs
-from flows.keeping.pin import pinned
-from flows.plan import ShotPlan
-from flows.prepare import Prepared, new_run_id, prepare
-from flows.progress import Reporter
-from flows.request import RenderRequest
-from flows.result import EpisodeResult
-from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
-from flows.runs.look import Seen, result_of
-from flows.runs.record import record_result, run_record
-from flows.server import PrefectApi, configured_api, prefect_api
-from flows.shot import (
+from flows.farm.farm import Farm, open_farm
+from flows.farm.film import check_output, finish_film, upload_inputs
+from flows.farm.pins import pinned
+from flows.farm.shot import (
     ShotResult,
     ShotWork,
     can_retry,
@@ -33,6 +24,15 @@ from flows.shot import (
     shots_at_once,
     shots_to_render,
 )
+from flows.plan.plan import ShotPlan
+from flows.plan.prepare import Prepared, new_run_id, prepare
+from flows.prefect.server import PrefectApi, configured_api, prefect_api
+from flows.progress import Reporter
+from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
+from flows.runs.record import record_result, run_record
+from flows.runs.result import EpisodeResult
+from flows.runs.state import Seen, result_of
+from flows.spec.request import RenderRequest
 
 RETRY_DELAY_S = 1.0
 

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from flows.plan import RenderPlan
+from flows.plan.plan import RenderPlan
+from flows.plan.shot_plan import RunPlan
 from flows.progress import Reporter
-from flows.request import RenderRequest
-from flows.shot_plan import RunPlan
+from flows.spec.request import RenderRequest
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
 from tasks.worker.worker import Worker, WorkerConfig
 
 
 class FarmHere:
-    """Takes work items and gives futures of receipts, as `flows.farm.Farm` does. `made` are all the
-    items that were handed over, in order."""
+    """Takes work items and gives futures of receipts, as `flows.farm.farm.Farm` does. `made` are
+    all the items that were handed over, in order."""
 
     quarantined: tuple[str, ...] = ()
 
@@ -34,7 +34,7 @@ class FarmHere:
     def opened(
         self, request: RenderRequest, plan: RenderPlan, reporter: Reporter
     ) -> Iterator[FarmHere]:
-        """In place of `flows.farm.open_farm`."""
+        """In place of `flows.farm.farm.open_farm`."""
         cache = Path(request.output).parent / "cache"
         self._worker = Worker(
             WorkerConfig(store_url=request.store, cache=str(cache), device=Device())

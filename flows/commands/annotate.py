@@ -12,7 +12,7 @@ import typer
 from cluster.errors import DougaError, InputError
 
 if TYPE_CHECKING:
-    from flows.nightly.night import Night
+    from flows.runs.night import Night
 
 
 def annotate(
@@ -43,8 +43,8 @@ def annotate(
 
 def _night(path: Path) -> Night:
     """The night of a report. InputError if there is none, or it is something else."""
-    from flows.nightly.night import Night
-    from flows.results.of_run import night_of_run
+    from flows.report.night.of_run import night_of_run
+    from flows.runs.night import Night
 
     remedy = "name the report.json that douga nightly --report or douga wait --report wrote"
     try:

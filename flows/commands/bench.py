@@ -49,9 +49,9 @@ def speed(
     as_json: AsJson = False,
 ) -> None:
     """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
-    from flows.bench import run_bench
+    from flows.commands.bench_speed import run_bench
+    from flows.commands.tables.tools import show_bench
     from flows.progress import make_reporter
-    from flows.show.tools import show_bench
 
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
@@ -81,9 +81,9 @@ def pictures(
     as_json: AsJson = False,
 ) -> None:
     """Measure the pictures of every stage beside references and peers, in one run."""
-    from flows.bench_pictures import run_pictures
+    from flows.commands.bench_pictures import run_pictures
+    from flows.commands.tables.pictures import show_pictures
     from flows.progress import make_reporter
-    from flows.show.pictures import show_pictures
 
     with make_reporter() as reporter:
         document = run_pictures(

@@ -27,9 +27,9 @@ def collect_garbage(
     DOUGA_GC_GRACE_H hours, the ledger, reviews and records of runs stay.
     """
     from cluster.settings import settings
-    from flows.keeping.sweep import collect
+    from flows.commands.tables.gc import show_gc
+    from flows.gc.sweep import collect
     from flows.progress import make_reporter
-    from flows.show.gc import show_gc
 
     with make_reporter() as reporter:
         document = collect(

@@ -24,7 +24,7 @@ def _list_unless_asked(context: typer.Context, as_json: AsJson = False) -> None:
 @models.command(name="list")
 def list_models(as_json: AsJson = False) -> None:
     """List the networks: those of the shelf, then those that were added."""
-    from flows.show.tools import show_models
+    from flows.commands.tables.tools import show_models
     from tasks.models.shelf import list_cards
 
     document = {"models": [_described(card) for card in list_cards()]}
@@ -47,8 +47,8 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Register weights: ONNX, a PyTorch upscaler (.pth, .safetensors), or RIFE 4.6 and newer."""
+    from flows.commands.tables.tools import show_models
     from flows.progress import make_reporter
-    from flows.show.tools import show_models
     from tasks.models.user.register import add_model
 
     with make_reporter() as reporter:
@@ -68,7 +68,7 @@ def add(
 @models.command()
 def show(name: Name, as_json: AsJson = False) -> None:
     """Say all that is known of one network, its licence's text included."""
-    from flows.show.tools import show_model
+    from flows.commands.tables.tools import show_model
     from tasks.models.shelf import find_card
     from tasks.models.user.register import licence_text
 

@@ -59,15 +59,15 @@ def run(
     out, or waits for review. `douga nightly accept NAME` takes a night as the new reference.
     """
     from cluster.settings import settings
+    from flows.commands.tables.nightly import show_night, show_preview
     from flows.forecast.estimate import forecast
     from flows.nightly.candidates import nightly_store
-    from flows.nightly.files import write_reports
     from flows.nightly.preview import preview_night
+    from flows.nightly.report_files import write_reports
     from flows.nightly.run import run_night, run_night_once
     from flows.nightly.spec import read_nightly
-    from flows.notify.telling import telling_night
+    from flows.notify.on_exit import telling_night
     from flows.progress import Plain, make_reporter
-    from flows.show.nightly import show_night, show_preview
 
     spec = read_nightly(file)
     kept = nightly_store(spec, store=store)
@@ -125,8 +125,8 @@ def accept(
     from cluster.settings import settings
     from cluster.store.open import open_store
     from flows.nightly.candidates import nightly_store
-    from flows.nightly.past import accept as accept_night
     from flows.nightly.spec import read_nightly
+    from flows.runs.nights import accept as accept_night
 
     if name.lower().endswith((".yaml", ".yml")):
         spec = read_nightly(Path(name))

@@ -20,11 +20,11 @@ def notify(
     Exit 1 if one could not be told. Settings: docs/notifications.md.
     """
     from cluster.settings import settings
+    from flows.commands.tables.notify import show_targets
     from flows.notify.event import Kind
     from flows.notify.events import trial_event
     from flows.notify.send import deliver
     from flows.notify.targets import read_targets
-    from flows.show.notify import show_targets
 
     targets = read_targets(settings())
     if test and not targets.targets:

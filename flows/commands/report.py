@@ -40,12 +40,12 @@ def report(
     DOUGA_CPU_HOUR_PRICE; without them, device-hours. The page opens without a network.
     """
     from cluster.settings import settings
-    from flows.report.make import make_report
-    from flows.show.report import show_report
+    from flows.commands.tables.report import show_report
+    from flows.report.usage.make import make_report
 
     made = make_report(store or settings().store_url, since=since, until=until, episode=episode)
     if output is not None:
-        from flows.report.page import render_page
+        from flows.report.usage.page import render_page
 
         _write(output, render_page(made))
     if as_json:
@@ -68,7 +68,7 @@ def compact_ledger(
     from cluster.ledger.compaction import compact
     from cluster.settings import settings
     from cluster.store.open import open_store
-    from flows.show.report import show_compaction
+    from flows.commands.tables.report import show_compaction
 
     opened = open_store(store or settings().store_url)
     done = compact(opened, dry_run=dry_run)

@@ -19,8 +19,8 @@ from flows.commands.options import (
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
-    from flows.pieces.decisions import Verdict
-    from flows.prepare import Prepared
+    from flows.plan.decisions import Verdict
+    from flows.plan.prepare import Prepared
 
 ReviewedShots = Annotated[list[str] | None, typer.Argument(help="sh010 sh020 …")]
 
@@ -37,8 +37,8 @@ def review(
     as_json: AsJson = False,
 ) -> None:
     """List the shots of an episode, rendered with these options, with what people decided."""
-    from flows.review import review_document
-    from flows.show.status import show_review
+    from flows.commands.tables.status import show_review
+    from flows.review.gate import review_document
 
     document = review_document(_prepared(locals()))
     print_json(document) if as_json else show_review(document)
@@ -82,9 +82,9 @@ def retake(
 
 def _prepared(given: dict[str, Any]) -> Prepared:
     """An episode read and planned as the render was told, for commands that only look at it."""
-    from flows.prepare import prepare
+    from flows.plan.prepare import prepare
     from flows.progress import Silent
-    from flows.request import make_request
+    from flows.spec.request import make_request
 
     request = make_request(
         given["source"],
@@ -101,8 +101,8 @@ def _prepared(given: dict[str, Any]) -> Prepared:
 
 def _decide(given: dict[str, Any], verdict: Verdict) -> None:
     """Record a verdict by a command's own parameters."""
-    from flows.review import decide, review_document
-    from flows.show.status import show_review
+    from flows.commands.tables.status import show_review
+    from flows.review.gate import decide, review_document
 
     prepared = _prepared(given)
     decide(prepared, given["shots"] or [], verdict, note=given["note"])

@@ -12,7 +12,7 @@ from flows.commands.options import Recipe
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
-    from flows.spec import Container
+    from flows.spec.documents import Container
 
 
 def timeline(
@@ -53,11 +53,11 @@ def timeline(
     as_json: AsJson = False,
 ) -> None:
     """Write a file for every rendered shot, and the OTIO whose clips are these files."""
+    from flows.commands.tables.timeline import show_timeline
+    from flows.export.deliver import deliver_timeline
+    from flows.export.places import Export
     from flows.progress import make_reporter
-    from flows.request import make_request
-    from flows.show.timeline import show_timeline
-    from flows.timeline.deliver import deliver_timeline
-    from flows.timeline.places import Export
+    from flows.spec.request import make_request
 
     request = make_request(
         source,

@@ -32,8 +32,8 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Synthesise an animated short with exact truth beside it."""
+    from flows.commands.samples import make_sample
     from flows.progress import make_reporter
-    from flows.samples import make_sample
 
     with make_reporter() as reporter:
         document = make_sample(
@@ -59,8 +59,8 @@ def doctor(
     as_json: AsJson = False,
 ) -> None:
     """Say what is installed, which devices and encoders there are, and what is missing."""
-    from flows.doctor import examine
-    from flows.show.tools import show_doctor
+    from flows.commands.doctor import examine
+    from flows.commands.tables.tools import show_doctor
 
     document = examine(store)
     print_json(document) if as_json else show_doctor(document)

@@ -17,7 +17,7 @@ from flows.commands.tools import AsJson, print_json
 if TYPE_CHECKING:
     from flows.nightly.deploy import Deployed
     from flows.nightly.spec import NightlySpec
-    from flows.server import PrefectApi
+    from flows.prefect.server import PrefectApi
 
 
 def up(
@@ -35,8 +35,8 @@ def up(
     import asyncio
 
     from flows.nightly.spec import read_nightly
+    from flows.prefect.server import prefect_api
     from flows.progress import Plain
-    from flows.server import prefect_api
 
     spec = read_nightly(nightly)
     reporter = Plain()
@@ -67,7 +67,7 @@ def down(
     import asyncio
 
     from flows.nightly.spec import read_nightly
-    from flows.server import prefect_api
+    from flows.prefect.server import prefect_api
 
     name = read_nightly(nightly).name if nightly else ""
     with prefect_api():

@@ -36,11 +36,11 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Check a film and what the store has of it, frame by frame; exit 2 if it is wanting."""
-    from flows.checking.check import check_document, remove_objects
-    from flows.prepare import prepare
+    from flows.commands.tables.findings import show_findings
+    from flows.plan.prepare import prepare
     from flows.progress import make_reporter
-    from flows.request import make_request
-    from flows.show.findings import show_findings
+    from flows.spec.request import make_request
+    from flows.verify.check import check_document, remove_objects
 
     if against and repair:
         raise UsageError("a film alone says nothing of the store", remedy="leave --against out")

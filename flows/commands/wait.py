@@ -13,7 +13,7 @@ from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
     from cluster.store.base import Store
-    from flows.runs.look import Seen
+    from flows.runs.state import Seen
 
 
 def wait(
@@ -33,10 +33,10 @@ def wait(
 ) -> None:
     """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
     or died."""
+    from flows.commands.tables.wait import show_seen
     from flows.progress import make_reporter
     from flows.runs.find import find_place
     from flows.runs.wait import wait_for
-    from flows.show.wait import show_seen
 
     name, opened = _named(name, store)
     place, claim = find_place(opened, name)
@@ -68,7 +68,7 @@ def _named(name: str, url: str) -> tuple[str, Store]:
 
 
 def _document(path: str, url: str) -> tuple[str, str]:
-    from flows.request import make_request
+    from flows.spec.request import make_request
 
     request = make_request(path, store=url)
     return request.episode.name, request.store
@@ -77,7 +77,7 @@ def _document(path: str, url: str) -> tuple[str, str]:
 def _write(store: Store, seen: Seen, *, junit: Path | None, report: Path | None) -> None:
     if junit is None and report is None:
         return
-    from flows.results import write_junit_of, write_report_of
+    from flows.report.night import write_junit_of, write_report_of
 
     written: list[Any] = []
     if report is not None:

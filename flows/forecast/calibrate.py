@@ -18,9 +18,9 @@ from cluster.store.base import Store
 from cluster.store.folder import FolderStore
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.work import Todo, device_of
-from flows.pieces.pick import pick_frames
-from flows.plan import ShotPlan
-from flows.prepare import Prepared
+from flows.plan.partial import pick_frames
+from flows.plan.plan import ShotPlan
+from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from tasks.worker.item import ChunkInput, asset_name
 from tasks.worker.readers import pack_index

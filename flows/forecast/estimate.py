@@ -10,17 +10,17 @@ from statistics import NormalDist, quantiles
 
 from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
+from flows.farm.shot import shots_at_once
 from flows.forecast.calibrate import calibrate_works
-from flows.forecast.command import beside_s
 from flows.forecast.durations import Durations, Estimate, Took, Work
 from flows.forecast.forecast import Forecast
+from flows.forecast.history import Past, read_past
 from flows.forecast.makespan import GPU, makespan_s
 from flows.forecast.overhead import learn_overhead
-from flows.forecast.past import Past, read_past
+from flows.forecast.startup import beside_s
 from flows.forecast.work import Todo, todo_of, workers_for
-from flows.prepare import Prepared
+from flows.plan.prepare import Prepared
 from flows.progress import Reporter, Silent
-from flows.shot import shots_at_once
 
 HOUR_S = 3600
 SEED = 20

@@ -9,7 +9,7 @@ from itertools import combinations
 from random import Random
 from statistics import fmean, median
 
-from flows.forecast.past import PastRun
+from flows.forecast.history import PastRun
 
 START_S = 8.0
 """Ray, Prefect's server and the workers, where no run tells: `douga render` of a tiny film on two

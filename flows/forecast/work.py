@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cluster.connect.connect import OBJECT_STORE_BYTES, Cluster, Node
 from cluster.pool.spec import PoolSpec
-from flows.farm import pool_specs
+from flows.farm.farm import pool_specs
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
-from flows.pieces.pick import frames_taken
-from flows.plan import RenderPlan, ShotPlan
-from flows.prepare import Prepared, device_type
-from flows.shot_plan import RunPlan
+from flows.plan.partial import frames_taken
+from flows.plan.plan import RenderPlan, ShotPlan
+from flows.plan.prepare import Prepared, device_type
+from flows.plan.shot_plan import RunPlan
 from tasks.worker.item import SegmentItem
 from tasks.worker.work_class import encoding_kind, work_kind
 

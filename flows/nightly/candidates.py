@@ -12,14 +12,14 @@ from cluster.errors import DougaError, InputError, UsageError
 from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
-from flows.film import check_output
+from flows.farm.film import check_output
 from flows.forecast.forecast import Forecast
-from flows.nightly.night import NightEpisode
+from flows.nightly.choose import Candidate
 from flows.nightly.spec import NightlyEpisodeSpec, NightlySpec
-from flows.nightly.tonight import Candidate
-from flows.prepare import Prepared, prepare
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Reporter
-from flows.request import RenderRequest, make_request
+from flows.runs.night import NightEpisode
+from flows.spec.request import RenderRequest, make_request
 
 Forecaster = Callable[[Prepared], Forecast]
 

@@ -15,16 +15,16 @@ from cluster.ledger.history import read_ledger
 from cluster.ledger.receipts import Receipt
 from cluster.store.base import NotStored, Store
 from flows.nightly.compare import compare_film, compare_shot
-from flows.nightly.loudness import Loudness, measure_loudness
-from flows.nightly.night import EpisodeState, NightEpisode, NightShot
-from flows.nightly.past import LastGood
-from flows.nightly.quality import EQUAL_DB, Measured, Side, measure_shot
 from flows.nightly.spec import Thresholds
-from flows.nightly.spending import spending_of
-from flows.plan import ShotPlan
-from flows.prepare import Prepared
+from flows.plan.plan import ShotPlan
+from flows.plan.prepare import Prepared
 from flows.progress import Reporter
-from flows.result import EpisodeResult, ShotLine, shots_failed
+from flows.runs.costs import spending_of
+from flows.runs.night import EpisodeState, NightEpisode, NightShot
+from flows.runs.nights import LastGood
+from flows.runs.result import EpisodeResult, ShotLine, shots_failed
+from tasks.metrics.film_quality import EQUAL_DB, Measured, Side, measure_shot
+from tasks.metrics.loudness import Loudness, measure_loudness
 from tasks.worker.item import segment_name
 
 FRAMES = "nightframes/"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flows.nightly.loudness import SILENCE_LUFS, louder
-from flows.nightly.night import Measure, NightEpisode, NightShot, Regression
-from flows.nightly.quality import Measured, Worst
 from flows.nightly.spec import Thresholds
+from flows.runs.night import Measure, NightEpisode, NightShot, Regression
+from tasks.metrics.film_quality import Measured, Worst
+from tasks.metrics.loudness import SILENCE_LUFS, louder
 
 PutPng = Callable[[bytes], str]
 """Keeps a picture and gives its name."""

@@ -13,13 +13,13 @@ from prefect.artifacts import create_table_artifact
 from prefect.states import Cancelled, Completed, Failed, State
 
 from cluster.errors import Exit
-from flows.artifacts import artifact_key
 from flows.forecast.estimate import forecast
 from flows.nightly.candidates import nightly_store
-from flows.nightly.files import write_reports
+from flows.nightly.report_files import write_reports
 from flows.nightly.run import Outcome, run_night
 from flows.nightly.spec import read_nightly
-from flows.notify.telling import telling_night
+from flows.notify.on_exit import telling_night
+from flows.prefect.artifacts import artifact_key
 from flows.progress import Plain
 
 STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}

@@ -9,11 +9,11 @@ from typing import Any
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.nightly.candidates import Forecaster, make_ready
-from flows.nightly.past import SHARED_NIGHTS, Past, hours_by_show
+from flows.nightly.choose import Means, Shares, plan_night
 from flows.nightly.run import check_prices, night_end, now_utc
 from flows.nightly.spec import NightlySpec
-from flows.nightly.tonight import Means, Shares, plan_night
 from flows.progress import Reporter
+from flows.runs.nights import SHARED_NIGHTS, Past, hours_by_show
 
 
 def preview_night(

@@ -13,21 +13,21 @@ from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store.base import Store
-from flows.nightly.alarm import Alarm, alarm
 from flows.nightly.candidates import Forecaster, Readied, make_ready
 from flows.nightly.clock import next_end
-from flows.nightly.ledgers import compact_ledgers
-from flows.nightly.night import Night
-from flows.nightly.past import PREFIX, Past
+from flows.nightly.compact_ledgers import compact_ledgers
+from flows.nightly.render_night import Clock, NightRun, Renderer, Stop
 from flows.nightly.spec import NightlySpec
-from flows.nightly.under_way import Clock, NightRun, Renderer, Stop
-from flows.nightly.words import night_words
-from flows.prepare import new_run_id
+from flows.nightly.time_limit import Alarm, alarm
+from flows.plan.prepare import new_run_id
 from flows.progress import Reporter
 from flows.render import render
+from flows.report.night.headline import night_words
 from flows.runs.job import Claim, ClaimLost, error_of, once
-from flows.runs.look import Seen, look_at
+from flows.runs.night import Night
+from flows.runs.nights import PREFIX, Past
 from flows.runs.record import BEGUN, Record
+from flows.runs.state import Seen, look_at
 
 STATES = {
     Exit.GOOD: "done",

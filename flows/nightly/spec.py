@@ -21,8 +21,8 @@ from pydantic import (
 
 from cluster.errors import UsageError
 from flows.nightly.clock import is_cron, local_zone_name, parse_deadline, zone_named
-from flows.spec import Document, Encoder, Name, Rate, expand_home
-from flows.spec_yaml import load_yaml, validate_document
+from flows.spec.documents import Document, Encoder, Name, Rate, expand_home
+from flows.spec.yaml_file import load_yaml, validate_document
 
 SINCE_MIDNIGHT = range(60, 24 * 60)
 """YAML reads an unquoted 6:00 as 360; a number under 60 nobody can have meant as a time."""

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.notify.event import plain
-from flows.results.words import regression_line
+from flows.report.night.words import regression_line
+from flows.runs.night import Night, NightEpisode, NightShot, Regression
 
 Level = Literal["error", "warning"]
 SHOWN: dict[Level, int] = {"error": 10, "warning": 10}

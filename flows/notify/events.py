@@ -5,10 +5,10 @@ from __future__ import annotations
 from cluster.errors import DougaError, Interrupted, RefusedError, VerifyError
 from cluster.keys import make_key
 from cluster.secrets import without_password
-from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.notify.event import NAMED_AT_MOST, About, Event, Kind, ToldEpisode, ToldShot, plain
-from flows.result import EpisodeResult
-from flows.results.words import regression_line
+from flows.report.night.words import regression_line
+from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.result import EpisodeResult
 
 RESULT_KINDS: dict[str, Kind] = {
     "failed": "failed",

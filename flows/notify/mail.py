@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 
-from flows.notify.answer import SILENT, Answer
 from flows.notify.event import plain
+from flows.notify.retry import SILENT, Answer
 from flows.notify.targets import Mailbox
 
 SAID_AT_MOST = 200

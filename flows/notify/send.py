@@ -8,8 +8,8 @@ import time
 
 from cluster.errors import DougaError
 from cluster.settings import settings
-from flows.notify.answer import SILENT, Answer, Delivery, next_pause_s
 from flows.notify.event import Event
+from flows.notify.retry import SILENT, Answer, Delivery, next_pause_s
 from flows.notify.targets import Target, Targets, Webhook, read_targets
 from flows.progress import Reporter
 
@@ -94,8 +94,8 @@ class Errand:
 
 def _try(event: Event, target: Target, timeout_s: float) -> Answer:
     """Tell a target once. Raises nothing: it runs in a thread that nobody looks into."""
-    from flows.notify.letter import make_letter
     from flows.notify.mail import send_mail
+    from flows.notify.mail_message import make_letter
     from flows.notify.webhook import post
 
     try:

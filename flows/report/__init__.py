@@ -1,1 +1,1 @@
-"""What the farm did over a time: cost, reuse, idleness, slow stages, retakes, failures."""
+"""Pages and documents about what was rendered: `night` (a night or a run), `usage` (the farm)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from flows.result import ShotLine
+from flows.runs.result import ShotLine
 
 COLUMNS = ("id", "source", "start", "end", "frames", "chunks")
 """What the line of a shot that was stored already differs in from others of its kind."""

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 from cluster.errors import UsageError
 from cluster.store.base import Store
 from flows.runs.job import all_jobs, last_claim
-from flows.runs.look import places
 from flows.runs.record import Begun
+from flows.runs.state import places
 
 SIMILAR = 5
 """So many names are offered where one is not known."""

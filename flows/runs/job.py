@@ -19,10 +19,10 @@ from cluster.errors import VerifyError as Wanting
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
 from flows.progress import Reporter
-from flows.request import RenderRequest
-from flows.runs.look import Seen, look_at
 from flows.runs.record import Begun, begun_now
+from flows.runs.state import Seen, look_at
 from flows.runs.wait import wait_for
+from flows.spec.request import RenderRequest
 
 JOBS = "jobs/"
 KEY_BYTES = 150

@@ -3,7 +3,7 @@
 `begun/PLACE.json` is put when it begins and again every `BEAT_S` as a sign of life; `PLACE.json`
 when it ends, with all of the first in it, and only then the first goes. PLACE is
 `runs/EPISODE/RUN`, or `nights/NIGHTLY/NIGHT` for a night. What is begun, not ended and gives no
-sign of life any more has died. `flows.runs.look` reads what is written here.
+sign of life any more has died. `flows.runs.state` reads what is written here.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 from cluster.errors import DougaError, Exit, StoreError
 from cluster.store.base import Store
 from cluster.store.lease import Lease, hold_lease
-from flows.failure import strike_secrets
 from flows.progress import one_line
-from flows.result import EpisodeResult, shots_failed, waits_for_review
 from flows.runs.document import pack_document
+from flows.runs.failure import strike_secrets
+from flows.runs.result import EpisodeResult, shots_failed, waits_for_review
 
 BEGUN = "begun/"
 BEAT_S = 30.0
-"""Between two signs of life; after six without one a run is dead (`flows.runs.look.LAPSE`)."""
+"""Between two signs of life; after six without one a run is dead (`flows.runs.state.LAPSE`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

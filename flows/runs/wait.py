@@ -7,8 +7,8 @@ import time
 from cluster.errors import DougaError
 from cluster.store.base import Store
 from flows.progress import Reporter
-from flows.runs.look import Seen, look_at
 from flows.runs.record import Begun
+from flows.runs.state import Seen, look_at
 
 FIRST_S, LONGEST_S = 0.2, 5.0
 """Between two looks: little at first, for short runs; later little beside what a run takes."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.errors import UsageError
-from flows.shots import Shot, shot_name
+from flows.spec.shots import Shot, shot_name
 from flows.timeline.media import MAX_FREEZE, clip_frames, frames_of, shown_range, source_of
 from flows.timeline.read import EXPORT_AGAIN, read_timeline
 from tasks.decode import SourceIndex, black_index, picked_index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flows.spec import StageSpec
+from flows.spec.documents import StageSpec
 from tasks.decode import SourceIndex, black_index
 from tasks.frames.track import Track
 from tasks.stages.registry import make_stage

@@ -27,12 +27,12 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree = tmp_path_factory.mktemp("code")
     for name in ("flows", "tasks", "cluster"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(Path(__file__).with_name("fake.py"), tree / "tasks")
+    shutil.copy(Path(__file__).with_name("fake.py"), tree / "tasks/stages")
     registry = tree / "tasks/stages/registry.py"
     head = "STAGES: dict[str, str] = {\n"
     text = registry.read_text()
     assert head in text
-    registry.write_text(text.replace(head, f'{head}    "fake": "tasks.fake:Fake",\n'))
+    registry.write_text(text.replace(head, f'{head}    "fake": "tasks.stages.fake:Fake",\n'))
     return tree
 
 

@@ -126,7 +126,7 @@ def is_prefect(entry: Path, home: Path) -> bool:
         words = (entry / "cmdline").read_bytes().split(b"\0")
     except OSError:
         return False  # ended since
-    return b"flows.prefect_server" in words and str(home / "prefect").encode() in words
+    return b"flows.prefect.server_process" in words and str(home / "prefect").encode() in words
 
 
 def wait_until(moment: Moment, process: subprocess.Popen[str], computed: Callable[[], int]) -> int:

@@ -278,9 +278,9 @@ def test_planning_is_light(name: str) -> None:
     program = """
 import json, sys
 from fractions import Fraction
-from tasks.picture import Picture
-from tasks.registry import make_stage
-from tasks.track import Span, Track
+from tasks.frames.picture import Picture
+from tasks.stages.registry import make_stage
+from tasks.frames.track import Span, Track
 name, params = json.loads(sys.argv[1])
 times = tuple(Fraction(i, 24) for i in range(26))
 track = Track(picture=Picture(width=64, height=48), times=times, end=Fraction(26, 24),

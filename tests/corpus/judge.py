@@ -88,7 +88,8 @@ def names(folder: Path) -> list[str]:
 
 def _plan(words: list[str]) -> tuple[int, Any]:
     """The command's entry point with these words: its exit code, and what it had prepared."""
-    from flows import cli, prepare
+    from flows import cli
+    from flows.plan import prepare
 
     kept: list[Any] = []
     real = prepare.prepare

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from flows.progress import Reporter, Silent
 from flows.render import render
-from flows.request import RenderRequest, make_request
-from flows.result import EpisodeResult
+from flows.runs.result import EpisodeResult
+from flows.spec.request import RenderRequest, make_request
 from tasks.encode.ffmpeg import run_ffmpeg
 
 WIDTH, HEIGHT = 96, 64

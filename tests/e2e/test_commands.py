@@ -19,7 +19,7 @@ import pytest
 
 from flows.progress import Silent
 from flows.render import render
-from flows.request import make_request
+from flows.spec.request import make_request
 from tests.servers.ray_nodes import RayNodes
 
 ROOT = Path(__file__).parents[2]

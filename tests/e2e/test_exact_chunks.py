@@ -117,7 +117,7 @@ def test_a_killed_worker_changes_no_frame(
             killer.pools.append(self)
             return super().__enter__()
 
-    monkeypatch.setattr("flows.farm.Pool", Watched)
+    monkeypatch.setattr("flows.farm.farm.Pool", Watched)
     assert render(tmp_path, chunk=5, workers=1, reporter=killer) == expected
     workers = {receipt.worker for receipt in read_ledger(open_store(str(tmp_path / "store")))}
     assert str(killer.killed) in workers

@@ -15,10 +15,10 @@ import pytest
 
 from cluster.ledger.history import read_ledger
 from cluster.store.open import open_store
-from flows.plan import RenderPlan
-from flows.prepare import prepare
+from flows.plan.plan import RenderPlan
+from flows.plan.prepare import prepare
 from flows.progress import Silent
-from flows.result import EpisodeResult
+from flows.runs.result import EpisodeResult
 from tasks.worker.item import chunk_name
 
 CHUNK = 8
@@ -87,7 +87,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         raise AssertionError("a run with nothing to do started something")
 
     def forbid() -> None:
-        for name in ("flows.farm.join_cluster", "flows.render.prefect_api", "ray.init"):
+        for name in ("flows.farm.farm.join_cluster", "flows.render.prefect_api", "ray.init"):
             monkeypatch.setattr(name, refuse)
 
     return forbid

@@ -93,7 +93,7 @@ def test_two_renders_at_once_share_a_server_that_ends_with_them(
     assert (
         shutil.which("pgrep") is None
         or not subprocess.run(
-            ["pgrep", "-f", f"flows.prefect_server {folder}"], capture_output=True
+            ["pgrep", "-f", f"flows.prefect.server_process {folder}"], capture_output=True
         ).stdout
     )
     with sqlite3.connect(folder / "prefect.db") as database:

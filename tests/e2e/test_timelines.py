@@ -16,13 +16,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cluster.errors import InputError, UsageError
-from flows.checking.check import check_document
-from flows.pieces.decisions import Decision, write_decision
-from flows.prepare import prepare
+from flows.export.deliver import deliver_timeline
+from flows.export.places import Export
+from flows.plan.decisions import Decision, write_decision
+from flows.plan.prepare import prepare
 from flows.progress import Silent
-from flows.result import EpisodeResult
-from flows.timeline.deliver import deliver_timeline
-from flows.timeline.places import Export
+from flows.runs.result import EpisodeResult
+from flows.verify.check import check_document
 
 RATE = Fraction(24000, 1001)
 SLACK_S = 0.001 + 1 / 48_000

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.checking.check import check_document, remove_objects
-from flows.film import finish_film, upload_inputs
-from flows.prepare import Prepared, prepare
+from flows.commands.tables.findings import show_findings
+from flows.farm.film import finish_film, upload_inputs
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.request import make_request
-from flows.show.findings import show_findings
+from flows.spec.request import make_request
+from flows.verify.check import check_document, remove_objects
 from tasks.models.device import Device
 from tasks.synthetic import write_sample
 from tasks.worker.worker import Worker, WorkerConfig

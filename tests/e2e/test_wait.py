@@ -20,7 +20,7 @@ import pytest
 from cluster.store.open import open_store
 from flows.runs.find import find_place
 from flows.runs.job import take_job
-from flows.runs.look import look_at
+from flows.runs.state import look_at
 from tests.servers.ray_nodes import RayNodes
 from tests.servers.swift import S3Server
 

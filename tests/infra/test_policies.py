@@ -22,13 +22,13 @@ from cluster.errors import StoreError
 from cluster.settings import settings
 from cluster.store.open import open_store
 from cluster.store.s3 import S3Store
-from flows.keeping.sweep import collect
-from flows.prepare import prepare
+from flows.gc.sweep import collect
+from flows.plan.prepare import prepare
 from flows.progress import Silent
 from flows.render import render
-from flows.request import RenderRequest, make_request
-from flows.review import decide, review_document
-from flows.status import status_document
+from flows.review.gate import decide, review_document
+from flows.runs.status import status_document
+from flows.spec.request import RenderRequest, make_request
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
 from tasks.worker.worker import Worker, WorkerConfig

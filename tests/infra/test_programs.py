@@ -16,9 +16,9 @@ SOURCES = sorted(
 STARTS = {
     "tasks/encode/ffmpeg.py": "ffmpeg: the one that is named, or the wheel's",
     "tasks/analysis/sandbox/run.py": "this Python: the process that looks at unknown files",
-    "flows/server.py": "this Python: Prefect's server",
-    "flows/bench.py": "this Python: the script that people write today, to compare with",
-    "flows/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
+    "flows/prefect/server.py": "this Python: Prefect's server",
+    "flows/commands/bench_speed.py": "this Python: the script that people write, to compare",
+    "flows/commands/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
 }
 """Every file that may start a program, and which."""
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from flows.prepare import Prepared
+from flows.plan.prepare import Prepared
 from tests.seeded import file_faults, picture_faults, stream_faults
 from tests.seeded.forger import Forger
 from tests.seeded.placed import Placed

@@ -15,7 +15,7 @@ import numpy as np
 from av.packet import Packet
 
 from cluster.chunks.chunk import read_frames
-from flows.prepare import Prepared
+from flows.plan.prepare import Prepared
 from tasks.assemble import assemble_film
 from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.encode.segment import encode_segment

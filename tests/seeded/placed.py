@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from flows.plan import RenderPlan
+from flows.plan.plan import RenderPlan
 
 COUNTED = r"^(frame count|decoded frames|end|duration)\b"
 """What a film with a frame too few or too many is said to be, without a place."""

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
-from flows.plan import ShotPlan
-from flows.prepare import Prepared
+from flows.plan.plan import ShotPlan
+from flows.plan.prepare import Prepared
 from tasks.frames.codes import BLACK
 from tasks.verify.pictures import apart, small_frame
 from tasks.worker.item import WorkItem, chunk_name, segment_name

@@ -174,8 +174,8 @@ def test_file_systems_without_hard_links_do_too(
 def test_writer_killed_in_the_middle_leaves_no_object(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path;"
-        "from cluster import store_files; from cluster.store.folder import FolderStore;"
-        "store_files.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL);"
+        "from cluster.store import local_files; from cluster.store.folder import FolderStore;"
+        "local_files.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL);"
         f"FolderStore(Path(sys.argv[1])).put({NAME!r}, b'x' * 10_000_000)"
     )
     ended = subprocess.run([sys.executable, "-c", program, tmp_path], check=False, timeout=60)

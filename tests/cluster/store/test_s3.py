@@ -377,7 +377,7 @@ def test_has_asks_once_for_many_names_of_a_folder(moto: S3Server) -> None:
 
 def test_folder_users_do_not_pay_for_boto3() -> None:
     program = (
-        "import sys; from cluster.store.base import open_store; open_store('/tmp/x');"
+        "import sys; from cluster.store.open import open_store; open_store('/tmp/x');"
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from cluster.errors import UsageError
 from cluster.store.open import open_store
 from flows.commands.nightly import nightly
-from flows.nightly.night import Night, NightEpisode
-from flows.nightly.past import Past
+from flows.runs.night import Night, NightEpisode
+from flows.runs.nights import Past
 from flows.runs.record import Record
 
 

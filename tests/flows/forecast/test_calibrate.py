@@ -11,19 +11,19 @@ import pytest
 from cluster.ledger.history import read_history
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
-from flows.film import upload_inputs
+from flows.farm.film import upload_inputs
+from flows.farm.shot import make_work, render_shot_now
 from flows.forecast import forecast
-from flows.forecast.past import read_past
+from flows.forecast.history import read_past
 from flows.forecast.work import todo_of, workers_for
-from flows.prepare import Prepared, prepare
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.request import make_request
-from flows.shot import make_work, render_shot_now
+from flows.spec.request import make_request
 from tasks.models.device import Device
 from tasks.stages.registry import STAGES
 from tasks.worker.worker import Worker, WorkerConfig
 from tests.chaos.fake import HERE
-from tests.flows.test_manifests import OneWorker
+from tests.flows.changes.test_manifest import OneWorker
 
 
 class Listening(Silent):

@@ -10,11 +10,11 @@ import pytest
 
 from cluster.settings import settings
 from flows.forecast import forecast
-from flows.forecast.command import beside_s
 from flows.forecast.durations import Took, Work
-from flows.prepare import Prepared, prepare
+from flows.forecast.startup import beside_s
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.request import make_request
+from flows.spec.request import make_request
 from tasks.stages.registry import STAGES
 from tests.chaos.fake import HERE
 from tests.flows.forecast.virtual_farm import Fate, Render

@@ -6,8 +6,8 @@ from statistics import median
 
 import pytest
 
+from flows.forecast.history import PastRun
 from flows.forecast.overhead import START_S, learn_overhead
-from flows.forecast.past import PastRun
 
 
 def run(

@@ -19,10 +19,10 @@ from typing import Any
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.pool.dispatch import Call, Crew, Worker
 from cluster.pool.pool import IN_FLIGHT
+from flows.farm.shot import shots_at_once
 from flows.forecast.durations import Took, Work
 from flows.forecast.work import Todo, todo_of, workers_for
-from flows.prepare import Prepared
-from flows.shot import shots_at_once
+from flows.plan.prepare import Prepared
 
 BEGAN = datetime.now(UTC) - timedelta(days=1)
 

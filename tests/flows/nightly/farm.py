@@ -16,10 +16,10 @@ from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.nightly.run import Outcome, run_night
 from flows.nightly.spec import NightlySpec, read_nightly
-from flows.prepare import Prepared, prepare
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Reporter, Silent
-from flows.request import RenderRequest
-from flows.result import EpisodeResult, ShotLine
+from flows.runs.result import EpisodeResult, ShotLine
+from flows.spec.request import RenderRequest
 from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.worker.item import segment_name
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from flows.nightly.compare import compare_film, compare_shot
-from flows.nightly.night import NightEpisode, NightShot, Regression
-from flows.nightly.quality import Measured, Worst
 from flows.nightly.spec import Thresholds
+from flows.runs.night import NightEpisode, NightShot, Regression
+from tasks.metrics.film_quality import Measured, Worst
 
 LIMITS = Thresholds()
 SHOT = NightShot(

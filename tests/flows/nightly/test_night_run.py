@@ -18,13 +18,13 @@ from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.nightly import run as nightly_run
 from flows.nightly.candidates import make_ready
-from flows.nightly.night import Night
-from flows.nightly.past import Past
-from flows.prepare import Prepared
+from flows.plan.prepare import Prepared
 from flows.progress import Silent
 from flows.runs.find import find_place
-from flows.runs.look import Seen
+from flows.runs.night import Night
+from flows.runs.nights import Past
 from flows.runs.record import Record
+from flows.runs.state import Seen
 from tests.flows.nightly.farm import BEGAN, Farm, failing
 
 
@@ -274,7 +274,7 @@ def test_what_cannot_be_measured_for_a_bug_costs_no_other_episode(
 
 
 def test_worse_pictures_are_a_regression_with_frames_until_a_person_accepts(farm: Farm) -> None:
-    from flows.nightly.past import accept
+    from flows.runs.nights import accept
 
     worse = "episodes:\n  - {path: ep1.yaml, quality: 45}\n  - ep2.yaml\n"
     good = farm.night().night

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.notify.annotations import Annotation, annotate, summarize
+from flows.runs.night import Night, NightEpisode, NightShot, Regression
 from tests.conftest import Douga
 
 WORSE = Regression(measure="ssim", was=0.98, now=0.91, limit=0.95, frame=12)

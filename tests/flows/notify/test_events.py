@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cluster.errors import InputError, Interrupted, RefusedError, VerifyError
-from flows.nightly.night import Night, NightEpisode, NightShot, Regression
 from flows.notify.event import NAMED_AT_MOST, Event, plain
 from flows.notify.events import event_from_error, event_from_night, event_from_result
-from flows.result import EpisodeResult, ShotLine
+from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.result import EpisodeResult, ShotLine
 
 
 def shot(name: str, state: str = "rendered", error: str = "") -> ShotLine:

@@ -12,10 +12,10 @@ import pytest
 
 from cluster.settings import settings
 from flows.notify import send
-from flows.notify.answer import Delivery
 from flows.notify.event import Event, ToldEpisode, ToldShot
-from flows.notify.letter import make_letter
 from flows.notify.mail import send_mail
+from flows.notify.mail_message import make_letter
+from flows.notify.retry import Delivery
 from flows.notify.send import deliver, notify
 from flows.notify.targets import Mailbox, read_targets
 from tests.servers.post_office import PASSWORD, USER, PostOffice, post_office, write_certificate

@@ -13,9 +13,9 @@ from standardwebhooks.webhooks import WebhookVerificationError
 
 from cluster.settings import settings
 from flows.notify import send
-from flows.notify.answer import Delivery
 from flows.notify.event import Event
 from flows.notify.events import trial_event
+from flows.notify.retry import Delivery
 from flows.notify.send import deliver, notify
 from flows.notify.targets import read_targets
 from tests.servers.hooks import Receiver, Reply

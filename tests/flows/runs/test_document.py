@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.result import ShotLine
 from flows.runs.document import pack_document, unpack_document
+from flows.runs.result import ShotLine
 
 LINES = st.builds(
     ShotLine,

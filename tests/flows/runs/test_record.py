@@ -25,13 +25,10 @@ from cluster.errors import (
 )
 from cluster.store.base import Store
 from cluster.store.open import open_store
-from flows.prepare import new_run_id
+from flows.plan.prepare import new_run_id
 from flows.progress import Silent
-from flows.request import make_request
-from flows.result import EpisodeResult, ShotLine
 from flows.runs.find import find_place
 from flows.runs.job import Claim, asked_of, error_of, last_claim, once, take_job
-from flows.runs.look import LAPSE, Seen, is_alive, look_at, places, result_of
 from flows.runs.record import (
     BEGUN,
     Record,
@@ -42,8 +39,11 @@ from flows.runs.record import (
     run_record,
     this_machine,
 )
+from flows.runs.result import EpisodeResult, ShotLine
+from flows.runs.state import LAPSE, Seen, is_alive, look_at, places, result_of
+from flows.runs.status import status_document
 from flows.runs.wait import wait_for
-from flows.status import status_document
+from flows.spec.request import make_request
 
 RUN = "runs/ep/20260301T220000-ab12"
 

@@ -13,8 +13,9 @@ from tasks.analysis.cuts import CutWatch, find_cuts
 from tasks.synthetic.description import Short
 from tasks.synthetic.film import render_frame
 from tasks.synthetic.synthesise import synthesise
+from tests.conftest import ROOT
 
-DATA = Path(__file__).parents[2] / "../shared/data"
+DATA = ROOT.parent / "shared/data"
 Picture = NDArray[np.uint8]
 HEIGHT, WIDTH = 144, 256
 

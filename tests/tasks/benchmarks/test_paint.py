@@ -1,7 +1,5 @@
 """The measure of painting is right by hand, and ours is better than its references."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -16,8 +14,9 @@ from tasks.benchmarks.paint import (
     surety,
     total,
 )
+from tests.conftest import ROOT
 
-LINE_ART = Path(__file__).parents[4] / "shared/data/line_art"
+LINE_ART = ROOT.parent / "shared/data/line_art"
 
 
 def box(x, colour):

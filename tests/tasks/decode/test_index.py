@@ -13,9 +13,10 @@ import pytest
 from cluster.errors import InputError, UsageError
 from tasks.decode import SourceIndex, index_source
 from tasks.encode.ffmpeg import run_ffmpeg
+from tests.conftest import ROOT
 
 NTSC = Fraction(24000, 1001)
-DATA = Path(__file__).parents[4] / "shared" / "data" / "bbb"
+DATA = ROOT.parent / "shared/data/bbb"
 COUNTED = ("mpeg2.mpg", "mpeg4.avi", "h264.avi", "raw.h264")
 VARIABLE = ("vfr.mkv", "vfr.mp4", "held.gif")
 SHIFTED = {"edit.mp4": 26, "edit-open.mp4": 34, "edit-hevc.mp4": 36}

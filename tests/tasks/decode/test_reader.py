@@ -19,8 +19,9 @@ from tasks.decode import FrameReader, SourceIndex, index_source
 from tasks.decode.planes import Planes
 from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.frames.colour import rgb_from_planes
+from tests.conftest import ROOT
 
-DATA = Path(__file__).parents[4] / "shared" / "data" / "bbb"
+DATA = ROOT.parent / "shared/data/bbb"
 FIRST_NUMBER = {"edit.mp4": 26, "edit-open.mp4": 34, "edit-hevc.mp4": 36}
 
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -23,8 +22,9 @@ from tasks.stages.upscale import Upscale, UpscaleParams
 from tasks.synthetic.film import render_frame
 from tasks.synthetic.synthesise import synthesise
 from tasks.training.upscaling.drawings import draw
+from tests.conftest import ROOT
 
-REAL_FRAMES = Path(__file__).parents[3] / "shared/data/anime_sequence"
+REAL_FRAMES = ROOT.parent / "shared/data/anime_sequence"
 
 
 def no_assets(path):

@@ -18,22 +18,22 @@ import pytest
 
 from cluster.settings import settings
 from cluster.store.base import Store
-from flows.film import upload_inputs
-from flows.keeping.pin import needed_names
-from flows.manifest import write_manifest
-from flows.prepare import Prepared, prepare
+from flows.changes.manifest import write_manifest
+from flows.farm.film import upload_inputs
+from flows.farm.pins import needed_names
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.request import make_request
+from flows.spec.request import make_request
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
 from tasks.worker.worker import Worker, WorkerConfig
+from tests.conftest import ROOT
 from tests.servers.swift import S3Server
 
-ROOT = Path(__file__).parents[2]
 STOPPED = """
 import os, pickle, signal, sys
 from importlib import import_module
-from tasks.work import Worker
+from tasks.worker.worker import Worker
 
 call, item, config, place = pickle.load(open(sys.argv[1], "rb"))
 module, *path, name = place.split()

@@ -16,14 +16,15 @@ from cluster.chunks.chunk import read_frames
 from cluster.errors import InputError, OutOfMemory, StageError
 from cluster.keys import Key
 from cluster.store.open import open_store
-from flows.film import upload_inputs
-from flows.prepare import Prepared, prepare
+from flows.farm.film import upload_inputs
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
-from flows.request import make_request
+from flows.spec.request import make_request
 from tasks.models.device import Device
 from tasks.stages.registry import STAGES
 from tasks.worker.item import WorkItem, chunk_name
 from tasks.worker.worker import Worker, WorkerConfig
+from tests.conftest import ROOT
 
 FRAMES = 12
 
@@ -31,7 +32,7 @@ FRAMES = 12
 @pytest.fixture
 def film(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of frames, every one another, in one shot; the stage `hurt` is known."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "hurt"))
+    monkeypatch.syspath_prepend(str(ROOT / "tests/hurt"))
     monkeypatch.setitem(STAGES, "hurt", "hurt:Hurt")
     (tmp_path / "frames").mkdir()
     for number in range(FRAMES):

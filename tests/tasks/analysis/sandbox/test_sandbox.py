@@ -20,8 +20,8 @@ from tasks.analysis.sandbox import analyse_apart, index_apart
 from tasks.analysis.sandbox.limits import Limits
 from tasks.analysis.sandbox.run import look_apart
 from tasks.decode import index_source
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[3]
 STAND_INS = {
     "crashes": "os.kill(os.getpid(), signal.SIGSEGV)",
     "aborts": "os.abort()",

@@ -27,9 +27,10 @@ from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
 from tasks.training.upscaling.drawings import draw
 from tasks.worker.item import StageCall
+from tests.conftest import ROOT
 from tests.tasks.models.user import onnx_nets as nets
 
-SHARED = Path(__file__).parents[5] / "shared"
+SHARED = ROOT.parent / "shared"
 COMMUNITY = sorted((SHARED / "weights").glob("*.onnx"))
 STILLS = SHARED / "data/anime_sequence"
 
@@ -318,7 +319,7 @@ from pathlib import Path
 import numpy as np
 from tasks.models.enlarge import Enlarger
 from tasks.models.user.onnx_net import open_onnx
-from tasks.stage import Device
+from tasks.models.device import Device
 net = open_onnx(Path(sys.argv[1]).read_bytes(), device=Device(), name="net").net
 net(np.zeros((64, 64, 3), np.float32))
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))

@@ -1,8 +1,6 @@
 """The artist's last word: doubtful regions are left to a person, corrections are carried."""
 
-import importlib.util
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,13 +15,7 @@ from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Brief, Window
-
-spec = importlib.util.spec_from_file_location(
-    "figures", Path(__file__).with_name("test_colorize.py")
-)
-figures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(figures)
-figure, png, RED, BLUE = figures.figure, figures.png, figures.RED, figures.BLUE
+from tests.tasks.stages.colorize.test_colorize import BLUE, RED, figure, grey, png
 
 GREEN, GOLD = (30, 160, 60), (230, 190, 40)
 XS = (50, 54, 58, 62, 66, 70)
@@ -244,7 +236,7 @@ def test_grey_regions_that_hold_do_not_flicker():
     for picture in colour:
         picture[5:95, 110:155] = (90, 140, 70)
         picture[20:60, 120:140] = (180, 90, 60)
-    frames = [figures.grey(picture) for picture in colour]
+    frames = [grey(picture) for picture in colour]
     made, _ = render(frames, {"a": png(colour[0])}, reference="a", mode="grey")
     still = np.stack(frames)[:, :, 104:].astype(int)
     assert np.abs(np.diff(still, axis=0)).max() == 0

@@ -1,7 +1,6 @@
 """Colorize: right colours on the next drawing, identical holds, luma that stays."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,8 +24,9 @@ from tasks.synthetic.film import (
     render_regions,
 )
 from tasks.synthetic.synthesise import synthesise
+from tests.conftest import ROOT
 
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = ROOT.parent / "shared/data"
 RED, BLUE, SKIN = (210, 60, 50), (60, 90, 200), (250, 215, 190)
 
 

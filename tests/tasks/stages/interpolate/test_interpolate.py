@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,9 +17,10 @@ from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
 from tasks.synthetic.film import render_frame
 from tasks.synthetic.synthesise import synthesise
+from tests.conftest import ROOT
 
 NTSC = Fraction(24000, 1001)
-REAL_FRAMES = Path(__file__).parents[3] / "shared/data/anime_sequence"
+REAL_FRAMES = ROOT.parent / "shared/data/anime_sequence"
 
 
 def shot(count, *, first=0, rate=Fraction(24), drawing=()):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate, pairwise
-from pathlib import Path
 from unicodedata import numeric
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from tasks.frames.picture import Picture
 from tasks.frames.track import Track
 from tasks.stages.interpolate.timing import Place, Timing, TimingChart, lead_times
+from tests.conftest import ROOT
 
 NTSC = Fraction(24000, 1001)
 FILM = Fraction(24)
@@ -24,7 +24,7 @@ exposures = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 """For how many frames each drawing of a shot is shown."""
 rates = st.sampled_from([Fraction(12), NTSC, FILM, Fraction(25), Fraction(30000, 1001)])
 timings = st.sampled_from(["smooth", "keep"])
-MANUAL = Path(__file__).parents[2] / "docs/interpolate.md"
+MANUAL = ROOT / "docs/interpolate.md"
 CHARTS = [
     {row.split(maxsplit=1)[0]: row.split(maxsplit=1)[1] for row in block.strip().splitlines()}
     for block in re.findall(r"```chart\n(.*?)```", MANUAL.read_text("utf-8"), re.DOTALL)

@@ -1,0 +1,35 @@
+"""What verification found, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from flows.commands.tables.tables import make_console
+
+COLUMNS = {"what": 14, "where": 22, "expected": 21, "got": 21, "next": 12}
+"""Names in the document, and how wide each is at the least: 98 of 100 columns with the gaps."""
+
+
+def show_findings(document: dict[str, Any], *, command: str) -> None:
+    """The findings as a table and what to type next, or that there are none."""
+    out = make_console()
+    if not document["findings"]:
+        chunks = f", {document['chunks']} chunks" if document["chunks"] else ""
+        out.print(
+            f"{document['film']}: good, {document['frames']} frames{chunks} checked",
+            soft_wrap=True,
+            markup=False,
+        )
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, width in COLUMNS.items():
+        head = {"got": "found", "next": "next step"}.get(name, name)
+        table.add_column(head, overflow="fold", max_width=width)
+    for finding in document["findings"]:
+        table.add_row(*(str(finding[name]) for name in COLUMNS))
+    out.print(table)
+    repair = f"douga verify {command} --repair && " if document["objects"] else ""
+    line = f"next: {repair}douga render {command}"
+    out.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,118 @@
+"""What `douga render` says at its end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from flows.commands.tables.tables import make_console, make_table
+from flows.runs.result import EpisodeResult
+from flows.spec.request import RenderRequest
+
+SHAPING = (
+    "--stage",
+    "--recipe",
+    "--store",
+    "--chunk",
+    "--encoder",
+    "--quality",
+    "--fps",
+)
+"""Options that say what a render comes to and where it is kept."""
+
+
+def show_result(result: EpisodeResult, request: RenderRequest) -> None:
+    """The shots, the film's path and what to do next."""
+    table = make_table(
+        "shot", "source frames", "out", "chunks", "made", "reused", "seconds", "state"
+    )
+    for shot in result.shots:
+        table.add_row(
+            shot.id,
+            f"{shot.start}-{shot.end - 1}",
+            str(shot.frames),
+            str(shot.chunks),
+            str(shot.computed),
+            str(shot.reused),
+            f"{shot.seconds:.1f}",
+            shot.state,
+        )
+    console = make_console()
+    console.print(table)
+    console.print(
+        f"{result.frames_in} frames in, {result.frames_out} out; {result.chunks_computed} chunks "
+        f"computed, {result.chunks_reused} reused; {result.wall_s:.1f} s"
+    )
+    if result.frames_reused:
+        console.print(f"{result.frames_reused} frames taken from earlier pickups and previews")
+    for note in result.notes:
+        console.print(f"note: {note}", markup=False)
+    if result.retries:
+        console.print(f"{result.retries} tries failed and were made good")
+    for host in result.quarantined:
+        console.print(f"quarantined: host {host}", style="red", markup=False)
+    for finding in result.findings:
+        console.print(f"wanting: {finding}", style="red", markup=False)
+    if result.preview is not None:
+        _show_preview(console, result, request)
+        return
+    missing = [shot.id for shot in result.shots if shot.state not in ("rendered", "stored")]
+    if missing and not result.failed:
+        few = ", ".join(missing[:6]) + (" …" if len(missing) > 6 else "")
+        console.print(f"no film yet: {len(missing)} shot(s) to go ({few})", markup=False)
+    if result.film is None:
+        if result.waiting:
+            _show_next(console, [*_decisions(result, request), (request.command, "then the film")])
+        return
+    console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)
+    checked = f"{same_options('verify', request.command)} -o {shlex.quote(result.film)}"
+    lines = [
+        (same_options("plan", request.command), "what another render would do: nothing"),
+        (checked, "every frame once more"),
+        (same_options("status", request.command, keep=("--store",)), "how far every shot is"),
+    ]
+    _show_next(console, lines)
+
+
+def _show_preview(console: Console, result: EpisodeResult, request: RenderRequest) -> None:
+    """Where the preview lies, and how the whole film comes of it."""
+    assert result.preview is not None
+    film = Path(result.preview)
+    for line in (f"preview: {film}", f"contact sheet: {film.with_suffix('.png')}"):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    again = (request.command, "the same again: what is approved is rendered whole")
+    _show_next(console, [*_decisions(result, request), again])
+
+
+def _decisions(result: EpisodeResult, request: RenderRequest) -> list[tuple[str, str]]:
+    """How a person says what becomes of the shots that wait."""
+    shot = result.waiting[0].partition(":")[0]
+    approve, retake = (same_options(verb, request.command) for verb in ("approve", "retake"))
+    return [
+        (approve, "all of it; or name shots after the episode"),
+        (f"{retake} {shlex.quote(shot)} --note WHY", "send a shot back"),
+    ]
+
+
+def _show_next(console: Console, lines: Sequence[tuple[str, str]]) -> None:
+    console.print("next:")
+    for line, why in lines:
+        console.print(f"  {line}   # {why}", soft_wrap=True, markup=False, highlight=False)
+
+
+def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> str:
+    """Another command on what `douga render …` was told to render: its source, and of its options,
+    each of which takes a value, those to `keep`."""
+    program, _, *rest = shlex.split(command)
+    words, source, kept = iter(rest), "", list[str]()
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if not word.startswith("-"):
+            source = word
+        elif word != "--" and (word.startswith("--") or word == "-o"):
+            told = [word] if equals else [word, next(words, "")]
+            kept += told if name in keep else []
+    return shlex.join([program, verb, source, *kept])

@@ -1,0 +1,1 @@
+"""A timeline back to the editor: shot files, handles, provenance, OTIO and EDL."""

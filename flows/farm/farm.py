@@ -1,0 +1,174 @@
+"""The pools that a plan needs: one of CPU workers, one of GPU workers where the cluster has any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from cluster.connect.connect import Cluster, Node, join_cluster
+from cluster.errors import ClusterError
+from cluster.keys import canonical
+from cluster.ledger.receipts import Receipt
+from cluster.pool.hosts import Hosts
+from cluster.pool.pool import Pool
+from cluster.pool.spec import PoolSpec
+from cluster.settings import settings
+from flows.plan.plan import RenderPlan
+from flows.plan.prepare import device_type
+from flows.plan.shot_plan import RunPlan
+from flows.progress import Reporter
+from flows.spec.request import RenderRequest
+from tasks.models.device import Device
+from tasks.worker.item import SegmentItem, StageCall, WorkItem
+from tasks.worker.worker import WorkerConfig
+
+
+class Farm:
+    """Takes work items and gives futures of receipts."""
+
+    def __init__(self, cpu: Pool | None, gpu: Pool | None, hosts: Hosts | None = None) -> None:
+        self._cpu = cpu
+        self._gpu = gpu
+        self._hosts = hosts or Hosts()
+
+    @property
+    def quarantined(self) -> tuple[str, ...]:
+        """The hosts that get no more work in this run, each with why."""
+        return self._hosts.quarantined
+
+    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+        """Queue a chunk where its stages run best."""
+        return self._pool(run).submit(
+            "make_chunk",
+            item,
+            group=f"{item.shot}/{item.name}",
+            owner=item.shot,
+            sort=item.name,
+            lighter=WorkItem.lighter,
+            finish=_with_retries,
+        )
+
+    def make_segment(self, item: SegmentItem) -> Future[Any]:
+        """Queue the encoding of a shot, on CPU workers where there are any."""
+        pool = self._cpu or self._gpu
+        assert pool is not None
+        return pool.submit(
+            "make_segment",
+            item,
+            group=f"{item.shot}/encode",
+            owner=item.shot,
+            sort="encode",
+            finish=_with_retries,
+        )
+
+    def cancel(self, shot: str, run: RunPlan) -> None:
+        """Drop the waiting chunks of a shot's run."""
+        self._pool(run).cancel(group=f"{shot}/{run.name}")
+
+    def close(self) -> None:
+        """End all workers; whoever waits for a chunk gets a ClusterError. Safe to call twice."""
+        for pool in (self._cpu, self._gpu):
+            if pool is not None:
+                pool.close()
+
+    def _pool(self, run: RunPlan) -> Pool:
+        pool = self._gpu if run.card.gpu_share and self._gpu else self._cpu or self._gpu
+        assert pool is not None
+        return pool
+
+
+@contextmanager
+def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> Iterator[Farm]:
+    """Ray and its workers for the length of a `with`. ClusterError if they cannot be had."""
+    reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
+    with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
+        specs = pool_specs(request, plan, cluster, device=device_type())
+        hosts = Hosts(tell=reporter.note)
+        pools = {
+            kind: stack.enter_context(Pool(spec, cluster, hosts=hosts, tell=reporter.note))
+            for kind, spec in specs.items()
+        }
+        yield Farm(pools.get("cpu"), pools.get("gpu"), hosts)
+
+
+def _with_retries(receipt: Receipt, retries: int) -> Receipt:
+    """A receipt that says how many tries failed before the one that it is of."""
+    return replace(receipt, retries=retries)
+
+
+def pool_specs(
+    request: RenderRequest, plan: RenderPlan, cluster: Cluster, *, device: str
+) -> dict[str, PoolSpec]:
+    """Which pools to open, from the cards of what is to be done and what the cluster has.
+
+    A worker asks for the CPUs and memory that the greediest of its runs needs; where the
+    plan's keys name CUDA as `device`, runs with a `gpu_share` get workers of their own holding
+    that share of a GPU. Without `--workers` there are as many as fit. ClusterError where a GPU is
+    planned for and there is none.
+    """
+    runs = [run for shot in plan.shots if plan.todo(shot) for run in shot.runs]
+    on_gpu = [run for run in runs if run.card.gpu_share] if device == "cuda" else []
+    if on_gpu and not cluster.gpus:
+        raise ClusterError(
+            f"frames are planned for CUDA, the cluster has no GPU ({cluster})",
+            remedy="set DOUGA_DEVICE=cpu, or join a cluster that has one",
+        )
+    rest = [run for run in runs if run not in on_gpu]
+    specs: dict[str, PoolSpec] = {}
+    if on_gpu:
+        need = _need(on_gpu, request.chunk, share=max(run.card.gpu_share for run in on_gpu))
+        fits = cluster.fits(need)
+        workers = min(request.workers, fits) or fits or 1
+        specs["gpu"] = _spec(request, need, "cuda", workers, on_gpu)
+        cluster = cluster.beside(need)
+    if rest or not specs:
+        need = _need(rest, request.chunk)
+        workers = request.workers or max(1, cluster.fits(need))
+        specs["cpu"] = _spec(request, need, "cpu", workers, rest)
+    return specs
+
+
+def _need(runs: list[RunPlan], chunk: int, *, share: float = 0.0) -> Node:
+    return Node(
+        cpus=max([run.card.num_cpus for run in runs], default=1.0),
+        gpus=share,
+        memory_bytes=max([_memory_bytes(run, chunk) for run in runs], default=0),
+    )
+
+
+def _spec(
+    request: RenderRequest, need: Node, kind: str, workers: int, runs: list[RunPlan]
+) -> PoolSpec:
+    chosen = settings()
+    return PoolSpec(
+        handler="tasks.worker.worker:Worker",
+        config=WorkerConfig(
+            store_url=request.store,
+            cache=str(chosen.home / "cache"),
+            device=Device(kind=kind, tile=request.tile),
+            cell=chosen.cell,
+        ),
+        workers=workers,
+        num_cpus=need.cpus,
+        num_gpus=need.gpus,
+        memory_bytes=int(need.memory_bytes),
+        start_timeout_s=chosen.actor_start_timeout_s,
+        call_timeout_s=chosen.chunk_timeout_s,
+        warm=_distinct_calls(runs),
+    )
+
+
+def _distinct_calls(runs: list[RunPlan]) -> tuple[StageCall, ...]:
+    """The stages of all runs with their parameters, each once."""
+    calls = [call for run in runs for item in run.items[:1] for call in item.calls]
+    return tuple({canonical(call): call for call in calls}.values())
+
+
+def _memory_bytes(run: RunPlan, chunk: int) -> int:
+    """What one worker may hold: the stage's working memory and two chunks of codes."""
+    picture = run.track.picture
+    pixels = picture.width * picture.height
+    return int(run.card.memory_bytes * pixels / 1e6) + 2 * chunk * pixels * 6

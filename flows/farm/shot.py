@@ -1,0 +1,219 @@
+"""Render one shot on the farm: its missing chunks, then its segment, then its manifest."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, as_completed
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from cluster.errors import DougaError, InputError, StoreError, UsageError
+from cluster.ledger.receipts import Receipt, append_receipts
+from cluster.settings import settings
+from cluster.store.base import Store
+from flows.changes.manifest import write_manifest
+from flows.farm.farm import Farm
+from flows.plan.partial import frames_taken
+from flows.plan.partial_record import record_pieces
+from flows.plan.plan import RenderPlan, ShotPlan
+from flows.plan.prepare import Prepared
+from flows.progress import Reporter
+from flows.runs.failure import Failure, keep_failure, make_failure, place_failure
+from flows.spec.request import RenderRequest
+from tasks.worker.item import SegmentItem, WorkItem
+
+SEGMENT_UNIT = 0.1
+"""How much encoding a frame counts in the progress bar against rendering it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotResult:
+    """What came of a shot: the receipts of what was made, and the error if it failed."""
+
+    shot: str
+    receipts: tuple[Receipt, ...] = ()
+    error: DougaError | None = None
+    failure: Failure | None = None
+    frames_reused: int = 0
+    """Frames of the chunks made that were taken from pieces."""
+
+
+class ShotWork:
+    """What every shot of a run shares. A plain class, so that Prefect does not look inside."""
+
+    def __init__(
+        self,
+        *,
+        plan: RenderPlan,
+        store: Store,
+        farm: Farm,
+        reporter: Reporter,
+        shots: Sequence[ShotPlan],
+        command: str = "",
+    ) -> None:
+        self.plan = plan
+        self.command = command
+        self.store = store
+        self.farm = farm
+        self.reporter = reporter
+        self.shots = tuple(shots)
+        self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
+        self._taken: dict[str, int] = {}
+        self._tried: set[str] = set()
+        self._failed_at: dict[str, WorkItem | SegmentItem] = {}
+        self._looking = threading.Lock()
+        self._began = time.monotonic()
+
+    def begin(self, shot: ShotPlan) -> RenderPlan:
+        """The plan to go by in an attempt at a shot: in a second one the store is asked again, for
+        the first may have failed on an object that was planned with and has vanished."""
+        with self._looking:
+            if shot.shot.id in self._tried:
+                names = set(shot.objects())
+                there = self.store.has(names)
+                self.plan = self.plan.given((self.plan.stored - names) | there)
+            self._tried.add(shot.shot.id)
+            self._failed_at.pop(shot.shot.id, None)
+            return self.plan
+
+    def failed_at(self, shot: ShotPlan, item: WorkItem | SegmentItem) -> None:
+        """Remember what an attempt at a shot failed at."""
+        self._failed_at[shot.shot.id] = item
+
+    def give_up(self, shot: ShotPlan, error: DougaError) -> ShotResult:
+        """The result of a shot that failed for good; why is kept in the store."""
+        item = self._failed_at.get(shot.shot.id)
+        error = place_failure(shot, item, error)
+        failure = make_failure(
+            shot,
+            item,
+            error,
+            episode=self.plan.episode,
+            run=self.plan.run,
+            command=self.command,
+        )
+        try:
+            keep_failure(self.store, failure, item, error)
+        except StoreError as unkept:  # the shot's own error is the one to tell
+            self.reporter.note(f"why {shot.shot.id} failed could not be kept: {unkept}")
+        return replace(self.result(shot), error=error, failure=failure)
+
+    def result(self, shot: ShotPlan) -> ShotResult:
+        """What came of a shot so far, in all attempts."""
+        name = shot.shot.id
+        return ShotResult(
+            shot=name, receipts=tuple(self._receipts[name]), frames_reused=self._taken.get(name, 0)
+        )
+
+    def made(self, item: WorkItem | SegmentItem, receipt: Receipt) -> None:
+        """Hear that an item was made, for the count of what it took and for the progress bar."""
+        if isinstance(item, WorkItem) and not receipt.reused:
+            with self._looking:
+                self._taken[item.shot] = self._taken.get(item.shot, 0) + frames_taken(item)
+        unit = 1.0 if isinstance(item, WorkItem) else SEGMENT_UNIT
+        self.reporter.advance((receipt.end - receipt.start) * unit)
+
+    def keep(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
+        """Count what an attempt made, and write it to the ledger."""
+        self._receipts[shot.shot.id].extend(receipts)
+        append_receipts(self.store, self.plan.run, list(receipts))
+
+    def seconds(self) -> float:
+        """Since the work was handed over."""
+        return time.monotonic() - self._began
+
+    def shot(self, shot_id: str) -> ShotPlan:
+        """A shot of the run by its id."""
+        return next(shot for shot in self.shots if shot.shot.id == shot_id)
+
+
+def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
+    """The shots that a request leaves to render, and the reporter told how much that is."""
+    plan = prepared.plan
+    work = ShotWork(
+        plan=plan,
+        store=prepared.store,
+        farm=farm,
+        reporter=reporter,
+        shots=shots_to_render(prepared),
+        command=prepared.request.command,
+    )
+    reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
+    record_pieces(prepared.store, plan)
+    frames = sum(len(item.out) for shot in work.shots for item in plan.todo(shot))
+    whole = (shot for shot in work.shots if plan.is_whole(shot))
+    encoded = sum(shot.segment.frames for shot in whole if shot.segment)
+    reporter.total(frames + SEGMENT_UNIT * encoded)
+    return work
+
+
+def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
+    """The shots of which something that is asked for is missing, in film order."""
+    return [shot for shot in prepared.plan.shots if prepared.plan.is_left(shot)]
+
+
+def can_retry(error: BaseException | None) -> bool:
+    """A second attempt at a shot helps where an object has vanished, for the plan is made anew. It
+    does not help against a wrong picture or recipe, nor where workers have tried more than once."""
+    if isinstance(error, StoreError):
+        return True
+    return not isinstance(error, InputError | UsageError) and not getattr(error, "attempts", ())
+
+
+def shots_at_once(request: RenderRequest) -> int:
+    """Shots in flight: enough that every worker finds a chunk while others wait at a run's end."""
+    workers = request.workers or os.cpu_count() or 1
+    return settings().shots_at_once or max(4, 3 * workers)
+
+
+def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
+    """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
+    made: list[Receipt] = []
+    plan = work.begin(shot)
+    whole = plan.is_whole(shot)
+    try:
+        for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
+            chunks: dict[Future[Any], WorkItem | SegmentItem] = {
+                work.farm.make_chunk(item, run): item for item in items
+            }
+            drop_rest = partial(work.farm.cancel, shot.shot.id, run)
+            _gather(work, shot, chunks, made, drop_rest=drop_rest)
+        if shot.segment and whole and not plan.is_done(shot):
+            segment = work.farm.make_segment(shot.segment)
+            _gather(work, shot, {segment: shot.segment}, made)
+    finally:
+        work.keep(shot, made)
+    if shot.segment and whole:
+        write_manifest(work.store, work.plan, shot)
+    return work.result(shot)
+
+
+def _gather(
+    work: ShotWork,
+    shot: ShotPlan,
+    futures: Mapping[Future[Any], WorkItem | SegmentItem],
+    receipts: list[Receipt],
+    *,
+    drop_rest: Callable[[], None] = lambda: None,
+) -> None:
+    """Wait for all, reporting each; raise the first error, once what is in flight has ended."""
+    first: DougaError | None = None
+    for future in as_completed(futures):
+        try:
+            receipt = future.result()
+        except CancelledError:
+            continue
+        except DougaError as error:
+            if first is None:
+                first = error
+                work.failed_at(shot, futures[future])
+                drop_rest()
+            continue
+        receipts.append(receipt)
+        work.made(futures[future], receipt)
+    if first is not None:
+        raise first

@@ -1,0 +1,215 @@
+"""A night under way: which episode goes next, what came of it, what is left of time and budget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Literal
+
+from cluster.errors import DougaError
+from cluster.ledger.history import read_ledger
+from cluster.settings import settings
+from cluster.store.base import Store
+from flows.nightly.candidates import Ready
+from flows.nightly.choose import Means, Shares, duration_words, plan_night
+from flows.nightly.collect import Desk, collect
+from flows.nightly.spec import NightlySpec
+from flows.nightly.time_limit import Alarm, alarm
+from flows.progress import Reporter
+from flows.runs.costs import Spending, spending_of
+from flows.runs.night import Night, NightEpisode
+from flows.runs.nights import SHARED_NIGHTS, Past, hours_by_show, last_good
+from flows.runs.result import EpisodeResult
+from flows.spec.request import RenderRequest
+
+Stop = Literal["", "person", "time"]
+"""Who ended a night before its end: nobody, a person, or the time given to it."""
+Renderer = Callable[[RenderRequest, Reporter], EpisodeResult]
+Clock = Callable[[], datetime]
+
+
+@dataclass(slots=True, kw_only=True)
+class NightRun:
+    """A night under way: what is over, what may still go, and by when."""
+
+    spec: NightlySpec
+    store: Store
+    reporter: Reporter
+    clock: Clock
+    render: Renderer
+    night: str
+    began: datetime
+    past: Past
+    end: datetime | None
+    give_up: datetime | None
+    over: list[NightEpisode] = field(default_factory=list)
+
+    def so_far(self, *, ended: bool = False) -> Night:
+        """The night as it is now."""
+        return Night(
+            nightly=self.spec.name,
+            night=self.night,
+            began_at=_iso(self.began),
+            ended_at=_iso(self.clock()) if ended else "",
+            episodes=tuple(self.over),
+        )
+
+    def shares(self) -> Shares:
+        """What shows have had, in the nights before and in this one so far."""
+        nights = [each.night for each in islice(self.past, SHARED_NIGHTS)]
+        used = hours_by_show([*nights, self.so_far()])
+        return Shares(weights=self.spec.weights, used=used)
+
+    def means(self) -> Means:
+        """What is left of time and budget."""
+        budget = self.spec.budget
+        left = None if self.end is None else (self.end - self.clock()).total_seconds()
+        return Means(
+            seconds=left,
+            gpu_hours=self._unspent(budget.gpu_hours, [each.gpu_hours for each in self.over]),
+            cpu_hours=self._unspent(budget.cpu_hours, [each.cpu_hours for each in self.over]),
+            money=self._unspent(budget.money, [each.money for each in self.over]),
+        )
+
+    @staticmethod
+    def _unspent(budget: float | None, spent: list[float]) -> float | None:
+        return None if budget is None else budget - sum(spent)
+
+    def go(self, ready: dict[str, Ready]) -> Stop:
+        """Take one episode after the other for as long as one fits, then say what is left out."""
+        waiting = dict(ready)
+        while True:
+            if self._gives_up():
+                return self._end(waiting, "time")
+            tonight = plan_night(
+                [each.candidate for each in waiting.values()],
+                shares=self.shares(),
+                means=self.means(),
+                currency=settings().currency,
+            )
+            if not tonight.taken:
+                break
+            try:
+                self._take(waiting.pop(tonight.taken[0].episode))
+            except KeyboardInterrupt:
+                return self._end(waiting, "time" if self._gives_up() else "person")
+        for left in tonight.left_out:
+            self.reporter.note(f"{left.candidate.episode} is left out: {left.why}")
+            self._leave(waiting[left.candidate.episode], left.why)
+        return ""
+
+    def _end(self, waiting: dict[str, Ready], by: Stop) -> Stop:
+        for each in waiting.values():
+            self._leave(each, "not begun when the night was stopped")
+        return by
+
+    def _leave(self, ready: Ready, why: str) -> None:
+        self.over.append(
+            NightEpisode(
+                episode=ready.candidate.episode,
+                show=ready.candidate.show,
+                state="left out",
+                why=why,
+                store=ready.request.store,
+            )
+        )
+
+    def _take(self, ready: Ready) -> None:
+        name, show = ready.candidate.episode, ready.candidate.show
+        self.reporter.phase(f"{name}: {ready.candidate.forecast.chunks} chunks to make")
+        began = self.clock()
+        blank = NightEpisode(episode=name, show=show, state="failed", store=ready.request.store)
+        result: EpisodeResult | None = None
+        limit = Alarm()
+        try:
+            with alarm(self._limit_s()) as limit:
+                result = self.render(ready.request, self.reporter)
+        except KeyboardInterrupt:
+            if result is None:
+                stopped = replace(blank, state="stopped", why=self._why_stopped(limit))
+                self._unfinished(ready, stopped, began)
+                if not limit.rang or self._gives_up():
+                    raise
+                return
+        except DougaError as error:
+            self._unfinished(ready, replace(blank, why=str(error)), began)
+            return
+        except Exception as error:  # one episode's bug must not cost the night the others
+            self._unfinished(ready, replace(blank, why=_bug(error)), began)
+            return
+        try:
+            self.over.append(self._collected(ready, result, blank))
+        except KeyboardInterrupt:
+            why = "rendered; stopped before it was measured"
+            self.over.append(replace(blank, state="stopped", why=why, run=result.run))
+            raise
+
+    def _unfinished(self, ready: Ready, episode: NightEpisode, began: datetime) -> None:
+        """An episode whose render did not come to its end; what it cost counts all the same."""
+        self.reporter.note(f"{episode.episode} {episode.state}: {episode.why}")
+        spent = Spending()
+        try:
+            known = read_ledger(ready.prepared.store, episode=episode.episode)
+            spent = spending_of(each for each in known if each.finished_at >= began.isoformat())
+        except DougaError as error:  # its store may be what failed
+            self.reporter.note(f"what {episode.episode} cost is not known: {error}")
+        finally:
+            self.over.append(
+                replace(
+                    episode,
+                    wall_s=(self.clock() - began).total_seconds(),
+                    gpu_hours=spent.gpu_hours,
+                    cpu_hours=spent.cpu_hours,
+                    money=spent.money,
+                )
+            )
+
+    def _collected(self, ready: Ready, result: EpisodeResult, blank: NightEpisode) -> NightEpisode:
+        desk = Desk(
+            store=self.store,
+            limits=self.spec.thresholds,
+            good=lambda episode, shots, timed: last_good(
+                self.past, episode, shots=shots, timed=timed
+            ),
+            reporter=self.reporter,
+        )
+        try:
+            episode = collect(ready.prepared, result, show=blank.show, desk=desk)
+        except DougaError as error:
+            return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
+        except Exception as error:
+            why = f"rendered, but not measured: {_bug(error)}"
+            return replace(blank, why=why, run=result.run)
+        late_s = (self.clock() - self.end).total_seconds() if self.end else 0.0
+        if late_s > 0:
+            late = f"ended {duration_words(late_s)} after the deadline"
+            self.reporter.note(f"{episode.episode} {late}")
+            episode = replace(episode, why="; ".join(filter(None, (episode.why, late))))
+        return episode
+
+    def _limit_s(self) -> float | None:
+        """Seconds until an episode that runs is to be stopped."""
+        ends = [self.give_up, self.end if self.spec.hard else None]
+        left = [(end - self.clock()).total_seconds() for end in ends if end is not None]
+        return min(left) if left else None
+
+    def _gives_up(self) -> bool:
+        return self.give_up is not None and self.clock() >= self.give_up
+
+    def _why_stopped(self, limit: Alarm) -> str:
+        kept = "what was finished is kept"
+        if not limit.rang:
+            return f"stopped by a person; {kept}"
+        if self._gives_up():
+            return f"the time given to the night was over; {kept}"
+        return f"the deadline passed and the nightly is hard; {kept}"
+
+
+def _bug(error: Exception) -> str:
+    return f"{type(error).__name__}: {error} (a bug)"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,1 +1,0 @@
-"""Frames made apart: pickups and previews."""

@@ -1,0 +1,205 @@
+"""Frames of a shot made apart from its chunks: only some are asked for, or a preview was made.
+
+No chunking changes a pixel, so a span of any run may be made as a *piece*, a chunk under a key of
+its own, and a chunk that is made later takes the frames that pieces hold as they are. Which pieces
+there may be is known as spans (`flows.plan.partial_record`); their keys are planned anew from what
+the shot is now, so that a piece of a changed frame is simply not found. All here is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+from cluster.keys import Key
+from flows.plan.shot_plan import RunPlan
+from tasks.frames.track import Span
+from tasks.worker.item import ChunkInput, WorkItem, chunk_name
+
+RunPieces = tuple[tuple[WorkItem, ...], ...]
+"""For each run of a shot, pieces of it that may be stored."""
+Places = dict[int, Key]
+"""The object that holds a frame, by frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a render is to make. `shots` None: all; `frames`: the only ones of a shot, counted as
+    it comes out."""
+
+    shots: frozenset[str] | None = None
+    frames: Mapping[str, frozenset[int]] = field(default_factory=dict)
+
+    def frames_of(self, shot: str) -> frozenset[int] | None:
+        """The frames asked for of a shot; None where it is all of it, empty where it is not."""
+        if shot in self.frames:
+            return self.frames[shot]
+        return None if self.shots is None or shot in self.shots else frozenset()
+
+
+EVERYTHING = Asked()
+"""All shots, whole."""
+
+
+def ask(shots: Iterable[str], frames: Mapping[str, frozenset[int]]) -> Asked:
+    """What `--shots` and `--frames` say together: those shots whole, and of others some frames."""
+    named = frozenset(shots)
+    return Asked(shots=named if named or frames else None, frames=frames)
+
+
+def pick_chunks(
+    runs: Sequence[RunPlan], *, stored: AbstractSet[str], pieces: RunPieces = ()
+) -> RunPieces:
+    """The missing chunks whose frames something missing needs, for each run; each takes what
+    stored pieces hold of it."""
+    wanted: set[Key] | None = None
+    picked: list[tuple[WorkItem, ...]] = []
+    for number, run in reversed(list(enumerate(runs))):
+        held = _held(pieces[number], stored) if pieces else {}
+        missing = tuple(
+            _taking(item, held)
+            for item in run.items
+            if chunk_name(item.key) not in stored and (wanted is None or item.key in wanted)
+        )
+        picked.insert(0, missing)
+        wanted = {key for item in missing for key in _read_by(item, run)}
+    return tuple(picked)
+
+
+def pick_frames(
+    runs: Sequence[RunPlan],
+    frames: Collection[int],
+    *,
+    stored: AbstractSet[str],
+    pieces: RunPieces = (),
+) -> RunPieces:
+    """What makes exactly these frames of the last run, where they are not stored, and of each
+    earlier run exactly those that they need. Nothing is made of a chunk that is not asked for."""
+    wanted: set[int] = set(frames)
+    there: list[Places] = []
+    picked: list[list[WorkItem]] = []
+    for number, run in reversed(list(enumerate(runs))):
+        held = frame_places(run, pieces[number : number + 1], stored)
+        made = list(_cover(run, wanted - held.keys()))
+        there.insert(0, held)
+        picked.insert(0, made)
+        wanted = {index for item in made for index in run.maker.inputs(item.out)}
+    for number, run in enumerate(runs[1:], start=1):
+        places = dict(there[number - 1])
+        for item in picked[number - 1]:
+            places.update(dict.fromkeys(item.out.indices(), item.key))
+        picked[number] = [_reading(item, run, places) for item in picked[number]]
+    return tuple(tuple(made) for made in picked)
+
+
+def frame_places(
+    run: RunPlan, pieces: Sequence[Iterable[WorkItem]], stored: AbstractSet[str]
+) -> Places:
+    """Where the stored frames of a run are: in its chunks, or else in its pieces."""
+    places: Places = {}
+    for known in pieces:
+        places.update(_held(known, stored))
+    for item in run.items:
+        if chunk_name(item.key) in stored:
+            places.update(dict.fromkeys(item.out.indices(), item.key))
+    return places
+
+
+def frames_taken(item: WorkItem) -> int:
+    """How many of a chunk's frames are taken from pieces."""
+    return sum(len(span) for _, span in item.have)
+
+
+def frame_words(items: Iterable[WorkItem]) -> str:
+    """The frames that work items compute, as `--frames` counts them: `7,12-14`."""
+    made = sorted({index for item in items for span in missing_spans(item) for index in span})
+    spans = [(group[0], group[-1]) for group in _stretches(made)]
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def missing_spans(item: WorkItem) -> Iterator[range]:
+    """The frames of a chunk that no piece holds, stretch by stretch."""
+    at = item.out.start
+    for _, span in (*item.have, (item.key, Span(item.out.end, item.out.end))):
+        if at < span.start:
+            yield range(at, span.start)
+        at = span.end
+
+
+def plan_pieces(
+    runs: Sequence[RunPlan], known: Mapping[tuple[int, str], AbstractSet[Span]]
+) -> RunPieces:
+    """The pieces of these spans, told by a run's number and name, as they are now."""
+    return tuple(
+        tuple(
+            run.maker.piece(span)
+            for span in sorted(known.get((number, run.name), ()))
+            if span.start < span.end <= len(run.track)
+        )
+        for number, run in enumerate(runs)
+    )
+
+
+def _held(pieces: Iterable[WorkItem], stored: AbstractSet[str]) -> Places:
+    """The frames that stored pieces hold."""
+    return {
+        index: item.key
+        for item in pieces
+        if chunk_name(item.key) in stored
+        for index in item.out.indices()
+    }
+
+
+def _cover(run: RunPlan, frames: AbstractSet[int]) -> Iterator[WorkItem]:
+    """Chunks and pieces that hold exactly these frames; none is longer than a chunk."""
+    for chunk in run.items:
+        own = [index for index in chunk.out.indices() if index in frames]
+        if len(own) == len(chunk.out):
+            yield chunk
+            continue
+        for stretch in _stretches(own):
+            yield run.maker.piece(Span(stretch[0], stretch[-1] + 1))
+
+
+def _taking(item: WorkItem, held: Places) -> WorkItem:
+    """A chunk that takes what is held of it."""
+    have = tuple(_grouped(item.out.indices(), held))
+    return replace(item, have=have) if have else item
+
+
+def _read_by(item: WorkItem, run: RunPlan) -> Iterator[Key]:
+    """The earlier chunks that a chunk needs for what it does not take."""
+    if item.chunks is None:
+        return
+    if not item.have:
+        yield from (key for key, _ in item.chunks.chunks)
+        return
+    needed = {
+        index
+        for span in missing_spans(item)
+        for index in run.maker.inputs(Span(span.start, span.stop))
+    }
+    yield from (key for key, span in item.chunks.chunks if needed & set(span.indices()))
+
+
+def _reading(item: WorkItem, run: RunPlan, places: Places) -> WorkItem:
+    """The item, told which objects hold its input."""
+    needed = run.maker.inputs(item.out)
+    return replace(item, chunks=ChunkInput(chunks=tuple(_grouped(needed, places))))
+
+
+def _grouped(indices: Sequence[int], places: Places) -> Iterator[tuple[Key, Span]]:
+    """Which object holds which stretch of some frames, in order; those of none are left out."""
+    found = [index for index in indices if index in places]
+    for stretch in _stretches(found):
+        for key, group in groupby(stretch, key=places.__getitem__):
+            own = list(group)
+            yield key, Span(own[0], own[-1] + 1)
+
+
+def _stretches(indices: Sequence[int]) -> Iterator[list[int]]:
+    """Ascending frames, cut where one is missing."""
+    for _, group in groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
+        yield [index for _, index in group]

@@ -1,0 +1,41 @@
+"""What an episode tells the stages of one shot: its cast's reference art, and files of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.errors import DougaError, InputError
+from flows.spec.documents import EpisodeSpec, StageSpec
+from tasks.stages.registry import stage_class
+from tasks.stages.stage import Brief
+
+
+def brief_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:
+    """The recipe of a shot with what the episode says of it put into each stage's parameters.
+
+    UsageError or InputError, naming the shot, for a file that is not what a stage expects.
+    """
+    brief = Brief(
+        shot=shot,
+        shots=tuple(shots),
+        cast={name: episode.cast[name].references for name in episode.cast_for(shot)},
+        read=lambda path: _read(episode, path),
+    )
+    told = []
+    for step in episode.recipe_for(shot):
+        try:
+            params = stage_class(step.stage).briefed(step.params, brief)
+        except DougaError as error:
+            # A mistake in a file is of the file, whichever shot it was read for.
+            raise error.at(episode.name) from error
+        told.append(step.model_copy(update={"params": params}))
+    return tuple(told)
+
+
+def _read(episode: EpisodeSpec, path: str) -> bytes:
+    try:
+        return Path(episode.resolve(path)).read_bytes()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot be read ({why})", where=path, remedy="check the path") from error

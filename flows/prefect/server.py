@@ -1,0 +1,296 @@
+"""Prefect's API for one run: the one that is configured, or a server of our own on SQLite.
+
+A one-off render starts a real server (the in-process one loses task states at exit) on a free
+port of 127.0.0.1, keeps its database under douga's home, and stops it when the states are in.
+Renders at the same time share one server, which ends when the last of them does. It lets in whoever
+has its password: PREFECT_SERVER_API_AUTH_STRING, or one made for it, in a file of its owner's.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from cluster.errors import ClusterError
+from cluster.network import check_listening
+from cluster.secrets import without_password
+from cluster.settings import child_environment, home_folder, settings
+
+POLL_S = 0.1
+STOP_TIMEOUT_S = 15.0
+RECORDER = {
+    # Prefect's defaults lag minutes behind thousands of tasks (docs/architecture.md).
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+}
+CLIENT = {
+    "PREFECT_LOGGING_LEVEL": "ERROR",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    # Errors reach the terminal as one line of ours; the server has them in full.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # What it shows is worth no minutes of waiting (its default: 5 tries again, a minute a request).
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectApi:
+    """Where Prefect's API is; `lasting`: it goes on when the run is over."""
+
+    url: str
+    lasting: bool
+
+
+@contextmanager
+def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectApi]:
+    """A Prefect API that answers, for the length of a `with`.
+
+    Set in the environment too, for Prefect's own threads. ClusterError if none answers in time,
+    or when `given_up` is set while one is starting.
+    """
+    for name, value in CLIENT.items():
+        os.environ.setdefault(name, value)
+    if url := configured_api():
+        yield PrefectApi(url, lasting=True)
+        return
+    folder = home_folder("prefect")
+    # What Prefect's client keeps goes there too, not into the user's home.
+    os.environ.setdefault("PREFECT_HOME", str(folder))
+    timeout_s = settings().server_start_timeout_s
+    with _Embedded(folder, timeout_s, given_up or threading.Event()) as server:
+        kept = os.environ.get("PREFECT_API_AUTH_STRING")
+        os.environ["PREFECT_API_URL"] = server.url
+        os.environ["PREFECT_API_AUTH_STRING"] = server.password
+        try:
+            yield PrefectApi(server.url, lasting=False)
+        finally:
+            os.environ.pop("PREFECT_API_URL", None)
+            os.environ.pop("PREFECT_API_AUTH_STRING", None)
+            if kept is not None:
+                os.environ["PREFECT_API_AUTH_STRING"] = kept
+
+
+def configured_api() -> str:
+    """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
+    wants a password that this process does not have."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    shown = without_password(url)
+    if shown != url:
+        raise ClusterError(
+            f"PREFECT_API_URL has a user or a password in it (of {shown})",
+            remedy="give them as PREFECT_API_AUTH_STRING=user:password",
+        )
+    if url and not answers(url):
+        raise ClusterError(
+            f"no Prefect server answers at {url}",
+            remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
+        )
+    password = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    if url and not _lets_in(url, password):
+        raise ClusterError(
+            f"the Prefect server at {url} "
+            + ("refused the password" if password else "wants a password"),
+            remedy="set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING",
+        )
+    return url
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    url: str
+    password: str = field(repr=False)
+
+
+class _Embedded:
+    """A server on a free port, shared; `server.json` beside its database names it.
+
+    `lock` orders who comes and goes; a shared lock on `users` is held by every render that uses
+    the server (see prefect_server.py).
+    """
+
+    def __init__(self, folder: Path, timeout_s: float, given_up: threading.Event) -> None:
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._given_up = given_up
+        self._process: subprocess.Popen[bytes] | None = None
+        self._hold: BinaryIO | None = None
+
+    def __enter__(self) -> _Server:
+        with self._alone():
+            self._hold = (self._folder / "users").open("ab")
+            fcntl.flock(self._hold, fcntl.LOCK_SH)
+            try:
+                server = self._noted() or self._start()
+            except BaseException:
+                self._leave()
+                raise
+        return server
+
+    def __exit__(self, *_: object) -> None:
+        with self._alone():
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let go of the server, and wait for its end if nobody else holds it."""
+        assert self._hold is not None
+        self._hold.close()
+        if self._is_held():
+            return
+        until = time.monotonic() + STOP_TIMEOUT_S
+        while self._runs() and time.monotonic() < until:
+            time.sleep(POLL_S)
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        (self._folder / "server.json").unlink(missing_ok=True)
+
+    def _runs(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return self._noted() is not None or self._is_ending()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with (self._folder / "lock").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _is_held(self) -> bool:
+        """Whether a render holds the server; not where the server itself took the lock to end."""
+        return not self._can_lock(fcntl.LOCK_EX) and not self._is_ending()
+
+    def _is_ending(self) -> bool:
+        """Whether a server took the lock to end, and has not ended yet."""
+        return not self._can_lock(fcntl.LOCK_SH)
+
+    def _can_lock(self, kind: int) -> bool:
+        with (self._folder / "users").open("rb") as users:
+            try:
+                fcntl.flock(users, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def _noted(self) -> _Server | None:
+        """The server that another render started, if it still answers."""
+        try:
+            note = json.loads((self._folder / "server.json").read_text())
+            server = _Server(str(note["url"]), str(note["password"]))
+        except (OSError, ValueError, KeyError):
+            return None
+        return server if answers(server.url) else None
+
+    def _start(self) -> _Server:
+        host, given = settings().prefect_host, os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
+        check_listening(
+            host,
+            authenticated=bool(given),
+            what="Prefect's server",
+            remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST="
+            "127.0.0.1",
+        )
+        port = _free_port(host)
+        # What listens everywhere is spoken to here.
+        named = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        server = _Server(
+            f"http://{f'[{named}]' if ':' in named else named}:{port}/api",
+            given or f"douga:{secrets.token_urlsafe(24)}",
+        )
+        environment = child_environment(
+            {
+                **RECORDER,
+                "PREFECT_HOME": str(self._folder),
+                "PREFECT_SERVER_UI_API_URL": server.url,
+                "PREFECT_SERVER_API_AUTH_STRING": server.password,
+                # Its own services ask it too.
+                "PREFECT_API_AUTH_STRING": server.password,
+            }
+        )
+        environment.pop("PREFECT_API_URL", None)
+        with (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                # -P: a fastapi.py in the folder where a person happens to be is not meant.
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "flows.prefect.server_process",
+                    str(self._folder),
+                    host,
+                    str(port),
+                ],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._wait(server.url)
+        note = self._folder / "server.json"
+        note.unlink(missing_ok=True)
+        with os.fdopen(os.open(note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump({"url": server.url, "password": server.password}, file)
+        return server
+
+    def _wait(self, url: str) -> None:
+        process = self._process
+        until = time.monotonic() + self._timeout_s
+        while process is not None and process.poll() is None and time.monotonic() < until:
+            if answers(url):
+                return
+            if self._given_up.wait(POLL_S):
+                raise ClusterError("the run ended before Prefect's server was up")
+        raise ClusterError(
+            "Prefect's server did not start",
+            remedy=f"see {self._folder / 'server.log'}, or set DOUGA_PREFECT=off",
+        )
+
+
+def answers(url: str) -> bool:
+    """Whether a Prefect API is up at this URL."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def _lets_in(url: str, password: str) -> bool:
+    """Whether an API answers to a password; other troubles than that are left to Prefect."""
+    request = urllib.request.Request(f"{url}/admin/version")
+    if password:
+        told = base64.b64encode(password.encode()).decode()
+        request.add_header("Authorization", f"Basic {told}")
+    elif key := os.environ.get("PREFECT_API_KEY"):
+        request.add_header("Authorization", f"Bearer {key}")
+    try:
+        urllib.request.urlopen(request, timeout=5).close()
+    except urllib.error.HTTPError as error:
+        return error.code not in (401, 403)
+    except OSError:
+        return True
+    return True
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,82 @@
+"""A single run as a night of one episode, so that one page and one JUnit serve both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flows.runs.night import EpisodeState, Night, NightEpisode, NightShot
+
+STATES: dict[str, EpisodeState] = {
+    "done": "done",
+    "in part": "done",
+    "wanting": "wanting",
+    "waiting for review": "waiting",
+    "stopped": "stopped",
+    "running": "stopped",
+}
+"""By the run's; all others failed."""
+
+
+def night_of_run(document: Mapping[str, Any]) -> Night:
+    """The night of a run's record (`flows.runs`); its nightly is the episode, its night the run.
+
+    KeyError, TypeError or ValueError where the document is no run's.
+    """
+    state = str(document.get("state", "done"))
+    shots = tuple(_shot(shot) for shot in document["shots"])
+    began, ended = str(document.get("began_at", "")), str(document.get("ended_at", ""))
+    episode = NightEpisode(
+        episode=str(document["episode"]),
+        show="",
+        state=STATES.get(state, "failed"),
+        why=_why(state, document),
+        run=str(document["run"]),
+        film=str(document["film"] or ""),
+        store=str(document["store"]),
+        wall_s=float(document["wall_s"]),
+        computed=int(document["chunks_computed"]),
+        reused=int(document["chunks_reused"]),
+        shots=shots,
+    )
+    return Night(
+        nightly=episode.episode,
+        night=episode.run,
+        began_at=began or _begun(episode.run),
+        ended_at=ended,
+        episodes=(episode,),
+    )
+
+
+def _why(state: str, document: Mapping[str, Any]) -> str:
+    if state == "wanting":
+        return "; ".join(document["findings"])
+    if state == "running":
+        return "still running"
+    if state in ("done", "in part"):
+        return ""
+    return str(document.get("error") or "") or "; ".join(document["waiting"]) or state
+
+
+def _shot(line: Mapping[str, Any]) -> NightShot:
+    return NightShot(
+        id=str(line["id"]),
+        state=str(line["state"]),
+        frames=int(line["frames"]),
+        seconds=float(line["seconds"]),
+        money=0.0,
+        chunks=int(line["chunks"]),
+        computed=int(line["computed"]),
+        error=str(line.get("error", "")),
+        failure=str(line.get("failure", "")),
+        frame=line.get("frame"),
+    )
+
+
+def _begun(run: str) -> str:
+    """When a run of before records began, by its name."""
+    try:
+        return datetime.strptime(f"{run[:15]}+0000", "%Y%m%dT%H%M%S%z").isoformat()
+    except ValueError:
+        return ""

@@ -1,0 +1,1 @@
+"""What people see and decide: `gate` keeps decisions, `sheet` and `proxy` are looked at."""

@@ -1,0 +1,64 @@
+"""The contact sheet of a run: the middle frame of every shot that it rendered, as it goes into the
+film. Of an episode with two changed shots it shows these two."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cluster.chunks.chunk import read_frames
+from cluster.keys import make_key
+from cluster.store.base import NotStored, Store
+from flows.plan.plan import RenderPlan, ShotPlan
+from tasks.frames.codes import to_uint8
+from tasks.frames.contact_sheet import contact_sheet
+from tasks.worker.item import chunk_name
+
+JPEG_QUALITY = 85
+JPEG_MOST = 65_500
+"""Pixels high: the format holds no more. A taller sheet stays a PNG."""
+
+
+def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str | None:
+    """Make the sheet of the shots `made`, once for what they are now, and store it; its name, or
+    None where none of them has its middle frame stored."""
+    shots = [shot for shot in plan.shots if shot.shot.id in made and plan.is_done(shot)]
+    look = make_key([shot.segment.key if shot.segment else "" for shot in shots])
+    name = f"reviews/{plan.episode}/sheet-{look}.jpg"
+    if not shots or store.has([name]):
+        return name if shots else None
+    pictures = [
+        (f"{shot.shot.id}  {len(shot.track)} frames", picture)
+        for shot in shots
+        if (picture := _middle(store, shot)) is not None
+    ]
+    if not pictures:
+        return None
+    store.put(name, _as_jpeg(contact_sheet(pictures)))
+    return name
+
+
+def _as_jpeg(png: bytes) -> bytes:
+    """A fifth of the bytes: a sheet must not be most of what a small change puts."""
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    if picture.shape[0] > JPEG_MOST:
+        return png
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+
+
+def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
+    """(H, W, 3) 8-bit R'G'B' of a shot's middle frame, or None where it is not stored."""
+    drawn = shot.runs[0].items[0].track.times if shot.runs[0].items else ()
+    # A frame of the source, not one in between: it shows what was drawn.
+    middle = shot.track.frame_at(drawn[len(drawn) // 2]) if drawn else 0
+    for item in shot.runs[-1].items:
+        if item.out.start <= middle < item.out.end:
+            try:
+                return to_uint8(read_frames(store, chunk_name(item.key), [middle])[0])
+            except NotStored:
+                return None
+    return None

@@ -1,0 +1,156 @@
+"""What a store knows of a run or a night: in progress, died or ended, and what it came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cluster.errors import Exit
+from cluster.store.base import NotStored, Store
+from flows.runs.document import unpack_document
+from flows.runs.record import BEGUN, Begun, no_result, process_start, this_machine
+from flows.runs.result import EpisodeResult, ShotLine
+
+LAPSE = timedelta(minutes=3)
+"""Without a sign of life for so long, a run on another machine counts as dead."""
+RUNS, NIGHTS = "runs/", "nights/"
+EXITS = {"failed": Exit.FAILED, "wanting": Exit.WANTING, "waiting for review": Exit.REFUSED}
+"""Of runs that were recorded before they said their exit code; others ended well."""
+NIGHT_STATES = {0: "done", 1: "failed", 2: "wanting", 3: "refused"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A run or a night as it stands. `exit_code` is None while it is in progress; `document` is
+    what it came to, with all fields of one of its kind except for a night that has not ended."""
+
+    place: str
+    state: str
+    exit_code: int | None
+    error: str
+    document: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The episode's or the nightly's name."""
+        return self.place.split("/")[1]
+
+    @property
+    def run(self) -> str:
+        """The run's or the night's name."""
+        return self.place.split("/")[2]
+
+    @property
+    def is_night(self) -> bool:
+        """Whether it is a night of several episodes."""
+        return self.place.startswith(NIGHTS)
+
+
+def look_at(store: Store, place: str, *, claim: Begun | None = None) -> Seen | None:
+    """What the store says of PLACE; None where it has never heard of it.
+
+    `claim` is what a job says of it, which may be there a moment before its beginning is.
+    """
+    begun = _begun(store, place)
+    try:
+        return _ended(place, unpack_document(json.loads(store.get(f"{place}.json"))))
+    except NotStored:
+        pass
+    if begun is None and claim is not None:
+        begun = asdict(claim), datetime.fromisoformat(claim.began_at)
+    return None if begun is None else _unended(store, place, *begun)
+
+
+def result_of(document: dict[str, Any]) -> EpisodeResult:
+    """The result of a run from its record, or from `render --json`."""
+    known = {each.name for each in fields(EpisodeResult)}
+    given = {name: _tupled(value) for name, value in document.items() if name in known}
+    line = {each.name for each in fields(ShotLine)}
+    shots = [{name: each[name] for name in line if name in each} for each in document["shots"]]
+    return EpisodeResult(**{**given, "shots": tuple(ShotLine(**shot) for shot in shots)})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def places(store: Store, kind: str = "") -> list[str]:
+    """All runs and nights that a store knows, or those under `runs/` or `runs/EPISODE/` alone, in
+    order of their names: the newest last."""
+    # First what is in progress: what ends in between is then in both.
+    begun = [name.removeprefix(BEGUN) for name in _names(store, f"{BEGUN}{kind}")]
+    kinds = [kind] if kind else [RUNS, NIGHTS]
+    ended = [name for each in kinds for name in _names(store, each)]
+    # Beside a night lie the words of people on it, as NIGHT.accepted.KEY.json.
+    found = {n for n in (*begun, *ended) if n.count("/") == 2 and "." not in n.rpartition("/")[2]}
+    return sorted(found, key=lambda place: (place.rpartition("/")[2], place))
+
+
+def is_alive(begun: Begun, sign: datetime, *, now: datetime) -> bool:
+    """Whether what began lives, by its last `sign` of life; of a process of this machine, which can
+    be looked for, it is known at once that it does not."""
+    here = begun.machine and begun.machine == this_machine()
+    if here and process_start(begun.process) != begun.start:
+        return False
+    return now - sign < LAPSE
+
+
+def _names(store: Store, prefix: str) -> Iterator[str]:
+    for entry in store.list(prefix):
+        if entry.name.endswith(".json"):
+            yield entry.name.removesuffix(".json")
+
+
+def _begun(store: Store, place: str) -> tuple[dict[str, Any], datetime] | None:
+    name = f"{BEGUN}{place}.json"
+    for entry in store.list(name):
+        if entry.name == name:
+            try:
+                return json.loads(store.get(name)), entry.modified
+            except NotStored:
+                return None
+    return None
+
+
+def _ended(place: str, document: dict[str, Any]) -> Seen:
+    code = document.get("exit_code")
+    state = document.get("state")
+    if state is None:
+        state = NIGHT_STATES.get(int(code or 0), "failed")
+    exit_code = int(EXITS.get(state, Exit.GOOD) if code is None else code)
+    error = document.get("error", "")
+    return Seen(place=place, state=state, exit_code=exit_code, error=error, document=document)
+
+
+def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) -> Seen:
+    begun = Begun(**{each.name: found[each.name] for each in fields(Begun) if each.name in found})
+    state, exit_code, error = found.get("state"), found.get("exit_code"), found.get("error", "")
+    if state is None and is_alive(begun, sign, now=datetime.now(UTC)):
+        state = "running"
+    elif state is None:
+        state, exit_code = "died", Exit.FAILED
+        again = f"; run the same again: {begun.command}" if begun.command else ""
+        error = (
+            f"died: process {begun.process} on {begun.host} gives no sign of life; what was "
+            f"finished is kept{again}"
+        )
+    document: dict[str, Any] = {}
+    _, name, run = place.split("/")
+    if place.startswith(RUNS):
+        document = asdict(no_result(store.url, name, run))
+    else:
+        document = {"nightly": name, "night": run}
+    told = asdict(begun)
+    kept = {each: told[each] for each in ("command", "job", "host", "process", "began_at")}
+    document |= {**kept, "state": state, "exit_code": exit_code, "error": error}
+    document["shots_to_render"] = begun.shots
+    return Seen(
+        place=place,
+        state=state,
+        exit_code=None if exit_code is None else int(exit_code),
+        error=error,
+        document=document,
+    )

@@ -1,0 +1,68 @@
+"""What the store knows: its runs, and how far the shots of an episode are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster.settings import settings
+from cluster.store.base import Store
+from cluster.store.open import open_store
+from flows.changes.why import why
+from flows.plan.prepare import Prepared, prepare
+from flows.progress import Silent
+from flows.runs.failure import read_failures
+from flows.runs.result import reason_for
+from flows.runs.state import RUNS, look_at, places
+from flows.spec.request import make_request
+
+RUNS_SHOWN = 20
+
+
+def status_document(source: str, *, store: str = "") -> dict[str, Any]:
+    """The runs of a store, newest first; or with a source, its shots and their state."""
+    if not source:
+        url = store or settings().store_url
+        return {"store": url, "runs": _runs(open_store(url))}
+    prepared = prepare(make_request(source, store=store), Silent())
+    plan = prepared.plan
+    last = _last_runs(prepared)
+    reasons = why(prepared)
+    shots = []
+    for shot in plan.shots:
+        chunks = sum(1 for _ in shot.items())
+        seen = last.get(shot.shot.id)
+        shots.append(
+            {
+                "id": shot.shot.id,
+                "start": shot.shot.start,
+                "end": shot.shot.end,
+                "frames": len(shot.track),
+                "chunks": chunks,
+                "cached": chunks - len(plan.todo(shot)),
+                "state": reason_for(plan, shot, seen_before=seen is not None),
+                "why": reasons.words(shot.shot.id),
+                "last_run": seen,
+            }
+        )
+    failures = read_failures(prepared.store, plan.episode)
+    undone = [shot.shot.id for shot in plan.shots if not plan.is_done(shot)]
+    return {
+        "episode": plan.episode,
+        "store": prepared.request.store,
+        "shots": shots,
+        "failures": [failures[shot] for shot in undone if shot in failures],
+    }
+
+
+def _runs(store: Store) -> list[dict[str, Any]]:
+    newest = reversed(places(store, RUNS)[-RUNS_SHOWN:])
+    return [seen.document for place in newest if (seen := look_at(store, place)) is not None]
+
+
+def _last_runs(prepared: Prepared) -> dict[str, str]:
+    """The newest run with a manifest, by shot."""
+    last: dict[str, str] = {}
+    for entry in prepared.store.list(f"shots/{prepared.name}/"):
+        _, _, shot, run = entry.name.split("/")
+        last[shot] = max(last.get(shot, ""), run.removesuffix(".json"))
+    return last

@@ -1,0 +1,205 @@
+"""What a person or a program asks of `render` and `plan`: an episode and where to run it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cluster.errors import UsageError
+from cluster.settings import settings
+from flows.spec.documents import (
+    Container,
+    Encoder,
+    EpisodeSpec,
+    SourceSpec,
+    StageSpec,
+    expand_home,
+)
+from flows.spec.shots import parse_frames, parse_shots
+from flows.spec.yaml_file import read_episode, read_recipe
+
+CONTAINERS: dict[str, Container] = {".mkv": "mkv", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+
+
+HOLDS: dict[Container, tuple[Encoder, ...]] = {
+    "mkv": get_args(Encoder),
+    "mp4": ("libx264", "libx265", "libsvtav1"),
+    "mov": ("libx264", "libx265", "prores"),
+    "webm": ("libsvtav1",),
+}
+"""Which encoders' films a container holds by its own standard."""
+
+
+class RenderRequest(BaseModel):
+    """An episode with every option settled; plain data, so that a Prefect deployment takes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    episode: EpisodeSpec
+    output: str
+    store: str
+    ray: str = ""
+    workers: int = Field(default=0, ge=0)
+    chunk: int = Field(default=24, ge=1, le=240)
+    tile: int = Field(default=0, ge=0)
+    shots: tuple[str, ...] = ()
+    frames: str = ""
+    preview_every: int = Field(default=0, ge=0)
+    """Show every Nth frame of each shot and wait for a person; 0: no preview."""
+    command: str = ""
+    """The command as typed, to name in messages that say how to try again."""
+
+    @property
+    def container(self) -> Container:
+        """The film's container, from the delivery or the output's suffix."""
+        asked = self.episode.delivery.container
+        return asked or CONTAINERS[Path(self.output).suffix.lower()]
+
+
+def make_request(
+    source: str,
+    *,
+    output: str = "",
+    stages: list[str] | None = None,
+    recipe: str = "",
+    store: str = "",
+    ray: str = "",
+    workers: int | None = None,
+    chunk: int | None = None,
+    encoder: str = "",
+    quality: int | None = None,
+    fps: str = "",
+    shots: str = "",
+    frames: str = "",
+    preview_every: int | None = None,
+    command: str = "",
+) -> RenderRequest:
+    """A request from what was typed; what is not given comes from the episode, then settings."""
+    episode = _episode(source, fps=fps)
+    changes: dict[str, Any] = {}
+    if recipe:
+        changes["recipe"] = read_recipe(Path(recipe))
+    if stages:
+        changes["recipe"] = tuple(parse_stage(text) for text in stages)
+    delivery = {
+        name: value
+        for name, value in (("encoder", encoder or None), ("quality", quality))
+        if value is not None
+    }
+    if encoder and encoder not in get_args(Encoder):
+        raise UsageError(
+            f"unknown encoder {encoder!r}",
+            where="--encoder",
+            remedy=f"encoders are {', '.join(get_args(Encoder))}",
+        )
+    if delivery:
+        changes["delivery"] = episode.delivery.model_copy(update=delivery)
+    episode = episode.model_copy(update=changes)
+    parse_frames(frames)
+    _check_preview(preview_every, frames)
+    chosen = settings()
+    request = RenderRequest(
+        episode=episode,
+        output=_output(episode, output),
+        store=_store(store or episode.store or chosen.store_url, episode),
+        ray=ray or chosen.ray,
+        workers=chosen.workers if workers is None else workers,
+        chunk=chosen.chunk if chunk is None else chunk,
+        tile=chosen.tile,
+        shots=parse_shots(shots),
+        frames=frames,
+        preview_every=preview_every or 0,
+        command=command,
+    )
+    holds = HOLDS[request.container]
+    if episode.delivery.encoder not in holds:
+        raise UsageError(
+            f"{request.container} does not hold what {episode.delivery.encoder} makes",
+            where=Path(request.output).name,
+            remedy=f"use {' or '.join(holds)}, or another container",
+        )
+    return request
+
+
+def _check_preview(every: int | None, frames: str) -> None:
+    if every is not None and every < 1:
+        raise UsageError(
+            f"expected a number of frames from 1, got {every}",
+            where="--preview-every",
+            remedy="8 shows every eighth frame of each shot",
+        )
+    if every and frames:
+        raise UsageError(
+            "--preview-every and --frames both say which frames to make",
+            remedy="leave one of them out; --shots goes with either",
+        )
+
+
+def parse_stage(text: str) -> StageSpec:
+    """`upscale:scale=2,precision=bf16` as a step; values are read as YAML scalars."""
+    import yaml
+
+    name, _, rest = text.partition(":")
+    params: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"expected name=value, got {part!r}",
+                where=f"--stage {text}",
+                remedy="for example --stage upscale:scale=2",
+            )
+        try:
+            params[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(f"cannot read the value {value!r}", where=f"--stage {text}") from error
+    keep = params.pop("keep", None)
+    return StageSpec(stage=name.strip(), params=params, keep=keep)
+
+
+def _episode(source: str, *, fps: str) -> EpisodeSpec:
+    path = Path(source)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        if fps:
+            raise UsageError("--fps goes with a frame folder; write fps into the episode's source")
+        return read_episode(path)
+    name = source.rstrip("/").rpartition("/")[2] or "episode"
+    stem = name if path.is_dir() else (name.rpartition(".")[0] or name)
+    stem = "".join("_" if char in "\0\n\r\\" else char for char in stem).lstrip(".") or "episode"
+    try:
+        spec = SourceSpec.model_validate({"path": source, "fps": fps or None})
+    except ValueError as error:
+        raise UsageError(
+            f"expected a rate such as 24 or 24000/1001, got {fps!r}", where="--fps"
+        ) from error
+    return EpisodeSpec(name=stem, sources=(spec,), folder=str(Path.cwd()))
+
+
+def _output(episode: EpisodeSpec, asked: str) -> str:
+    """Where the film goes: as asked, as the episode says, or `<name>.douga.mkv` beside it."""
+    if asked:
+        path = expand_home(asked).absolute()
+    elif episode.delivery.output:
+        path = Path(episode.resolve(episode.delivery.output))
+    else:
+        source = episode.sources[0].path
+        beside = Path.cwd() if "://" in source else Path(episode.resolve(source)).parent
+        path = beside / f"{episode.name}.douga.{episode.delivery.container or 'mkv'}"
+    if path.suffix.lower() not in CONTAINERS:
+        raise UsageError(
+            f"unknown container {path.suffix or path.name!r}",
+            where="-o",
+            remedy=f"end the film's name in {', '.join(CONTAINERS)}",
+        )
+    asked_container = episode.delivery.container
+    if asked_container and CONTAINERS[path.suffix.lower()] != asked_container:
+        raise UsageError(
+            f"the film's name ends in {path.suffix}, but delivery.container is {asked_container}"
+        )
+    return str(path)
+
+
+def _store(url: str, episode: EpisodeSpec) -> str:
+    return url if "://" in url else Path(episode.resolve(url)).as_uri()

@@ -1,0 +1,152 @@
+"""Hold a film and its store against the episode: chunks, segments, times, streams, every frame."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from flows.plan.plan import RenderPlan, ShotPlan
+from flows.plan.prepare import Prepared
+from flows.progress import Reporter
+from flows.verify.expected import SourceLook
+from flows.verify.segments import StoredFrames, StoreFinding, read_segments
+from tasks.verify import Finding, expect_film, frames_words, verify_film
+from tasks.worker.item import chunk_name, segment_name
+
+MADE_ANEW = ("segment or film", "stored picture")
+"""Findings in a film that making the shot's segment again mends."""
+REPAIR = "douga verify --repair"
+RENDER = "douga render"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What is wrong, and which of the store's objects must go before they are made again."""
+
+    findings: tuple[Finding, ...] = ()
+    objects: tuple[str, ...] = ()
+
+
+def check_film(
+    prepared: Prepared,
+    plan: RenderPlan,
+    film: Path,
+    reporter: Reporter,
+    *,
+    alone: bool = False,
+) -> Checked:
+    """What is wrong with a film and with what the store has of its plan.
+
+    `alone` looks at the film only: what is stored is used to compare with, and need not be there.
+    """
+    reporter.phase("verifying")
+    whole = not alone
+    counts = [shot.segment.frames for shot in plan.shots if shot.segment]
+    prints, segments = read_segments(prepared.store, plan, missing_is_wrong=whole)
+    frames = StoredFrames(
+        prepared.store,
+        plan,
+        None if alone else SourceLook(prepared),
+        missing_is_wrong=whole,
+    )
+    expected = expect_film(
+        times=plan.times,
+        end=plan.end,
+        picture=plan.picture,
+        container=prepared.request.container,
+        passthrough=prepared.passthrough,
+    )
+    try:
+        in_film = verify_film(
+            film,
+            expected=expected,
+            deep=True,
+            picture_of=frames,
+            progress=lambda done, total: reporter.fraction(min(1.0, done / total)),
+            segments=prints,
+            counts=counts,
+        )
+    finally:
+        stored = frames.finish()
+    return _gather(plan, [] if alone else [*segments, *stored], in_film)
+
+
+def check_document(
+    prepared: Prepared, film: Path, reporter: Reporter, *, alone: bool = False
+) -> dict[str, Any]:
+    """Check a film that exists; the document of `verify --json`."""
+    checked = check_film(prepared, prepared.plan, film, reporter, alone=alone)
+    return {
+        "film": str(film),
+        "episode": prepared.name,
+        "frames": len(prepared.plan.times),
+        "chunks": 0 if alone else sum(1 for shot in prepared.plan.shots for _ in shot.items()),
+        "good": not checked.findings,
+        "findings": [asdict(found) for found in checked.findings],
+        "objects": list(checked.objects),
+    }
+
+
+def remove_objects(prepared: Prepared, names: Sequence[str]) -> None:
+    """Delete objects that were found wanting, so that the next render makes them again."""
+    for name in names:
+        prepared.store.delete(name)
+
+
+def _gather(
+    plan: RenderPlan,
+    stored: Sequence[StoreFinding],
+    in_film: Sequence[Finding],
+) -> Checked:
+    """All errors, placed by shot, each with what to do next."""
+    findings = [replace(found.finding, next=REPAIR) for found in stored]
+    objects = {name for found in stored for name in found.objects}
+    wanting = {found.shot for found in stored}
+    starts = list(accumulate((len(shot.track) for shot in plan.shots), initial=0))
+    for finding in in_film:
+        if finding.severity != "error":
+            continue
+        stays = finding.frames is None or finding.what not in MADE_ANEW
+        if finding.frames is not None and not stays:
+            for shot, first in zip(plan.shots, starts, strict=False):
+                names = _names(shot, finding.frames[0] - first, finding.frames[1] - first)
+                objects |= names if finding.what == "stored picture" else set()
+                wanting |= {shot.shot.id} if names else set()
+        placed = _place(finding, plan, starts)
+        findings.append(replace(placed, next=RENDER if stays else REPAIR))
+    # A shot whose segment is stored counts as done: it goes with any chunk that must be made again.
+    objects |= {
+        segment_name(shot.segment.key)
+        for shot in plan.shots
+        if shot.segment and shot.shot.id in wanting
+    }
+    return Checked(findings=tuple(findings), objects=tuple(sorted(objects)))
+
+
+def _names(shot: ShotPlan, start: int, end: int) -> set[str]:
+    """The last chunks of a shot that hold some of its frames `[start, end)`."""
+    return {
+        chunk_name(item.key)
+        for item in shot.runs[-1].items
+        if item.out.start < end and start < item.out.end
+    }
+
+
+def _place(finding: Finding, plan: RenderPlan, starts: Sequence[int]) -> Finding:
+    """A finding about frames of the film with the shot that they are of in `where`."""
+    if finding.frames is None:
+        return replace(finding, where=finding.where or "film")
+    start, end = finding.frames
+    first = max(0, min(bisect_right(starts, start) - 1, len(plan.shots) - 1))
+    last = max(0, min(bisect_right(starts, end - 1) - 1, len(plan.shots) - 1))
+    if finding.where.startswith("sound"):
+        return replace(finding, where=f"{finding.where} ({plan.shots[first].shot.id})")
+    if first == last:
+        own = frames_words((start - starts[first], end - starts[first]))
+        return replace(finding, where=f"{plan.shots[first].shot.id} {own} (film {start})")
+    ids = f"{plan.shots[first].shot.id} to {plan.shots[last].shot.id}"
+    return replace(finding, where=f"{ids} (film {start}-{end - 1})")

@@ -1,0 +1,278 @@
+"""What a plan's objects in the store are: every chunk and segment there, whole, and as planned."""
+
+from __future__ import annotations
+
+import tempfile
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+from cluster.chunks.chunk import ChunkInfo, chunk_info, decode_chunk
+from cluster.errors import DigestError, InputError, StoreError
+from cluster.store.base import NotStored, Store
+from flows.plan.plan import RenderPlan, ShotPlan
+from flows.plan.shot_plan import RunPlan
+from flows.verify.expected import Look, SourceLook
+from tasks.frames.track import Track
+from tasks.verify import Finding, Prints, frames_words, read_prints
+from tasks.verify.pictures import Small, is_nonsense, small_frame
+from tasks.worker.item import WorkItem, chunk_name, segment_name
+
+AS_PUT = "as it was put"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFinding:
+    """A finding with the objects to be made again, `where` counted in the shot as it comes out."""
+
+    finding: Finding
+    shot: str
+    objects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A chunk of a plan: which one, of which run and shot, and where its shot begins in the film;
+    `last` where the film is encoded from it."""
+
+    shot: ShotPlan
+    run: RunPlan
+    item: WorkItem
+    first: int
+    last: bool
+
+    @property
+    def name(self) -> str:
+        return chunk_name(self.item.key)
+
+    def finding(
+        self, what: str, expected: str, got: str, *, frames: tuple[int, int] | None = None
+    ) -> StoreFinding:
+        """About these frames of the run, all of the chunk's if none are given."""
+        span = frames or (self.item.out.start, self.item.out.end)
+        stage = "" if self.last else f" {self.run.name}"
+        return StoreFinding(
+            finding=Finding(
+                what=what,
+                where=f"{self.shot.shot.id}{stage} {frames_words(span)}",
+                expected=expected,
+                got=got,
+                frames=(self.first + span[0], self.first + span[1]) if self.last else None,
+            ),
+            shot=self.shot.shot.id,
+            objects=(self.name,),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A chunk as it was read: its frames made small, and what is wrong with it."""
+
+    small: tuple[Small, ...] = ()
+    findings: tuple[StoreFinding, ...] = ()
+
+
+class StoredFrames:
+    """The frames that a film was encoded from, by film frame; every chunk is read once.
+
+    The next chunk is read while one is looked at. Only small pictures are kept, of two chunks.
+    `missing_is_wrong` is False for a film alone, whose frames may no longer be stored.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        plan: RenderPlan,
+        source: SourceLook | None,
+        *,
+        missing_is_wrong: bool = True,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._missing_is_wrong = missing_is_wrong
+        places = list(_places(plan))
+        self._others = [place for place in places if not place.last]
+        self._chunks = [place for place in places if place.last]
+        lengths = (len(place.item.out) for place in self._chunks)
+        self._firsts = list(accumulate(lengths, initial=0))
+        self._ahead = ThreadPoolExecutor(max_workers=1)
+        self._reading: dict[int, Future[_Seen]] = {}
+        self._seen: set[int] = set()
+        self._held: tuple[int, _Seen] = (-1, _Seen())
+        self._findings: dict[int, tuple[StoreFinding, ...]] = {}
+
+    def __call__(self, frame: int) -> Small | None:
+        """The frame made small, in 8-bit R'G'B'; None where it is not stored or not whole."""
+        number = bisect_right(self._firsts, frame) - 1
+        if not 0 <= number < len(self._chunks):
+            return None
+        small = self._chunk(number).small
+        return small[frame - self._firsts[number]] if small else None
+
+    def finish(self) -> list[StoreFinding]:
+        """Read what was not looked at yet; all that is wrong, in film order."""
+        for number in range(len(self._chunks)):
+            if number not in self._seen:
+                self._chunk(number)
+        others = [found for place in self._others for found in self._read_head(place)]
+        self._ahead.shutdown()
+        looked = self._source.finish() if self._source else []
+        own = [found for number in sorted(self._findings) for found in self._findings[number]]
+        return own + others + [_doubt(self._chunks, look) for look in looked]
+
+    def _chunk(self, number: int) -> _Seen:
+        if self._held[0] != number:
+            seen = self._start(number).result()
+            del self._reading[number]
+            if number + 1 < len(self._chunks) and number + 1 not in self._seen:
+                self._start(number + 1)
+            self._held = (number, seen)
+            if number not in self._seen:
+                self._seen.add(number)
+                self._findings[number] = seen.findings
+        return self._held[1]
+
+    def _start(self, number: int) -> Future[_Seen]:
+        if number not in self._reading:
+            self._reading[number] = self._ahead.submit(self._read, number)
+        return self._reading[number]
+
+    def _read(self, number: int) -> _Seen:
+        place = self._chunks[number]
+        try:
+            data = self._store.get(place.name)
+            wrong = _compare_head(place, chunk_info(data))
+            if wrong:
+                return _Seen(findings=tuple(wrong))
+            chunk = decode_chunk(data)
+        except NotStored:
+            return _Seen(findings=tuple(self._missing(place)))
+        except StoreError as error:
+            return _Seen(findings=(place.finding("chunk", AS_PUT, _say(error)),))
+        start = place.run.track.times[0]
+        wrong = [
+            place.finding("frame time of a chunk", str(due - start), str(got), frames=(i, i + 1))
+            for i, got in zip(chunk.indices, chunk.times, strict=True)
+            if (due := place.run.track.times[i]) - start != got
+        ]
+        small = tuple(small_frame(frame) for frame in chunk.frames_nhwc)
+        for index, frame in zip(chunk.indices, chunk.frames_nhwc, strict=True):
+            if is_nonsense(frame):
+                here = (index, index + 1)
+                got = "codes at the ends of their room (NaN, overflow)"
+                wrong.append(place.finding("picture codes", "a picture", got, frames=here))
+        if self._source and number not in self._seen:
+            self._source.see(place.shot, place.item.out.start, small)
+        return _Seen(small=small, findings=tuple(wrong))
+
+    def _read_head(self, place: _Place) -> list[StoreFinding]:
+        try:
+            return _compare_head(place, chunk_info(self._store.get(place.name)))
+        except NotStored:
+            return self._missing(place)
+        except StoreError as error:
+            return [place.finding("chunk", AS_PUT, _say(error))]
+
+    def _missing(self, place: _Place) -> list[StoreFinding]:
+        if not self._missing_is_wrong:
+            return []
+        return [place.finding("chunk", "in the store", "not there")]
+
+
+def read_segments(
+    store: Store, plan: RenderPlan, *, missing_is_wrong: bool = True
+) -> tuple[list[Prints | None], list[StoreFinding]]:
+    """The prints of every shot's segment, None where there is none to go by, and what is wrong."""
+    prints: list[Prints | None] = []
+    found: list[StoreFinding] = []
+    with tempfile.TemporaryDirectory(prefix="douga-verify-") as folder:
+        for shot, first in _shots(plan):
+            if shot.segment is None:
+                continue
+            name = segment_name(shot.segment.key)
+            path, got = Path(folder) / "segment.mkv", ""
+            try:
+                store.get_file(name, path)
+                prints.append(read_prints(path))
+            except NotStored:
+                prints.append(None)
+                got = "not there" if missing_is_wrong else ""
+            except StoreError as error:
+                prints.append(None)
+                got = _say(error)
+            except InputError as error:
+                prints.append(None)
+                got = error.what
+            path.unlink(missing_ok=True)
+            read = prints[-1]
+            if read is not None and len(read) != shot.segment.frames:
+                got = f"{len(read)} frames"
+            if got:
+                finding = Finding(
+                    what="segment",
+                    where=shot.shot.id,
+                    expected=f"{shot.segment.frames} frames, whole",
+                    got=got,
+                    frames=(first, first + len(shot.track)),
+                )
+                found.append(StoreFinding(finding=finding, shot=shot.shot.id, objects=(name,)))
+    return prints, found
+
+
+def _say(error: StoreError) -> str:
+    """An error in a few words: digests fill a table's line."""
+    return "damaged (other digest)" if isinstance(error, DigestError) else error.what
+
+
+def _shots(plan: RenderPlan) -> Iterator[tuple[ShotPlan, int]]:
+    """Every shot with the film's frame that it begins at."""
+    firsts = accumulate((len(shot.track) for shot in plan.shots), initial=0)
+    return zip(plan.shots, firsts, strict=False)
+
+
+def _places(plan: RenderPlan) -> Iterator[_Place]:
+    for shot, first in _shots(plan):
+        for run in shot.runs:
+            for item in run.items:
+                last = run is shot.runs[-1]
+                yield _Place(shot=shot, run=run, item=item, first=first, last=last)
+
+
+def _compare_head(place: _Place, info: ChunkInfo) -> list[StoreFinding]:
+    """What a chunk says of itself against what the plan says of it."""
+    track: Track = place.run.track
+    out = place.item.out
+    found: list[StoreFinding] = []
+    for what, due, got in (
+        ("chunk's key", str(place.item.key), info.meta.get("key", str(place.item.key))),
+        ("chunk's stages", place.item.name, info.meta.get("stage", place.item.name)),
+        ("frames of a chunk", _span(out.start, len(out)), _span(info.first, info.count)),
+        (
+            "size of a chunk's frames",
+            f"{track.picture.width}x{track.picture.height}",
+            f"{info.width}x{info.height}",
+        ),
+    ):
+        if due != got:
+            found.append(place.finding(what, due[:16], got[:16]))
+    return found
+
+
+def _span(first: int, count: int) -> str:
+    return f"{count} from {first} on"
+
+
+def _doubt(chunks: Sequence[_Place], look: Look) -> StoreFinding:
+    """What was seen against the source, placed."""
+    start, end = look.frames
+    own = [
+        place
+        for place in chunks
+        if place.shot is look.shot and place.item.out.start < end and start < place.item.out.end
+    ]
+    found = own[0].finding(look.what, look.expected, look.got, frames=look.frames)
+    objects = tuple(place.name for place in own)
+    return StoreFinding(finding=found.finding, shot=found.shot, objects=objects)
