@@ -16,8 +16,9 @@ from flows.farm.film import upload_inputs
 from flows.farm.pins import pinned
 from flows.farm.shot import make_work, render_shot_now, shots_at_once, shots_to_render
 from flows.plan.plan import ShotPlan, plan_render
-from flows.plan.prepare import Prepared, device_type, look
+from flows.plan.prepare import Prepared, device_type
 from flows.plan.shot_plan import ShotInput
+from flows.plan.sources import analyse_source
 from flows.progress import Reporter
 from flows.spec.shots import Shot
 from tasks.analysis.analyse import drawings_for
@@ -53,7 +54,7 @@ def plan_handles(prepared: Prepared, count: int, reporter: Reporter) -> tuple[Pr
         made[entry.shot.id] = (sides[0], sides[1])
     shots = tuple(part for pair in made.values() for part in pair if part)
     own = replace(plan, episode=f"{plan.episode}.handles", shots=shots)
-    known = own.given(prepared.store.has([name for shot in shots for name in shot.names()]))
+    known = own.with_stored(prepared.store.has([name for shot in shots for name in shot.names()]))
     return replace(prepared, inputs=tuple(inputs), plan=known), Handles(parts=made)
 
 
@@ -89,7 +90,7 @@ def _input(entry: ShotInput, shot: Shot, index: SourceIndex, reporter: Reporter)
     finish = index.times[shot.end] if shot.end < len(index) else index.end
     drawing: tuple[int, ...] = ()
     if entry.track.drawing:
-        drawing = drawings_for(look(index, reporter), shot.start, shot.end)
+        drawing = drawings_for(analyse_source(index, reporter), shot.start, shot.end)
     track = replace(
         entry.track,
         times=tuple(time + shift for time in index.times[shot.start : shot.end]),

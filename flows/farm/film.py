@@ -16,7 +16,7 @@ from flows.changes.manifest import write_missing_manifests
 from flows.farm.notes import gather_notes
 from flows.farm.shot import ShotResult
 from flows.farm.summary import sum_up
-from flows.plan.partial_record import recall_pieces
+from flows.plan.partial_record import ask_store
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import Prepared
 from flows.plan.preview import previewed_shots, waiting_previews
@@ -92,8 +92,7 @@ def finish_film(
 ) -> EpisodeResult:
     """Assemble and verify the film if every shot is there; what the run came to."""
     store = prepared.store
-    plan = recall_pieces(store, prepared.plan)
-    plan = plan.given(store.has(plan.objects()))
+    plan = ask_store(store, prepared.plan)
     made = Made()
     film: Path | None = None
     complete = all(plan.is_done(shot) for shot in plan.shots)

@@ -50,7 +50,7 @@ def pinned(prepared: Prepared, reporter: Reporter) -> Iterator[Prepared]:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
         with hold_lease(store, beat, text=holder, beat_s=PIN_BEAT_S) as lease:
             _wait_for_sweeps(store, lease, reporter)
-            yield replace(prepared, plan=plan.given(store.has(plan.objects())))
+            yield replace(prepared, plan=plan.with_stored(store.has(plan.objects())))
     finally:
         with suppress(StoreError):  # one that stays lapses
             store.delete(names)

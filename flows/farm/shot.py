@@ -75,7 +75,7 @@ class ShotWork:
             if shot.shot.id in self._tried:
                 names = set(shot.objects())
                 there = self.store.has(names)
-                self.plan = self.plan.given((self.plan.stored - names) | there)
+                self.plan = self.plan.with_stored((self.plan.stored - names) | there)
             self._tried.add(shot.shot.id)
             self._failed_at.pop(shot.shot.id, None)
             return self.plan

@@ -41,6 +41,12 @@ def recall_pieces(store: Store, plan: RenderPlan) -> RenderPlan:
     return replace(plan, shots=tuple(shots))
 
 
+def ask_store(store: Store, plan: RenderPlan) -> RenderPlan:
+    """The plan with what the store has of it now, partial chunks included."""
+    plan = recall_pieces(store, plan)
+    return plan.with_stored(store.has(plan.objects()))
+
+
 def _pieces_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
     if plan.is_whole(shot):
         return []

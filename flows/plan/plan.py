@@ -79,7 +79,7 @@ class RenderPlan:
         """Every object to ask the store for: `names` and the known pieces."""
         return [name for shot in self.shots for name in shot.objects()]
 
-    def given(self, stored: AbstractSet[str]) -> RenderPlan:
+    def with_stored(self, stored: AbstractSet[str]) -> RenderPlan:
         """The same plan, knowing what the store has."""
         return replace(self, stored=frozenset(stored))
 

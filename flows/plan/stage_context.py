@@ -8,29 +8,29 @@ from pathlib import Path
 from cluster.errors import DougaError, InputError
 from flows.spec.documents import EpisodeSpec, StageSpec
 from tasks.stages.registry import stage_class
-from tasks.stages.stage import Brief
+from tasks.stages.stage import ShotContext
 
 
-def brief_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:
+def shot_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:
     """The recipe of a shot with what the episode says of it put into each stage's parameters.
 
     UsageError or InputError, naming the shot, for a file that is not what a stage expects.
     """
-    brief = Brief(
+    context = ShotContext(
         shot=shot,
         shots=tuple(shots),
         cast={name: episode.cast[name].references for name in episode.cast_for(shot)},
         read=lambda path: _read(episode, path),
     )
-    told = []
+    steps = []
     for step in episode.recipe_for(shot):
         try:
-            params = stage_class(step.stage).briefed(step.params, brief)
+            params = stage_class(step.stage).params_for_shot(step.params, context)
         except DougaError as error:
             # A mistake in a file is of the file, whichever shot it was read for.
             raise error.at(episode.name) from error
-        told.append(step.model_copy(update={"params": params}))
-    return tuple(told)
+        steps.append(step.model_copy(update={"params": params}))
+    return tuple(steps)
 
 
 def _read(episode: EpisodeSpec, path: str) -> bytes:

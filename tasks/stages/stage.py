@@ -73,7 +73,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brief:
+class ShotContext:
     """What an episode tells a stage of one shot: its id, all shots' ids, the reference art (paths)
     of the characters in it, and how to read a file of the episode (InputError if it cannot be)."""
 
@@ -111,7 +111,7 @@ class Stage(ABC, Generic[P]):
     # -- pure: used by the plan ------------------------------------------------------------
 
     @classmethod
-    def briefed(cls, params: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
+    def params_for_shot(cls, params: Mapping[str, Any], context: ShotContext) -> dict[str, Any]:
         """The parameters for one shot, with what the episode says of it. Default: the same."""
         return dict(params)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster.keys import make_key
 from cluster.store.base import Store
 from cluster.store.open import open_store
-from flows.plan.prepare import index_name
+from flows.plan.inputs import index_name
 from tasks.decode import index_source
 from tasks.frames.track import Track, chunk_spans
 from tasks.models.device import Device

@@ -13,7 +13,7 @@ import pytest
 from cluster.chunks.chunk import read_frames
 from cluster.keys import make_key
 from cluster.store.open import open_store
-from flows.plan.prepare import index_name
+from flows.plan.inputs import index_name
 from tasks.decode import index_source
 from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.frames.track import Span, Track, chunk_spans

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from cluster.errors import UsageError
 from tasks.stages.colorize.corrections import Correction, read_corrections
-from tasks.stages.stage import Brief, Params
+from tasks.stages.stage import Params, ShotContext
 
 
 class Reference(Params):
@@ -67,17 +67,17 @@ class ColorizeParams(Params):
         return self.corrections
 
 
-def briefed_params(params: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
+def params_for_shot(params: Mapping[str, Any], context: ShotContext) -> dict[str, Any]:
     """The parameters with the sheets of the shot's cast, where it has no references of its own, and
     with the shot's corrections in place of their file."""
-    told = dict(params)
-    if not (told.get("references") or told.get("reference") or told.get("sheets")):
-        sheets = [path for paths in brief.cast.values() for path in paths]
+    filled = dict(params)
+    if not (filled.get("references") or filled.get("reference") or filled.get("sheets")):
+        sheets = [path for paths in context.cast.values() for path in paths]
         if sheets:
-            told["sheets"] = sheets
-    path = told.get("corrections")
+            filled["sheets"] = sheets
+    path = filled.get("corrections")
     if isinstance(path, str):
-        told["corrections"] = read_corrections(
-            brief.read(path), path, shot=brief.shot, shots=brief.shots
+        filled["corrections"] = read_corrections(
+            context.read(path), path, shot=context.shot, shots=context.shots
         )
-    return told
+    return filled

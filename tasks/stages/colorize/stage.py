@@ -21,7 +21,7 @@ from tasks.stages.colorize.corrections import Correction, Marks, carry_marks, pl
 from tasks.stages.colorize.doubts import doubt_notes, find_doubts
 from tasks.stages.colorize.memory import Chain, Matches
 from tasks.stages.colorize.paint import Painted, paint_reference
-from tasks.stages.colorize.params import ColorizeParams, briefed_params
+from tasks.stages.colorize.params import ColorizeParams, params_for_shot
 from tasks.stages.colorize.paths import Paths
 from tasks.stages.colorize.references import (
     decode_picture,
@@ -32,7 +32,7 @@ from tasks.stages.colorize.references import (
 from tasks.stages.colorize.regions import Drawing, take_apart
 from tasks.stages.colorize.sheet import Sheet, paint_from_sheets, read_sheet
 from tasks.stages.colorize.tint import Tinted, carry_tint, tint_reference
-from tasks.stages.stage import Brief, Card, Note, Stage, Window
+from tasks.stages.stage import Card, Note, ShotContext, Stage, Window
 
 _REMEMBERED = 4
 """States kept between chunks, so that the next chunk goes on where the last one ended."""
@@ -71,9 +71,9 @@ class Colorize(Stage[ColorizeParams]):
         self._notes: dict[str, Note] = {}
 
     @classmethod
-    def briefed(cls, params: Mapping[str, Any], brief: Brief) -> dict[str, Any]:
+    def params_for_shot(cls, params: Mapping[str, Any], context: ShotContext) -> dict[str, Any]:
         """With the sheets of the shot's cast and the shot's corrections."""
-        return briefed_params(params, brief)
+        return params_for_shot(params, context)
 
     def card(self) -> Card:
         """OpenCV and numpy on one core; 900 MB for a megapixel: labels, flows, scores, states."""

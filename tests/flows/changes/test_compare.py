@@ -70,7 +70,7 @@ def why(was: RenderPlan, now: RenderPlan, *, old: bool = False) -> list[str]:
         objects=frozenset(before.names()),
         made_from=None if old else kept(fingerprint(before)),
     )
-    plan = now.given(frozenset(before.names()))
+    plan = now.with_stored(frozenset(before.names()))
     return [reason.words for reason in reasons_for(plan, after, seen)]
 
 
@@ -194,12 +194,12 @@ def test_a_reference_is_named_by_its_file() -> None:
 def test_what_a_stopped_run_left_is_begun_not_finished() -> None:
     plan = planned(shot())
     (only,) = plan.shots
-    begun = plan.given({only.names()[0]})
+    begun = plan.with_stored({only.names()[0]})
     assert [r.words for r in reasons_for(begun, only, None)] == ["begun, not finished"]
     other = planned(shot(recipe=RECIPE[:2]))
     (before,) = other.shots
     seen = Before(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
-    last = plan.given({only.runs[1].items[0].key, only.names()[-2]})
+    last = plan.with_stored({only.runs[1].items[0].key, only.names()[-2]})
     assert [r.words for r in reasons_for(last, only, seen)][-1] == "begun, not finished"
 
 
@@ -223,5 +223,5 @@ def test_a_reason_reaches_the_chunks_that_come_after_it_only() -> None:
     larger = planned(shot(recipe=(*RECIPE[:2], step("upscale", scale=3))))
     (before,), (after,) = planned(shot()).shots, larger.shots
     seen = Before(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
-    (reason,) = reasons_for(larger.given(frozenset(before.names())), after, seen)
+    (reason,) = reasons_for(larger.with_stored(frozenset(before.names())), after, seen)
     assert (reason.kind, reason.run) == ("parameters", 1)

@@ -169,7 +169,7 @@ def test_no_failing_put_leaves_a_manifest_that_names_an_absent_object(
         receipts = attempt(again, folder, store).receipts if shots_to_render(again) else ()
         made = {receipt.key for receipt in receipts if not receipt.reused}
         assert made == {name.split("/")[2].split(".")[0] for name in set(shot.names()) - there}
-        write_missing_manifests(store, again.plan.given(store.has(again.plan.names())))
+        write_missing_manifests(store, again.plan.with_stored(store.has(again.plan.names())))
         assert absent(store) == {}
         assert len(list(named(store))) == 1
         failed += 1

@@ -162,7 +162,7 @@ def test_chunks_partition_every_shot_and_shots_the_film(film: list[ShotInput], c
 @settings(deadline=None)
 def test_planning_what_was_just_rendered_is_empty(film: list[ShotInput], chunk: int) -> None:
     made = planned(film, chunk)
-    again = planned(film, chunk).given(set(made.names()))
+    again = planned(film, chunk).with_stored(set(made.names()))
     assert again.counts() == (made.counts()[0], 0)
     assert all(again.is_done(shot) for shot in again.shots)
     assert again.names() == made.names()
@@ -175,7 +175,7 @@ def test_from_anything_stored_only_what_is_missing_and_needed_is_made(
 ) -> None:
     made = planned(film, chunk)
     stored = {name for name in made.names() if random.random() < 0.5}
-    halfway = made.given(stored)
+    halfway = made.with_stored(stored)
     for shot in halfway.shots:
         todo = halfway.todo(shot)
         if halfway.is_done(shot):

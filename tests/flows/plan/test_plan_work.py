@@ -62,7 +62,7 @@ def finish(prepared: Prepared) -> None:
 
     for name in prepared.plan.names():
         prepared.store.put(name, b"as if rendered")
-    write_missing_manifests(prepared.store, prepared.plan.given(set(prepared.plan.names())))
+    write_missing_manifests(prepared.store, prepared.plan.with_stored(set(prepared.plan.names())))
 
 
 def ask(prepared: Prepared) -> tuple[dict[str, Any], Counter[str]]:

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.errors import StoreError
 from cluster.keys import make_key
-from flows.plan.prepare import index_name
+from flows.plan.inputs import index_name
 from tasks.decode import index_source
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device

@@ -14,7 +14,7 @@ from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.registry import make_stage
-from tasks.stages.stage import Brief, Window
+from tasks.stages.stage import ShotContext, Window
 from tests.tasks.stages.colorize.test_colorize import BLUE, RED, figure, grey, png
 
 GREEN, GOLD = (30, 160, 60), (230, 190, 40)
@@ -170,9 +170,12 @@ def test_listed_entries_can_be_copied_as_corrections():
     _, notes = render(pictures, files, reference="a", ask_below=0.5)
     entries = [{**entry, "colour": "#1ea03c"} for entry in yaml.safe_load(notes["000001.yaml"])]
     document = yaml.safe_dump({"sh010": entries}).encode()
-    brief = Brief(shot="sh010", shots=("sh010",), cast={}, read={"fix.yaml": document}.__getitem__)
+    read = {"fix.yaml": document}.__getitem__
+    context = ShotContext(shot="sh010", shots=("sh010",), cast={}, read=read)
     stage = type(make_stage("colorize", {}))
-    params = stage.briefed({"reference": "a", "ask_below": 0.5, "corrections": "fix.yaml"}, brief)
+    params = stage.params_for_shot(
+        {"reference": "a", "ask_below": 0.5, "corrections": "fix.yaml"}, context
+    )
     made, after = render(pictures, files, **params)
     for entry in entries:
         x, y = entry["point"]

@@ -1,0 +1,63 @@
+"""What must hold of a request before its sources are opened, once they are cut and planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.errors import InputError, UsageError
+from flows.plan.plan import RenderPlan
+from flows.spec.documents import EpisodeSpec
+from flows.spec.request import RenderRequest
+from flows.spec.shots import Shot, parse_frames
+from tasks.stages.registry import make_stage
+
+
+def check_recipes(episode: EpisodeSpec) -> None:
+    """UsageError for a stage or parameter that does not exist, wherever it is named."""
+    for step in episode.recipe:
+        make_stage(step.stage, step.params)
+    for name, override in episode.shots.items():
+        for step in episode.recipe_for(name):
+            make_stage(step.stage, step.params)
+        known = {step.stage for step in episode.recipe_for(name)}
+        for stage in override.params:
+            if stage not in known:
+                raise UsageError(
+                    f"parameters for {stage!r}, which is not in its recipe",
+                    where=f"{episode.name}/{name}",
+                )
+
+
+def check_cast(episode: EpisodeSpec) -> None:
+    """InputError for reference art of the cast that is not there."""
+    for name, member in episode.cast.items():
+        for path in member.references:
+            if "://" not in path and not Path(episode.resolve(path)).is_file():
+                raise InputError(
+                    "no such picture", where=f"cast {name}: {path}", remedy="check the path"
+                )
+
+
+def check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
+    """UsageError where the request or the episode names a shot that the cut does not give."""
+    names = {shot.id for shot in shots}
+    for named in (*request.shots, *parse_frames(request.frames), *request.episode.shots):
+        if named not in names:
+            raise UsageError(
+                f"no shot {named!r}",
+                where=request.episode.name,
+                remedy=f"shots are {min(names)} to {max(names)}; see douga plan",
+            )
+
+
+def check_frames(request: RenderRequest, plan: RenderPlan) -> None:
+    """UsageError for a frame asked for that its shot does not come out with."""
+    counts = {shot.shot.id: len(shot.track) for shot in plan.shots}
+    for name, frames in parse_frames(request.frames).items():
+        if max(frames) >= counts[name]:
+            raise UsageError(
+                f"{name} comes out with {counts[name]} frames, so there is no frame {max(frames)}",
+                where="--frames",
+                remedy="frames of a shot are counted from 0",
+            )
