@@ -4,21 +4,35 @@ PY ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
-.PHONY: help install demo test chaos check bench clean
+JOBS ?= 2
+# Groups of tests share Ray, Prefect or Swift: tests/conftest.py says which.
+PYTEST := $(BIN)/python -m pytest -q
+SIDE_BY_SIDE := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+
+.PHONY: help install install-dev demo check test test-fast chaos nightly bench clean
 
 help:
-	@echo "make demo     install, synthesise an episode, render it, show what to try next"
-	@echo "make install  the environment in .venv"
-	@echo "make test     check, then the whole suite (S3 on a real server it starts by itself)"
-	@echo "make chaos    the nightly suite: seeded kills, faults and bad input by the hundred"
-	@echo "make check    ruff, types, import rules"
-	@echo "make bench    frames per second beside the bare loop, pictures beside the references"
+	@echo "make demo         install, synthesise an episode, render it, show what to try next"
+	@echo "make install      what a render needs, in .venv"
+	@echo "make install-dev  and the developers' tools"
+	@echo "make check        ruff, types, import rules"
+	@echo "make test         check, then every promise (S3 on a real server it starts by itself)"
+	@echo "make test-fast    what needs no Ray, Prefect or Swift, in two minutes"
+	@echo "make chaos        seeded kills, faults and bad input by the hundred"
+	@echo "make nightly      the promises on more values, the laboratories, and make chaos"
+	@echo "make bench        frames per second beside the bare loop, pictures beside the references"
 
 install: .venv/.installed
 
 # The CPU build of torch is plenty; whoever has CUDA installs that build into .venv first.
 .venv/.installed: pyproject.toml constraints.txt
 	$(PY) -m venv .venv
+	$(PIP) -c constraints.txt -e '.[jxl,onnx]'
+	@touch $@
+
+install-dev: .venv/.installed-dev
+
+.venv/.installed-dev: .venv/.installed
 	$(PIP) -c constraints.txt -e '.[dev,jxl,onnx]'
 	@touch $@
 
@@ -33,17 +47,25 @@ demo: install
 	@$(BIN)/douga sample demo/short --size 320x180 --seconds 8 --no-truth
 	@$(BIN)/douga render demo/short/episode.yaml
 
-check: install
+check: install-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 test: check .venv-swift/.installed
-	$(BIN)/python -m pytest -q
+	$(PYTEST) $(SIDE_BY_SIDE) --durations 25
 
-chaos: install .venv-swift/.installed
-	$(BIN)/python -m pytest -q -m chaos
+test-fast: install-dev
+	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile fast -m 'not chaos and not nightly and not servers'
+
+# One process: kills come at moments that a neighbour would shift.
+chaos: install-dev .venv-swift/.installed
+	$(PYTEST) -m chaos
+
+nightly: install-dev .venv-swift/.installed
+	$(PYTEST) $(SIDE_BY_SIDE) -m 'nightly and not chaos'
+	$(MAKE) chaos
 
 bench: install
 	$(BIN)/douga bench speed

@@ -1,4 +1,5 @@
-"""What the whole suite shares: a home of its own, one small sample, one local Ray."""
+"""What the whole suite shares: a home of its own, one small sample, one local Ray; which tests run
+side by side, and which need a server."""
 
 from __future__ import annotations
 
@@ -14,8 +15,56 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 ROOT = Path(__file__).parents[1]
+
+# No limit on wall-clock time: on a loaded machine laws failed with DeadlineExceeded.
+hypothesis_settings.register_profile(
+    "douga", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile(
+    "fast", hypothesis_settings.get_profile("douga"), max_examples=15
+)
+hypothesis_settings.load_profile("douga")
+
+SHARED = {
+    "ray nodes": {"ray_cluster", "prefect"},
+    "local ray": {"local_ray", "cluster"},
+    "swift": {"swift"},
+}
+"""Fixtures that are dear to start, by the group that shares them; the longest group first."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups tests for `-n`: a group runs in one process, so that each server is started once.
+
+    Tests of a file stay together. The shared groups come first: no long one is left for the end.
+    """
+    order = {group: place for place, group in enumerate(SHARED)}
+    for item in items:
+        group = _group(item)
+        item.add_marker(pytest.mark.xdist_group(group))
+        if group in SHARED or _whole_films(item):
+            item.add_marker("servers")
+    items.sort(key=lambda item: order.get(_group(item), len(order)))
+
+
+def _group(item: pytest.Item) -> str:
+    used = {*getattr(item, "fixturenames", ())}
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and callspec.id.split("-")[0] == "swift":
+        used.add("swift")  # the fixture is asked for by its name
+    for group, fixtures in SHARED.items():
+        if used & fixtures:
+            return group
+    return item.path.relative_to(ROOT).as_posix()
+
+
+def _whole_films(item: pytest.Item) -> bool:
+    return item.path.relative_to(ROOT / "tests").parts[0] in ("e2e", "chaos")
 
 
 @pytest.fixture(autouse=True, scope="session")

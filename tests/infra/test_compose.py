@@ -34,6 +34,14 @@ def test_the_image_copies_only_what_there_is() -> None:
             assert (INFRA.parent / name).exists(), name
 
 
+def test_what_renders_gets_no_developers_tools() -> None:
+    assert re.findall(r"RUN make (\S+)", (INFRA / "Dockerfile").read_text()) == ["install"]
+    listed = ["make", "--always-make", "--just-print", "install"]
+    done = subprocess.run(listed, cwd=INFRA.parent, capture_output=True, text=True, check=True)
+    extras = re.findall(r"\[(.*?)\]", done.stdout)
+    assert extras == ["jxl,onnx"]
+
+
 @pytest.mark.parametrize(
     "command", [s["command"] for s in services().values() if "command" in s], ids=str
 )
