@@ -83,7 +83,7 @@ def _ask(address: str, *, token: str) -> object:
         try:
             return call(b"", timeout=TIMEOUT_S, metadata=metadata)
         except grpc.RpcError as error:
-            return error.code()  # type: ignore[attr-defined]
+            return error.code()
 
 
 def _token() -> str:

@@ -96,7 +96,7 @@ def read_fingerprint(document: object) -> Fingerprint | None:
         return None
     try:
         runs = tuple(tuple(_known(StageMark, stage) for stage in run) for run in document["runs"])
-        read = _known(Fingerprint, {**document, "runs": runs})
+        read: Fingerprint = _known(Fingerprint, {**document, "runs": runs})
     except (KeyError, TypeError):
         return None
     return read

@@ -150,7 +150,7 @@ def validate_document(
         first = max(error.errors(), key=lambda item: (item["type"] == "extra_forbidden",))
         place = tuple(first["loc"])
         line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
-        raise UsageError(*_explain(first, place, root), where=f"{path}:{line}") from error  # type: ignore[misc]
+        raise UsageError(*_explain(first, place, root), where=f"{path}:{line}") from error
 
 
 _KINDS = {

@@ -97,7 +97,8 @@ def frames_of(where: str, time: Any, index: SourceIndex) -> int:
             where=where,
             remedy="move the cut to a frame",
         )
-    return round(time.value)
+    frame: int = round(time.value)
+    return frame
 
 
 def _is_named(index: SourceIndex, word: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import OutputContainer
@@ -27,7 +28,7 @@ from tasks.frames.picture import Picture
 
 Progress = Callable[[int, int], None]
 """Called with frames written and frames in all."""
-Timed = tuple[Fraction, Packet]
+Timed = tuple[Fraction, "Packet[Any]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -273,7 +273,7 @@ def _differences(pieces: tuple[Piece, ...]) -> list[str]:
     return notes
 
 
-def _onto(stream: Stream, packets: Iterator[tuple[Fraction, Packet]]) -> Iterator[Timed]:
+def _onto(stream: Stream, packets: Iterator[tuple[Fraction, Packet[Any]]]) -> Iterator[Timed]:
     for time, packet in packets:
         packet.stream = stream
         yield time, packet

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 from av.packet import Packet
@@ -95,7 +96,7 @@ def check_alike(segments: Sequence[Segment]) -> None:
                 )
 
 
-def read_packets(segment: Segment) -> Iterator[tuple[int, Packet]]:
+def read_packets(segment: Segment) -> Iterator[tuple[int, Packet[Any]]]:
     """Every packet in decode order with its show index within the segment."""
     with av.open(str(segment.path)) as file:
         at = 0

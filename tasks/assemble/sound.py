@@ -83,7 +83,7 @@ def join_sound(cuts: Sequence[Cut], *, form: SoundForm) -> Iterator[Samples]:
 
 def encode_sound(
     stream: AudioStream, blocks: Iterator[Samples], *, form: SoundForm
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """Encode joined sound; packets with their film time in seconds."""
     at = 0
     for block in blocks:
@@ -96,7 +96,7 @@ def encode_sound(
     yield from _timed(stream.encode(None))
 
 
-def _timed(packets: Sequence[Packet]) -> Iterator[tuple[Fraction, Packet]]:
+def _timed(packets: Sequence[Packet[Any]]) -> Iterator[tuple[Fraction, Packet[Any]]]:
     for packet in packets:
         yield seconds(packet.dts, packet.time_base), packet
 

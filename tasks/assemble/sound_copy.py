@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -75,7 +76,7 @@ def settle_sound(
 
 def copy_sound(
     path: Path, sound: CopiedSound, *, onto: AudioStream, trims_in_packet: bool
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """The stream's packets with their film times, for the film's stream `onto`.
 
     `trims_in_packet`: the container tells a decoder to drop samples at the end by side data
@@ -102,7 +103,7 @@ class _Pen:
         self.last: int | None = None
         self.usual = 0
 
-    def stamp(self, packet: Packet) -> Fraction | None:
+    def stamp(self, packet: Packet[Any]) -> Fraction | None:
         """Set the packet's times; None if it is left out."""
         sound, rate = self.sound, self.sound.stream.rate
         at, self.seen = self.seen, self.seen + 1
@@ -123,14 +124,14 @@ class _Pen:
         packet.pts = packet.dts = self.last = tick
         return Fraction(tick, rate)
 
-    def _ends_short(self, packet: Packet, duration: int) -> bool:
+    def _ends_short(self, packet: Packet[Any], duration: int) -> bool:
         """Whether a packet on a grid is known to last less than the others: FLAC's last block."""
         assert self.sound.grid is not None
         slack = self.sound.stream.time_base * self.sound.stream.rate
         _, dropped = skipped_samples(packet)
         return not dropped and 0 < duration < self.sound.grid.samples - slack
 
-    def _trim(self, packet: Packet, duration: int) -> int:
+    def _trim(self, packet: Packet[Any], duration: int) -> int:
         _, dropped = skipped_samples(packet)
         if not self.trims_in_packet:
             return max(1, duration - dropped) if duration else 0
@@ -144,7 +145,7 @@ class _Pen:
         return duration
 
 
-def _drop_at_end(packet: Packet, samples: int) -> None:
+def _drop_at_end(packet: Packet[Any], samples: int) -> None:
     kind = packet_sidedata_type_from_literal("skip_samples")
     side = PacketSideData(kind, 10)  # type: ignore[call-arg]  # missing from PyAV's stubs
     side.update(bytes(4) + samples.to_bytes(4, "little") + bytes(2))

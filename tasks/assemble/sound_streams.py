@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
@@ -16,7 +16,7 @@ from tasks.assemble.sound_copy import copy_sound, settle_sound
 from tasks.assemble.source import Source, SourceRange, SourceStream
 from tasks.assemble.streams import Container, StreamPlan, carries_delay
 
-Timed = tuple[Fraction, Packet]
+Timed = tuple[Fraction, "Packet[Any]"]
 
 ENCODERS: Mapping[str, str] = {"aac": "aac", "flac": "flac", "opus": "libopus"}
 BITS_PER_CHANNEL: Mapping[str, int] = {"aac": 96_000, "opus": 80_000}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import av
 from av.audio.stream import AudioStream
@@ -198,7 +198,7 @@ def seconds(ticks: int | None, time_base: Fraction | None) -> Fraction:
     return (ticks or 0) * (time_base or Fraction(1))
 
 
-def skipped_samples(packet: Packet) -> tuple[int, int]:
+def skipped_samples(packet: Packet[Any]) -> tuple[int, int]:
     """Samples that a decoder drops at a packet's start and end (two little-endian uint32)."""
     if not packet.has_sidedata("skip_samples"):
         return 0, 0
@@ -239,7 +239,7 @@ class _Starts:
         starts.video_s = min(shown, default=None)
         return starts
 
-    def _hear(self, packet: Packet, time: Fraction) -> None:
+    def _hear(self, packet: Packet[Any], time: Fraction) -> None:
         index = packet.stream.index
         self.first.setdefault(index, time)
         skip, _ = skipped_samples(packet)

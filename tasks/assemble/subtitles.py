@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 from av.packet import Packet
@@ -33,7 +33,7 @@ class Cue:
 
     start_s: Fraction
     end_s: Fraction
-    packet: Packet | None = None
+    packet: Packet[Any] | None = None
     text: bytes = b""
 
 
@@ -123,7 +123,9 @@ def flatten_cues(cues: Sequence[Cue]) -> list[Cue]:
     return flat
 
 
-def copied_packets(cues: Iterable[Cue], *, renumber: bool) -> Iterator[tuple[Fraction, Packet]]:
+def copied_packets(
+    cues: Iterable[Cue], *, renumber: bool
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """Packets of cues as they are, on the film's clock.
 
     `renumber`, for ASS only, gives its lines a new reading order: players drop a line whose
@@ -140,7 +142,7 @@ def copied_packets(cues: Iterable[Cue], *, renumber: bool) -> Iterator[tuple[Fra
 
 def converted_packets(
     cues: Sequence[Cue], *, context: SubtitleCodecContext
-) -> Iterator[tuple[Fraction, Packet]]:
+) -> Iterator[tuple[Fraction, Packet[Any]]]:
     """Packets of text cues in the format of an open encoder, on the film's clock."""
     for number, cue in enumerate(flatten_cues(cues)):
         line = b"%d,0,Default,,0,0,0,,%s" % (number, cue.text)
@@ -149,7 +151,7 @@ def converted_packets(
         yield cue.start_s, _stamp(packet, cue)
 
 
-def _stamp(packet: Packet, cue: Cue) -> Packet:
+def _stamp(packet: Packet[Any], cue: Cue) -> Packet[Any]:
     packet.time_base = CLOCK
     start, end = round(cue.start_s / CLOCK), round(cue.end_s / CLOCK)
     packet.pts = packet.dts = start

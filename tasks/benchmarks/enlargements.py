@@ -107,7 +107,7 @@ def sharpened(small: Frame, *, factor: int) -> Frame:
     size = (large.shape[1], large.shape[0])
     low = cv2.resize(cv2.erode(small, around), size, interpolation=cv2.INTER_NEAREST)
     high = cv2.resize(cv2.dilate(small, around), size, interpolation=cv2.INTER_NEAREST)
-    return np.rint(np.clip(made, low, high)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(made, low, high)), np.uint8)
 
 
 def jpeg(picture: Frame, *, quality: int) -> Frame:

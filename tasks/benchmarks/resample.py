@@ -35,7 +35,7 @@ def _resized(picture: Frame, kind: Filter, size: Callable[[int], int]) -> Frame:
     across = _weights(width, size(width), kind)
     signal = np.einsum("yx,xwc->ywc", down, picture.astype(np.float32), optimize=True)
     made = np.einsum("vw,ywc->yvc", across, signal, optimize=True)
-    return np.rint(np.clip(made, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(made, 0, 255)), np.uint8)
 
 
 @lru_cache(maxsize=16)

@@ -80,7 +80,8 @@ def _upscaler(index: SourceIndex) -> Callable[[Frames], Frames]:
 
     def upscale(frame: Frames) -> Frames:
         window = Window(track=track, indices=(0,), frames_nhwc=frame[None])
-        return stage.process(window, Span(0, 1))[0]
+        made: Frames = stage.process(window, Span(0, 1))[0]
+        return made
 
     return upscale
 

@@ -68,7 +68,7 @@ class _Fetch:
 
     def into(self, folder: Path) -> Path:
         # boto3 takes long to import and is needed for s3:// alone.
-        from cluster.store.s3 import make_client
+        from cluster.store.s3_client import make_client
 
         with self._explained():
             client = make_client(self._using)

@@ -227,7 +227,7 @@ def _from_linear(light: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Scene-linear light in [0, 1] by the sRGB curve (IEC 61966-2-1) to 16 bits, else clipped."""
     light = np.clip(np.nan_to_num(light, nan=0.0, posinf=1.0, neginf=0.0), 0, 1).astype(np.float64)
     signal = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-    return np.rint(signal * 65535).astype(np.uint16)
+    return np.asarray(np.rint(signal * 65535), np.uint16)
 
 
 def _finished(plane: Samples) -> Plane:

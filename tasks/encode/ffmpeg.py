@@ -46,7 +46,7 @@ def ffmpeg_path() -> str:
             raise EncodeError(f"no ffmpeg at {named}", remedy="correct DOUGA_FFMPEG")
         return named
     try:
-        return imageio_ffmpeg.get_ffmpeg_exe()
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
         raise EncodeError(
             "the imageio-ffmpeg package has no ffmpeg for this machine",

@@ -38,7 +38,7 @@ def from_float(signal: NDArray[np.floating], *, depth: int = 14) -> Frames:
     step = code_step(depth)
     codes = np.rint(np.asarray(signal, np.float32) * np.float32(ONE / step))
     codes = codes * np.float32(step) + np.float32(BLACK)
-    return np.clip(codes, 0, 65535 - (step - 1)).astype(np.uint16)
+    return np.asarray(np.clip(codes, 0, 65535 - (step - 1)), np.uint16)
 
 
 def code_step(depth: int) -> int:

@@ -67,9 +67,11 @@ class Window:
     def frame(self, index: int) -> Frames:
         """Frame `index` of the track, (H, W, 3); KeyError if `needs` did not ask for it."""
         try:
-            return self.frames_nhwc[self.indices.index(index)]
+            place = self.indices.index(index)
         except ValueError:
             raise KeyError(index) from None
+        frame: Frames = self.frames_nhwc[place]
+        return frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

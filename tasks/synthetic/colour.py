@@ -32,4 +32,4 @@ def to_yuv420(
         sited = 0.5 * even + 0.25 * (before + odd)
         planes.append((sited * (224 * step) + 128 * step).ravel())
     stacked = np.rint(np.concatenate(planes)).reshape(-1, width)
-    return stacked.astype(np.uint8 if depth == 8 else np.uint16)
+    return np.asarray(stacked, np.uint8) if depth == 8 else np.asarray(stacked, np.uint16)

@@ -192,4 +192,5 @@ def _sfnt(tables: dict[bytes, bytes]) -> bytes:
 
 def checksum(data: bytes) -> int:
     """The sfnt checksum: big-endian 32-bit words added up."""
-    return sum(struct.unpack(f">{len(data) // 4}I", data)) & 0xFFFFFFFF
+    words: tuple[int, ...] = struct.unpack(f">{len(data) // 4}I", data)
+    return sum(words) & 0xFFFFFFFF

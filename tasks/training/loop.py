@@ -48,7 +48,7 @@ class Pupil(Generic[Net]):
         for group in self.optimiser.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / WARMUP_STEPS)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self._gradient_limit)
         self.optimiser.step()
         self.step += 1

@@ -91,7 +91,7 @@ def _pictures(file: InputContainer, eye: _Eye, progress: Progress | None) -> Ite
     if video is None:
         yield _broken("pictures", "none")
         return
-    video.thread_type = "AUTO"  # type: ignore[attr-defined]  # handed on to the codec context
+    video.thread_type = "AUTO"  # handed on to the codec context
     due = len(eye.expected.times_s)
     count = 0
     try:
@@ -254,7 +254,7 @@ class _Ear:
         self.due_s: Fraction | None = None
         self.quiet: set[str] = set()
 
-    def hear(self, packet: Packet) -> Iterator[Finding]:
+    def hear(self, packet: Packet[Any]) -> Iterator[Finding]:
         try:
             frames = packet.decode()
         except av.FFmpegError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -101,7 +102,7 @@ class _Meter:
         self.start_s: Fraction | None = None
         self.end_s = Fraction(0)
 
-    def take(self, packet: Packet) -> None:
+    def take(self, packet: Packet[Any]) -> None:
         if packet.size == 0 or packet.pts is None:
             return
         rate = self.stream.codec_context.sample_rate
@@ -135,7 +136,7 @@ class _Pictures:
     last_dts: int | None = None
     disorder: str = ""
 
-    def take(self, packet: Packet) -> None:
+    def take(self, packet: Packet[Any]) -> None:
         if packet.size == 0 or packet.is_discard:
             return
         number = len(self.times_s)

@@ -139,7 +139,7 @@ def _differing(wanted: Wave, came: Wave) -> tuple[NDArray[np.bool_], NDArray[np.
 
 def _energy(wave: Wave) -> NDArray[np.float64]:
     halves = np.square(wave, dtype=np.float64).reshape(-1, HALF).sum(axis=1)
-    return halves + np.append(halves[1:], 0)
+    return np.asarray(halves + np.append(halves[1:], 0), np.float64)
 
 
 def _longest(bad: NDArray[np.bool_]) -> int:

@@ -50,7 +50,8 @@ def junit_xml(night: Night, attachments: Attachments, *, base: Path | None = Non
         root.set(count, str(value))
     root.set("time", f"{sum(episode.wall_s for episode in night.episodes):.3f}")
     ET.indent(root)
-    return ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+    document: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"
 
 
 def _suite(

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from cluster.settings import settings
+from flows.plan.decisions import Decision
 from flows.report.usage.facts import Facts, RunFact, moment_of
 from flows.report.usage.figures import (
     Cost,
@@ -31,7 +32,6 @@ from flows.report.usage.work import (
     stage_rows,
     uses,
 )
-from flows.review.gate import Decision
 
 Span = Literal["day", "week", "month"]
 DAYS, WEEKS = 45, 366

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.ledger.history import read_history
 from cluster.store.base import NotStored, Store
-from flows.review.gate import Decision
+from flows.plan.decisions import Decision
 from flows.runs.failure import PREFIX as FAILURES
 
 if TYPE_CHECKING:

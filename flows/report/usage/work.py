@@ -262,4 +262,4 @@ def _seconds(column: pa.ChunkedArray) -> Floats:
     plain = pc.replace_substring_regex(column, pattern=r"(Z|\+00:00)$", replacement="")
     moments = pc.if_else(pc.equal(plain, ""), pa.scalar(None, pa.string()), plain)
     known = pc.cast(pc.cast(moments, pa.timestamp("ms")), pa.int64())
-    return pc.divide(pc.cast(known, pa.float64()), 1000.0).to_numpy().astype(np.float64)
+    return np.asarray(pc.divide(pc.cast(known, pa.float64()), 1000.0).to_numpy(), np.float64)

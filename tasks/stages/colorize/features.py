@@ -57,7 +57,7 @@ def pair_features(before: Drawing, after: Drawing, ways: Ways) -> Iterator[Float
     area, area_before = after.shape.area[:, None], before.shape.area[None]
 
     def union(shared: Floats) -> Floats:
-        return shared / np.maximum(area + area_before - shared, 1)
+        return np.asarray(shared / np.maximum(area + area_before - shared, 1), np.float32)
 
     along = _overlap(after, before, ways.back)
     reverse = _overlap(before, after, ways.there).T

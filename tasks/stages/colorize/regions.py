@@ -67,7 +67,7 @@ class Drawing:
         """How much of a pixel the line covers, 0 to 1: darkness against the drawing's own lines."""
         core = self.darkness[self.marked == 0]
         full = float(np.percentile(core, 90)) if core.size else 1.0
-        return np.clip(self.darkness / max(full, self.threshold), 0, 1)
+        return np.asarray(np.clip(self.darkness / max(full, self.threshold), 0, 1), np.float32)
 
     @cached_property
     def shape(self) -> Shape:
@@ -139,7 +139,7 @@ def nearest_index(known: NDArray[np.bool_]) -> NDArray[np.int64]:
     )
     flat = np.zeros(int(place.max()) + 1, np.int64)
     flat[place[known]] = np.flatnonzero(known)
-    return flat[place]
+    return np.asarray(flat[place], np.int64)
 
 
 def _threshold(darkness: Floats) -> float:

@@ -40,14 +40,15 @@ def census(made: Tensor, truth: Tensor) -> Tensor:
 def laplacian(made: Tensor, truth: Tensor, *, levels: int = 4) -> Tensor:
     """Mean absolute difference of Laplacian pyramids (Bojanowski et al., 2018), coarse ones
     weighing as much as fine ones."""
-    total = made.new_zeros(())
+    total: Tensor = made.new_zeros(())
     error = made - truth
     for level in range(levels):
         smaller = F.avg_pool2d(error, 2)
         back = F.interpolate(smaller, scale_factor=2.0, mode="bilinear", align_corners=False)
         total = total + (2**level) * (error - back).abs().mean()
         error = smaller
-    return total + (2**levels) * error.abs().mean()
+    loss: Tensor = total + (2**levels) * error.abs().mean()
+    return loss
 
 
 def flow_error(found: Tensor, truth: Tensor, seen: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ class Training:
 
     def _network(self) -> Inbetween:
         net = Inbetween(widths=self.run.widths)
-        return net.to(self.run.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net.to(self.run.device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @property
     def checkpoint(self) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import cos, pi, sqrt
+from typing import Any
 
 import av
 import numpy as np
@@ -119,7 +120,9 @@ def h264(
     return torch.stack(made).to(clips.device)
 
 
-def _encode(frames: NDArray[np.uint8], *, crf: int, preset: str, tree: bool) -> list[av.Packet]:
+def _encode(
+    frames: NDArray[np.uint8], *, crf: int, preset: str, tree: bool
+) -> list[av.Packet[Any]]:
     """(T, 3H/2, W) planar 4:2:0 as packets of H.264."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, VideoCodecContext)
@@ -137,7 +140,7 @@ def _encode(frames: NDArray[np.uint8], *, crf: int, preset: str, tree: bool) -> 
     return packets + encoder.encode(None)
 
 
-def _decode(packets: list[av.Packet]) -> list[NDArray[np.uint8]]:
+def _decode(packets: list[av.Packet[Any]]) -> list[NDArray[np.uint8]]:
     decoder = av.CodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_count = 1

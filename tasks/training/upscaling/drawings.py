@@ -90,7 +90,8 @@ def _arc(rng: np.random.Generator, size: int) -> Points:
     knots = start + np.cumsum(rng.normal(0, size * rng.uniform(0.05, 0.4), (4, 2)), 0)
     t = np.linspace(0, 1, 40)[:, None]
     a, b, c, d = knots
-    return a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t**2 * (1 - t) + d * t**3
+    curve: Points = a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t**2 * (1 - t) + d * t**3
+    return curve
 
 
 def _ink(canvas: Canvas, points: Points, width: float, colour: Colour, taper: bool = True) -> None:

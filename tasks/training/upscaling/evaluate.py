@@ -52,7 +52,8 @@ def upscale(net: UpscaleNet, frames: Tensor) -> Tensor:
     """(N, 3, H, W) signal enlarged by the network, edges replicated, on the net's device."""
     place = next(net.parameters()).device
     with torch.inference_mode():
-        return net(F.pad(frames.to(place), (net.halo,) * 4, mode="replicate")).to(frames.device)
+        made: Tensor = net(F.pad(frames.to(place), (net.halo,) * 4, mode="replicate"))
+        return made.to(frames.device)
 
 
 def compare(nets: Mapping[str, UpscaleNet], pairs: Iterable[Pair]) -> Scores:

@@ -77,7 +77,7 @@ class Training:
     def _network(self) -> UpscaleNet:
         lesson, run = self.lesson, self.run
         net = UpscaleNet(scale=lesson.scale, channels=run.channels, layers=run.layers)
-        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @property
     def checkpoint(self) -> Path:
