@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 SIDE_BY_SIDE := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help install install-dev demo check test test-fast chaos nightly bench clean
+.PHONY: help install install-dev demo check test test-fast chaos nightly bench map clean
 
 help:
 	@echo "make demo         install, synthesise an episode, render it, show what to try next"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-fast    what needs no Ray, Prefect or Swift, in two minutes"
 	@echo "make chaos        seeded kills, faults and bad input by the hundred"
 	@echo "make nightly      the promises on more values, the laboratories, and make chaos"
+	@echo "make map          the picture and the page of the rooms, from the code"
 	@echo "make bench        frames per second beside the bare loop, pictures beside the references"
 
 install: .venv/.installed
@@ -66,6 +67,10 @@ chaos: install-dev .venv-swift/.installed
 nightly: install-dev .venv-swift/.installed
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'nightly and not chaos'
 	$(MAKE) chaos
+
+# The picture and the page of the rooms, from the code.
+map: install-dev
+	$(BIN)/python docs/map.py
 
 bench: install
 	$(BIN)/douga bench speed

@@ -1,4 +1,4 @@
-"""Secrets come from the environment or from files, and are in no text that douga writes."""
+"""Secrets from settings or files; they are in no text that douga writes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,5 @@
-"""The `douga` commands beside render, plan and review, a file for each."""
+"""The other commands, a file for each.
+
+`options` are those that several share, `tables` what people see. In: what was typed. Out: a
+document on stdout (`--json`) or a table of it, and an exit code.
+"""

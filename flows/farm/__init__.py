@@ -1,5 +1,6 @@
-"""Frames made on a farm: `farm` opens the pools of a plan, `shot` makes one shot, `film` the film.
+"""Frames made on a farm, and the film of them.
 
-`notes` are files for people beside the film, `pins` keep what a run needs from being collected,
-`summary` is what a run came to.
+`farm` opens the pools of a plan, `shot` makes one shot, `film` the film, `notes` lays files for
+people beside it, `pins` keeps what a run needs from being collected, `summary` is what a run came
+to. In: a plan. Out: stored shots, a verified film, a result.
 """

@@ -1,1 +1,6 @@
-"""Runs on record: that they are there, how they ended, one job of a key, waiting for them."""
+"""Runs on record, from their beginning.
+
+`record` keeps a run, `state` and `status` say how it stands, `result` how it ended, `failure` why a
+shot failed, `job` makes one job of a key, `night` and `nights` keep nights, `find` and `wait` are
+for who asks. In: events of a render. Out: documents in the store that outlive it.
+"""

@@ -1,5 +1,6 @@
-"""Documents at the door: `documents` (episode.yaml) and `request` (with the options settled).
+"""Documents at the door.
 
-`yaml_file` reads YAML with line numbers, `shots` turns cuts into shots, `allowed_paths` says where
-an episode's paths may lead.
+`yaml_file` reads YAML with line numbers, `documents` is episode.yaml, `request` settles it with the
+options typed, `shots` turns cuts into shots, `allowed_paths` says where paths may lead. In: text.
+Out: a `RenderRequest`, or one line with the place and the remedy.
 """

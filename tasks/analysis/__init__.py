@@ -1,5 +1,6 @@
-"""What a source shows, found in one decoding: cuts, dissolves, repeated drawings.
+"""What a source shows, found in one pass.
 
 `analyse` is the pass; `cuts` with `similarity` and `dissolves`, and `holds`, are its detectors;
-`sandbox` runs it on files that nobody has looked at yet. Out: an `Analysis`, plain numbers.
+`sandbox` runs it on files that nobody has looked at yet. In: an indexed source. Out: an `Analysis`:
+cuts and repeated drawings, plain numbers.
 """

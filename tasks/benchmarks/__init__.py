@@ -1,1 +1,6 @@
-"""How good pictures are: measures, references, and evaluations on any material."""
+"""A laboratory: how good pictures are, how fast renders.
+
+`triplets`, `enlargements`, `colourings`, `paint` and `model_sheets` measure stages on `evaluation`,
+beside references and peers; `speed` times whole renders; `sheet` shows the worst cases. In:
+material with truth. Out: the table of `douga bench`.
+"""

@@ -1,4 +1,9 @@
-"""Frame-accurate input: index a source once, then read any of its frames exactly."""
+"""Frame-accurate input from any source.
+
+`index` demuxes a source once and knows every frame's time, `reader` gives any of them exactly,
+`content` says what a key must know, `fetch` brings files from S3, `damage` and `recovery` say what
+was concealed. In: a path. Out: a `SourceIndex`, and planes as the source codes them.
+"""
 
 from tasks.decode.content import decoder_build, source_key_material
 from tasks.decode.derived import black_index, picked_index

@@ -1,5 +1,6 @@
-"""Frames to video: `segment` encodes one shot, `encoders` knows each encoder, `ffmpeg` runs it.
+"""Frames to video, one shot at a time.
 
-In: frames of a shot, their times, a delivery picture. Out: a closed-GOP, video-only segment whose
-bytes are the same on every run.
+`segment` encodes, `encoders` knows each encoder, `ffmpeg` is our one way to run it. In: frames of a
+shot, their times, a delivery picture. Out: a closed-GOP, video-only segment whose bytes are the
+same on every run.
 """

@@ -1,5 +1,6 @@
-"""The verbs: each stage turns frames of one shot into frames, the same for any chunk size.
+"""The verbs: each turns a shot's frames into frames.
 
 `stage` is the contract, `registry` the one table; adding one is a file, a line and an example
-(docs/adding-a-stage.md). Stages never import one another.
+(docs/adding-a-stage.md). In: a window of codes, a track. Out: codes, the same for any chunk size.
+Stages never import one another.
 """

@@ -1,4 +1,6 @@
-"""The synthetic episode with exact truth: `douga sample`.
+"""A laboratory: a short film with exact truth (`douga sample`).
+
+In: a seed, a size. Out: a film, drawings and truth.
 
 description  what a short is (frozen data)      synthesise  writes one from a seed
 take, outdoors, indoors, action, staging        from a moment to a scene

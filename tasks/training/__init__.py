@@ -1,4 +1,6 @@
-"""The programs that trained the shipped networks; nothing of a render imports them.
+"""A laboratory: how the networks were trained.
 
-`loop` is what all share; `shots` draws endless shots with exact truth (docs/generator.md).
+Nothing of a render imports it. `loop` is what all programs share; `shots` draws endless shots with
+exact truth (docs/generator.md); `upscaling` and `inbetween` are the two families. In: a seed, time.
+Out: weights for the shelf.
 """

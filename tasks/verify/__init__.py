@@ -1,4 +1,9 @@
-"""Verify a finished film against what it should be: counts, times, streams, colours, pictures."""
+"""A film against what it should be.
+
+`expectation` is worked out from spec and sources, `facts` are read from the file, `compare` holds
+one against the other (pure), `packets` the film against its segments, `decode` and `sound` look and
+listen. In: a film, an expectation. Out: `Finding`s; an empty list if nothing is wrong.
+"""
 
 from __future__ import annotations
 

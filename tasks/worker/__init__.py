@@ -1,5 +1,6 @@
-"""What lives inside a stage actor: one work item from load to receipt.
+"""One work item, from load to receipt.
 
-`worker` runs it, `item` is what travels, `readers` its open sources, `errors` how failures leave,
-`notes` what it leaves for people, `work_class` which work is alike for forecasts.
+What lives inside a stage actor. `worker` runs an item, `item` is what travels, `readers` its open
+sources, `errors` how failures leave, `notes` what is left for people, `work_class` which work is
+alike for forecasts. In: a `WorkItem`. Out: a stored chunk or segment, and a receipt.
 """
