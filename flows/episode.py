@@ -27,7 +27,8 @@ from prefect.utilities.urls import url_for
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import settings
 from flows.farm.farm import Farm, open_farm
-from flows.farm.film import check_output, finish_film, upload_inputs
+from flows.farm.film import finish_film
+from flows.farm.output import check_output
 from flows.farm.pins import pinned
 from flows.farm.shot import (
     ShotResult,
@@ -38,6 +39,7 @@ from flows.farm.shot import (
     shots_at_once,
     shots_to_render,
 )
+from flows.farm.upload import upload_inputs
 from flows.notify.on_exit import telling
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared, prepare

@@ -13,7 +13,8 @@ from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.open import open_store
 from flows.farm.farm import Farm, open_farm
-from flows.farm.film import check_output, finish_film, upload_inputs
+from flows.farm.film import finish_film
+from flows.farm.output import check_output
 from flows.farm.pins import pinned
 from flows.farm.shot import (
     ShotResult,
@@ -24,6 +25,7 @@ from flows.farm.shot import (
     shots_at_once,
     shots_to_render,
 )
+from flows.farm.upload import upload_inputs
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared, new_run_id, prepare
 from flows.prefect.server import PrefectApi, configured_api, prefect_api

@@ -6,19 +6,19 @@ its media.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from cluster.errors import InputError, UsageError
-from cluster.keys import Key, digest_file
+from cluster.keys import Key
 from flows.export.handles import Handles
 from flows.export.places import Export, make_folders, write_whole
 from flows.export.provenance import about_shot, about_timeline, rendered_by
 from flows.export.shot_files import write_shot_file
 from flows.export.write import Part, Sound, build_timeline, write_edl
+from flows.farm.film_record import is_recorded
 from flows.plan.decisions import standing_decisions
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
@@ -148,7 +148,7 @@ def _count(part: ShotPlan | None) -> int:
 def _sound(prepared: Prepared, export: Export) -> Sound | None:
     """The film's sound, where the film lies there as it was verified and has any."""
     film = Path(prepared.request.output)
-    if not film.is_file() or not _is_this_film(prepared, film):
+    if not film.is_file() or not is_recorded(prepared, film):
         return None
     if not probe_source(film).of("audio"):
         return None
@@ -157,20 +157,6 @@ def _sound(prepared: Prepared, export: Export) -> Sound | None:
         first_s=prepared.plan.times[0],
         length_s=prepared.plan.end,
     )
-
-
-def _is_this_film(prepared: Prepared, film: Path) -> bool:
-    """Whether a file is a film that was made of just these segments, unchanged since."""
-    shots = prepared.plan.shots
-    segments = [segment_name(shot.segment.key) for shot in shots if shot.segment]
-    size, digest = film.stat().st_size, ""
-    for stored in prepared.store.list(f"films/{prepared.name}/"):
-        record: Mapping[str, Any] = json.loads(prepared.store.get(stored.name))
-        if record["segments"] == segments and record["size_bytes"] == size:
-            digest = digest or digest_file(film)
-            if record["digest"] == digest:
-                return True
-    return False
 
 
 def _document(

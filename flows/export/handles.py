@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from flows.farm.farm import open_farm
-from flows.farm.film import upload_inputs
 from flows.farm.pins import pinned
 from flows.farm.shot import make_work, render_shot_now, shots_at_once, shots_to_render
+from flows.farm.upload import upload_inputs
 from flows.plan.plan import ShotPlan, plan_render
 from flows.plan.prepare import Prepared, device_type
 from flows.plan.shot_plan import ShotInput

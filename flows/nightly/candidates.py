@@ -12,7 +12,7 @@ from cluster.errors import DougaError, InputError, UsageError
 from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
-from flows.farm.film import check_output
+from flows.farm.output import check_output
 from flows.forecast.forecast import Forecast
 from flows.nightly.choose import Candidate
 from flows.nightly.spec import NightlyEpisodeSpec, NightlySpec

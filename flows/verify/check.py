@@ -92,7 +92,7 @@ def check_document(
 
 
 def remove_objects(prepared: Prepared, names: Sequence[str]) -> None:
-    """Delete objects that were found wanting, so that the next render makes them again."""
+    """Delete objects that failed verification, so that the next render makes them again."""
     for name in names:
         prepared.store.delete(name)
 
@@ -105,7 +105,7 @@ def _gather(
     """All errors, placed by shot, each with what to do next."""
     findings = [replace(found.finding, next=REPAIR) for found in stored]
     objects = {name for found in stored for name in found.objects}
-    wanting = {found.shot for found in stored}
+    failed = {found.shot for found in stored}
     starts = list(accumulate((len(shot.track) for shot in plan.shots), initial=0))
     for finding in in_film:
         if finding.severity != "error":
@@ -115,14 +115,14 @@ def _gather(
             for shot, first in zip(plan.shots, starts, strict=False):
                 names = _names(shot, finding.frames[0] - first, finding.frames[1] - first)
                 objects |= names if finding.what == "stored picture" else set()
-                wanting |= {shot.shot.id} if names else set()
+                failed |= {shot.shot.id} if names else set()
         placed = _place(finding, plan, starts)
         findings.append(replace(placed, next=RENDER if stays else REPAIR))
     # A shot whose segment is stored counts as done: it goes with any chunk that must be made again.
     objects |= {
         segment_name(shot.segment.key)
         for shot in plan.shots
-        if shot.segment and shot.shot.id in wanting
+        if shot.segment and shot.shot.id in failed
     }
     return Checked(findings=tuple(findings), objects=tuple(sorted(objects)))
 

@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from flows.commands.tables.findings import show_findings
-from flows.farm.film import finish_film, upload_inputs
+from flows.farm.film import finish_film
+from flows.farm.upload import upload_inputs
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request

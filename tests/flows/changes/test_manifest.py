@@ -22,7 +22,6 @@ from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from flows.changes.manifest import write_missing_manifests
 from flows.farm.farm import Farm
-from flows.farm.film import upload_inputs
 from flows.farm.pins import PINS, SWEEPS, pinned
 from flows.farm.shot import (
     ShotResult,
@@ -31,6 +30,7 @@ from flows.farm.shot import (
     render_shot_now,
     shots_to_render,
 )
+from flows.farm.upload import upload_inputs
 from flows.gc.sweep import collect
 from flows.plan.prepare import Prepared, prepare
 from flows.plan.shot_plan import RunPlan

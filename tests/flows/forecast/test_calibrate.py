@@ -11,8 +11,8 @@ import pytest
 from cluster.ledger.history import read_history
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
-from flows.farm.film import upload_inputs
 from flows.farm.shot import make_work, render_shot_now
+from flows.farm.upload import upload_inputs
 from flows.forecast import forecast
 from flows.forecast.history import read_past
 from flows.forecast.work import todo_of, workers_for

@@ -19,8 +19,8 @@ import pytest
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.changes.manifest import write_manifest
-from flows.farm.film import upload_inputs
 from flows.farm.pins import needed_names
+from flows.farm.upload import upload_inputs
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request

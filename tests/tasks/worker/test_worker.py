@@ -16,7 +16,7 @@ from cluster.chunks.chunk import read_frames
 from cluster.errors import InputError, OutOfMemory, StageError
 from cluster.keys import Key
 from cluster.store.open import open_store
-from flows.farm.film import upload_inputs
+from flows.farm.upload import upload_inputs
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request

@@ -1,0 +1,74 @@
+"""A film from stored segments: assembled beside its place, verified, then given its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.changes.manifest import write_missing_manifests
+from flows.farm.film_record import record_film, recorded_notes
+from flows.farm.output import folder_beside
+from flows.plan.plan import RenderPlan
+from flows.plan.prepare import Prepared
+from flows.progress import Reporter
+from flows.verify.check import check_film
+from tasks.assemble import FilmInfo, assemble_film
+from tasks.worker.item import segment_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The film under its name, None where there is none; what to know of it, what is wrong."""
+
+    film: Path | None = None
+    notes: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Delivery:
+    """The verified film of a plan whose segments are all stored; made only where it is not there.
+
+    One that fails verification is kept as `NAME.wanting.SUFFIX` and replaces nothing.
+    """
+    film = Path(prepared.request.output)
+    notes = recorded_notes(prepared, plan, film)
+    if notes is not None:
+        return Delivery(film=film, notes=notes)
+    write_missing_manifests(prepared.store, plan)
+    with folder_beside(film) as folder:
+        fresh = folder / film.name
+        info = _assemble(prepared, plan, fresh, reporter)
+        checked = check_film(prepared, plan, fresh, reporter)
+        if checked.findings:
+            failed = film.with_name(f"{film.stem}.wanting{film.suffix}")
+            fresh.replace(failed)
+            kept = f"the film that failed verification is at {failed}"
+            findings = tuple(f"{found}; next: {found.next}" for found in checked.findings)
+            return Delivery(notes=(*info.notes, kept), findings=findings)
+        fresh.replace(film)
+    record_film(prepared, plan, film, info.notes)
+    return Delivery(film=film, notes=info.notes)
+
+
+def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Reporter) -> FilmInfo:
+    """Fetch the segments beside the film (one file system) and join them."""
+    reporter.phase("assembling")
+    paths: list[Path] = []
+    for shot in plan.shots:
+        if shot.segment is not None:
+            paths.append(fresh.with_name(f".{shot.shot.id}.mkv"))
+            prepared.store.get_file(segment_name(shot.segment.key), paths[-1])
+    info = assemble_film(
+        fresh,
+        segments=paths,
+        times=plan.times,
+        end=plan.end,
+        picture=plan.picture,
+        container=prepared.request.container,
+        passthrough=prepared.passthrough,
+        metadata={"comment": f"rendered by douga, run {plan.run}"},
+        progress=lambda done, total: reporter.fraction(done / total),
+    )
+    for path in paths:
+        path.unlink()
+    return info

@@ -1,0 +1,74 @@
+"""The store's record of a verified film, `films/EPISODE/KEY.json`: a film that lies where it was
+made, unchanged since, is not made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cluster.keys import digest_file, make_key
+from flows.plan.plan import RenderPlan
+from flows.plan.prepare import Prepared
+from tasks.worker.item import segment_name
+
+FILM_FORMAT = 1
+"""Raised when the same segments would be joined into another file."""
+
+
+def recorded_notes(prepared: Prepared, plan: RenderPlan, film: Path) -> tuple[str, ...] | None:
+    """The notes of the film if the file under its name is the one that was made and verified."""
+    name = _record_name(prepared, plan)
+    if not film.is_file() or not prepared.store.has([name]):
+        return None
+    record = json.loads(prepared.store.get(name))
+    if film.stat().st_size != record["size_bytes"] or digest_file(film) != record["digest"]:
+        return None
+    return tuple(record["notes"])
+
+
+def record_film(prepared: Prepared, plan: RenderPlan, film: Path, notes: Sequence[str]) -> None:
+    """Remember a film that was verified."""
+    record = {
+        "film": str(film),
+        "size_bytes": film.stat().st_size,
+        "digest": digest_file(film),
+        "run": prepared.plan.run,
+        "notes": list(notes),
+        "segments": _segment_names(plan),
+    }
+    name = _record_name(prepared, plan)
+    prepared.store.put(name, json.dumps(record, indent=1).encode())
+
+
+def is_recorded(prepared: Prepared, film: Path) -> bool:
+    """Whether a file is a film that was made of the plan's segments, unchanged since."""
+    segments = _segment_names(prepared.plan)
+    size, digest = film.stat().st_size, ""
+    for stored in prepared.store.list(f"films/{prepared.name}/"):
+        record = json.loads(prepared.store.get(stored.name))
+        if record["segments"] == segments and record["size_bytes"] == size:
+            digest = digest or digest_file(film)
+            if record["digest"] == digest:
+                return True
+    return False
+
+
+def _record_name(prepared: Prepared, plan: RenderPlan) -> str:
+    """The record's name: it names everything that the film is made of."""
+    key = make_key(
+        {
+            "format": FILM_FORMAT,
+            "segments": [shot.segment.key for shot in plan.shots if shot.segment],
+            "times": make_key(plan.times),
+            "end": plan.end,
+            "container": prepared.request.container,
+            "sources": [index.digest for index in prepared.indices],
+            "audio": prepared.request.episode.delivery.audio,
+        }
+    )
+    return f"films/{prepared.name}/{key}.json"
+
+
+def _segment_names(plan: RenderPlan) -> list[str]:
+    return [segment_name(shot.segment.key) for shot in plan.shots if shot.segment]

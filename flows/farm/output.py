@@ -1,0 +1,52 @@
+"""Where the film goes: that it can lie there, and a folder beside it to make it in."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.errors import EncodeError, UsageError
+from flows.plan.prepare import Prepared
+
+
+def check_output(prepared: Prepared) -> None:
+    """See, before the work begins, that the film can lie where it is to go.
+
+    UsageError where its name is a source's or a folder's; EncodeError where nothing can be written.
+    Makes nothing, not even the folders that are missing.
+    """
+    film = Path(prepared.request.output)
+    episode = prepared.request.episode
+    sources = [Path(episode.resolve(source.path)) for source in episode.sources]
+    if film.exists() and any(path.exists() and path.samefile(film) for path in sources):
+        raise UsageError(
+            "the film would replace its own source", where=str(film), remedy="name another with -o"
+        )
+    if film.is_dir():
+        raise UsageError("is a folder", where=str(film), remedy="name a file with -o")
+    there = next(folder for folder in film.parents if folder.exists())
+    try:
+        tempfile.TemporaryFile(dir=there).close()
+    except OSError as error:
+        raise _unwritable(film, error) from error
+
+
+@contextmanager
+def folder_beside(film: Path) -> Iterator[Path]:
+    """A folder of our own on the film's file system, for the length of a `with`."""
+    try:
+        film.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent)
+    except OSError as error:
+        raise _unwritable(film, error) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _unwritable(film: Path, error: OSError) -> EncodeError:
+    why = (error.strerror or str(error)).lower()
+    return EncodeError(
+        f"cannot be written ({why})", where=str(film), remedy="name another place with -o"
+    )
