@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from cluster.errors import UsageError
 from flows.changes.compare import Kind, Reason
 from flows.changes.why import Why
-from flows.plan.partial import Asked
+from flows.plan.partial import Selection
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from tasks.models.shelf import find_card
@@ -56,13 +56,13 @@ def as_if_changed(prepared: Prepared, thing: str) -> Changed:
                 gone.update(chunk_name(item.key) for item in run.items)
             if shot.segment:
                 gone.add(segment_name(shot.segment.key))
-    asked = prepared.plan.asked
-    shots = frozenset(name for name in touched if asked.frames_of(name) != frozenset())
+    selection = prepared.plan.selection
+    shots = frozenset(name for name in touched if selection.frames_of(name) != frozenset())
     plan = replace(
         prepared.plan,
         stored=prepared.plan.stored - gone,
-        asked=Asked(shots=shots, frames={}),
-        shots=tuple(replace(shot, pieces=()) for shot in prepared.plan.shots),
+        selection=Selection(shots=shots, frames={}),
+        shots=tuple(replace(shot, partials=()) for shot in prepared.plan.shots),
     )
     reasons = {
         name: (Reason(kind=found.kind, words=f"{thing} changed", run=touched[name]),)

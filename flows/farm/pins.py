@@ -60,7 +60,7 @@ def needed_names(prepared: Prepared) -> set[str]:
     """Every object that a run may read or make, apart from its records."""
     plan = prepared.plan
     chunks = {item.key for shot in plan.shots for item in (*shot.items(), *plan.todo(shot))}
-    known = {item.key for shot in plan.shots for made in shot.pieces for item in made}
+    known = {item.key for shot in plan.shots for made in shot.partials for item in made}
     return {
         *plan.objects(),
         *(name for key in chunks | known for name in (chunk_name(key), notes_name(key))),

@@ -18,7 +18,7 @@ from cluster.store.base import Store
 from flows.changes.manifest import write_manifest
 from flows.farm.farm import Farm
 from flows.plan.partial import frames_taken
-from flows.plan.partial_record import record_pieces
+from flows.plan.partial_record import record_partials
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
@@ -39,7 +39,7 @@ class ShotResult:
     error: DougaError | None = None
     failure: Failure | None = None
     frames_reused: int = 0
-    """Frames of the chunks made that were taken from pieces."""
+    """Frames of the chunks made that were taken from partial chunks."""
 
 
 class ShotWork:
@@ -143,7 +143,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
         command=prepared.request.command,
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
-    record_pieces(prepared.store, plan)
+    record_partials(prepared.store, plan)
     frames = sum(len(item.out) for shot in work.shots for item in plan.todo(shot))
     whole = (shot for shot in work.shots if plan.is_whole(shot))
     encoded = sum(shot.segment.frames for shot in whole if shot.segment)

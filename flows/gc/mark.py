@@ -1,7 +1,7 @@
 """What of a store nobody needs any more, and its removal.
 
-Kept is what can be reached: from the manifests of shots, the records of films and of pieces whose
-shot is not rendered whole yet, the decisions of people, the nights that the next one is held
+Kept is what can be reached: from the manifests of shots, the records of films and of partial chunks
+whose shot is not rendered whole yet, the decisions of people, the nights that the next one is held
 against, and the pins of runs in progress; and everything younger than the grace time, whatever it
 is. The ledger, the records of runs and nights, what is under `reviews/`, and what douga does not
 know are never touched. All that goes can be made again by rendering.
@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 
 from cluster.store.base import StoredObject
 from flows.farm.pins import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
-from flows.plan.partial_record import PIECES
+from flows.plan.partial_record import PARTIALS
 
-RECORDS = ("shots/", "films/", PIECES)
+RECORDS = ("shots/", "films/", PARTIALS)
 INPUTS = ("assets/", "probes/", "sources/")
 DATA = ("frames/", "notes/", "segments/", *INPUTS)
 LEFTOVER_GRACE = timedelta(hours=1)
@@ -58,8 +58,8 @@ class FilmRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PieceRecord:
-    """Pieces of shots that a run made apart from their chunks: by EPISODE/SHOT, their names."""
+class PartialRecord:
+    """Partial chunks that a run made: by EPISODE/SHOT, their names."""
 
     stored: StoredObject
     run: str
@@ -88,7 +88,7 @@ class Snapshot:
     decided: frozenset[str]
     pins: tuple[Pin, ...]
     compared: frozenset[str] = frozenset()
-    pieces: tuple[PieceRecord, ...] = ()
+    partials: tuple[PartialRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
         old_versions = _replaced_versions(aged, seen.versions, films)
     used_up = {
         record.stored.name: "every shot of it is rendered whole since"
-        for record in seen.pieces
+        for record in seen.partials
         if record.run not in runs and not _waiting(record, seen.versions)
     }
     reachable = pinned | seen.decided | seen.compared | _reachable(seen, films, old_versions)
@@ -167,7 +167,7 @@ def _reachable(
         names |= {version.segment} | version.chunks | (version.reads or frozenset())
     for film in films:
         names |= film.segments or frozenset()
-    for record in seen.pieces:
+    for record in seen.partials:
         for shot in _waiting(record, seen.versions):
             names |= record.shots[shot]
     names |= {notes_of(name) for name in names if name.startswith("frames/")}
@@ -176,7 +176,7 @@ def _reachable(
     return frozenset(names)
 
 
-def _waiting(record: PieceRecord, versions: Iterable[Version]) -> list[str]:
+def _waiting(record: PartialRecord, versions: Iterable[Version]) -> list[str]:
     """The shots of a record that nobody has rendered whole since."""
     since = {
         version.shot

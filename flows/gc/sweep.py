@@ -25,14 +25,14 @@ from flows.gc.mark import (
     RECORDS,
     FilmRecord,
     GcPlan,
-    PieceRecord,
+    PartialRecord,
     Pin,
     Removal,
     Snapshot,
     Version,
     plan_gc,
 )
-from flows.plan.partial_record import PIECES
+from flows.plan.partial_record import PARTIALS
 from flows.progress import Reporter
 from flows.runs.nights import standing_segments
 from tasks.worker.item import segment_name
@@ -83,7 +83,7 @@ class _Look:
             leftovers=leftovers,
             versions=tuple(self._read(under("shots/"), _version)),
             films=tuple(self._read(under("films/"), _film, fresh=True)),
-            pieces=tuple(self._read(under(PIECES), _pieces)),
+            partials=tuple(self._read(under(PARTIALS), _partials)),
             decided=frozenset(self._read(decisions, lambda _, it: segment_name(it["segment"]))),
             pins=tuple(self._pins(under(PINS))),
             compared=standing_segments(self.store),
@@ -219,12 +219,12 @@ def _film(stored: StoredObject, record: Any) -> FilmRecord:
     return FilmRecord(stored=stored, film=record["film"], segments=segments)
 
 
-def _pieces(stored: StoredObject, record: Any) -> PieceRecord:
-    return PieceRecord(
+def _partials(stored: StoredObject, record: Any) -> PartialRecord:
+    return PartialRecord(
         stored=stored,
         run=record["run"],
         shots={
-            f"{record['episode']}/{shot}": frozenset(piece["name"] for piece in made)
+            f"{record['episode']}/{shot}": frozenset(chunk["name"] for chunk in made)
             for shot, made in record["shots"].items()
         },
     )

@@ -1,6 +1,6 @@
 """What people decided, as events in the store: `reviews/EPISODE/decisions/SHOT/KEY.json`.
 
-A decision names what was seen: the key of a segment, or of the look of a preview. Nothing is ever
+A decision names what was seen by its key: a segment, or a preview. Nothing is ever
 overwritten; the newest decision on a thing counts.
 """
 
@@ -14,13 +14,13 @@ from cluster.keys import make_key
 from cluster.store.base import Store
 
 Verdict = Literal["approved", "retake"]
-Thing = Literal["segment", "preview"]
+Subject = Literal["segment", "preview"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a person said of a shot, when (ISO 8601, UTC) and with which words. `segment` is the key
-    of what was seen, whatever thing it is `of`."""
+    of what was seen, also where that was a preview."""
 
     episode: str
     shot: str
@@ -29,16 +29,16 @@ class Decision:
     by: str
     at: str
     note: str = ""
-    of: Thing = "segment"
+    of: Subject = "segment"
 
 
-Newest = dict[tuple[str, str], Decision]
-"""The newest decision, by shot and key of what was seen."""
+Decisions = dict[tuple[str, str], Decision]
+"""The newest decision on everything seen, by shot and key."""
 
 
-def standing_decisions(store: Store, episode: str) -> Newest:
-    """What stands of all that people decided on an episode."""
-    newest: Newest = {}
+def standing_decisions(store: Store, episode: str) -> Decisions:
+    """The newest decision on everything that people have seen of an episode."""
+    newest: Decisions = {}
     for entry in store.list(f"reviews/{episode}/decisions/"):
         decision = Decision(**json.loads(store.get(entry.name)))
         place = (decision.shot, decision.segment)

@@ -1,9 +1,9 @@
-"""Frames of a shot made apart from its chunks: only some are asked for, or a preview was made.
+"""Partial chunks: some frames of a shot made before its chunks, for a pickup or a preview.
 
-No chunking changes a pixel, so a span of any run may be made as a *piece*, a chunk under a key of
-its own, and a chunk that is made later takes the frames that pieces hold as they are. Which pieces
-there may be is known as spans (`flows.plan.partial_record`); their keys are planned anew from what
-the shot is now, so that a piece of a changed frame is simply not found. All here is pure.
+No chunking changes a pixel, so any span of a run may be made as a chunk under a key of its own. A
+chunk that is made later takes those frames as they are. The store remembers spans only
+(`flows.plan.partial_record`); their keys are planned anew from what the shot is now, so that a
+partial chunk of a changed frame is simply not found. All here is pure.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from flows.plan.shot_plan import RunPlan
 from tasks.frames.track import Span
 from tasks.worker.item import ChunkInput, WorkItem, chunk_name
 
-RunPieces = tuple[tuple[WorkItem, ...], ...]
-"""For each run of a shot, pieces of it that may be stored."""
+ItemsByRun = tuple[tuple[WorkItem, ...], ...]
+"""Work items for each run of a shot."""
 Places = dict[int, Key]
 """The object that holds a frame, by frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Selection:
     """What a render is to make. `shots` None: all; `frames`: the only ones of a shot, counted as
     it comes out."""
 
@@ -39,32 +39,32 @@ class Asked:
         return None if self.shots is None or shot in self.shots else frozenset()
 
 
-EVERYTHING = Asked()
+EVERYTHING = Selection()
 """All shots, whole."""
 
 
-def ask(shots: Iterable[str], frames: Mapping[str, frozenset[int]]) -> Asked:
+def select(shots: Iterable[str], frames: Mapping[str, frozenset[int]]) -> Selection:
     """What `--shots` and `--frames` say together: those shots whole, and of others some frames."""
     named = frozenset(shots)
-    return Asked(shots=named if named or frames else None, frames=frames)
+    return Selection(shots=named if named or frames else None, frames=frames)
 
 
 def pick_chunks(
-    runs: Sequence[RunPlan], *, stored: AbstractSet[str], pieces: RunPieces = ()
-) -> RunPieces:
+    runs: Sequence[RunPlan], *, stored: AbstractSet[str], partials: ItemsByRun = ()
+) -> ItemsByRun:
     """The missing chunks whose frames something missing needs, for each run; each takes what
-    stored pieces hold of it."""
+    stored partial chunks hold of it."""
     wanted: set[Key] | None = None
     picked: list[tuple[WorkItem, ...]] = []
     for number, run in reversed(list(enumerate(runs))):
-        held = _held(pieces[number], stored) if pieces else {}
+        held = _held_frames(partials[number], stored) if partials else {}
         missing = tuple(
-            _taking(item, held)
+            _with_held(item, held)
             for item in run.items
             if chunk_name(item.key) not in stored and (wanted is None or item.key in wanted)
         )
         picked.insert(0, missing)
-        wanted = {key for item in missing for key in _read_by(item, run)}
+        wanted = {key for item in missing for key in _chunks_read(item, run)}
     return tuple(picked)
 
 
@@ -73,15 +73,15 @@ def pick_frames(
     frames: Collection[int],
     *,
     stored: AbstractSet[str],
-    pieces: RunPieces = (),
-) -> RunPieces:
+    partials: ItemsByRun = (),
+) -> ItemsByRun:
     """What makes exactly these frames of the last run, where they are not stored, and of each
     earlier run exactly those that they need. Nothing is made of a chunk that is not asked for."""
     wanted: set[int] = set(frames)
     there: list[Places] = []
     picked: list[list[WorkItem]] = []
     for number, run in reversed(list(enumerate(runs))):
-        held = frame_places(run, pieces[number : number + 1], stored)
+        held = frame_places(run, partials[number : number + 1], stored)
         made = list(_cover(run, wanted - held.keys()))
         there.insert(0, held)
         picked.insert(0, made)
@@ -90,17 +90,17 @@ def pick_frames(
         places = dict(there[number - 1])
         for item in picked[number - 1]:
             places.update(dict.fromkeys(item.out.indices(), item.key))
-        picked[number] = [_reading(item, run, places) for item in picked[number]]
+        picked[number] = [_with_input(item, run, places) for item in picked[number]]
     return tuple(tuple(made) for made in picked)
 
 
 def frame_places(
-    run: RunPlan, pieces: Sequence[Iterable[WorkItem]], stored: AbstractSet[str]
+    run: RunPlan, partials: Sequence[Iterable[WorkItem]], stored: AbstractSet[str]
 ) -> Places:
-    """Where the stored frames of a run are: in its chunks, or else in its pieces."""
+    """Where the stored frames of a run are: in its chunks, or else in partial ones."""
     places: Places = {}
-    for known in pieces:
-        places.update(_held(known, stored))
+    for known in partials:
+        places.update(_held_frames(known, stored))
     for item in run.items:
         if chunk_name(item.key) in stored:
             places.update(dict.fromkeys(item.out.indices(), item.key))
@@ -108,7 +108,7 @@ def frame_places(
 
 
 def frames_taken(item: WorkItem) -> int:
-    """How many of a chunk's frames are taken from pieces."""
+    """How many of a chunk's frames are taken from partial chunks."""
     return sum(len(span) for _, span in item.have)
 
 
@@ -120,7 +120,7 @@ def frame_words(items: Iterable[WorkItem]) -> str:
 
 
 def missing_spans(item: WorkItem) -> Iterator[range]:
-    """The frames of a chunk that no piece holds, stretch by stretch."""
+    """The frames of a chunk that no partial chunk holds, stretch by stretch."""
     at = item.out.start
     for _, span in (*item.have, (item.key, Span(item.out.end, item.out.end))):
         if at < span.start:
@@ -128,13 +128,13 @@ def missing_spans(item: WorkItem) -> Iterator[range]:
         at = span.end
 
 
-def plan_pieces(
+def plan_partials(
     runs: Sequence[RunPlan], known: Mapping[tuple[int, str], AbstractSet[Span]]
-) -> RunPieces:
-    """The pieces of these spans, told by a run's number and name, as they are now."""
+) -> ItemsByRun:
+    """The partial chunks of these spans, by a run's number and name, with the keys of now."""
     return tuple(
         tuple(
-            run.maker.piece(span)
+            run.maker.partial(span)
             for span in sorted(known.get((number, run.name), ()))
             if span.start < span.end <= len(run.track)
         )
@@ -142,34 +142,34 @@ def plan_pieces(
     )
 
 
-def _held(pieces: Iterable[WorkItem], stored: AbstractSet[str]) -> Places:
-    """The frames that stored pieces hold."""
+def _held_frames(partials: Iterable[WorkItem], stored: AbstractSet[str]) -> Places:
+    """The frames that stored partial chunks hold."""
     return {
         index: item.key
-        for item in pieces
+        for item in partials
         if chunk_name(item.key) in stored
         for index in item.out.indices()
     }
 
 
 def _cover(run: RunPlan, frames: AbstractSet[int]) -> Iterator[WorkItem]:
-    """Chunks and pieces that hold exactly these frames; none is longer than a chunk."""
+    """Whole and partial chunks of exactly these frames; none is longer than a chunk."""
     for chunk in run.items:
         own = [index for index in chunk.out.indices() if index in frames]
         if len(own) == len(chunk.out):
             yield chunk
             continue
         for stretch in _stretches(own):
-            yield run.maker.piece(Span(stretch[0], stretch[-1] + 1))
+            yield run.maker.partial(Span(stretch[0], stretch[-1] + 1))
 
 
-def _taking(item: WorkItem, held: Places) -> WorkItem:
-    """A chunk that takes what is held of it."""
+def _with_held(item: WorkItem, held: Places) -> WorkItem:
+    """The chunk, taking what is held of it instead of making it."""
     have = tuple(_grouped(item.out.indices(), held))
     return replace(item, have=have) if have else item
 
 
-def _read_by(item: WorkItem, run: RunPlan) -> Iterator[Key]:
+def _chunks_read(item: WorkItem, run: RunPlan) -> Iterator[Key]:
     """The earlier chunks that a chunk needs for what it does not take."""
     if item.chunks is None:
         return
@@ -184,8 +184,8 @@ def _read_by(item: WorkItem, run: RunPlan) -> Iterator[Key]:
     yield from (key for key, span in item.chunks.chunks if needed & set(span.indices()))
 
 
-def _reading(item: WorkItem, run: RunPlan, places: Places) -> WorkItem:
-    """The item, told which objects hold its input."""
+def _with_input(item: WorkItem, run: RunPlan, places: Places) -> WorkItem:
+    """The item with the objects that hold its input."""
     needed = run.maker.inputs(item.out)
     return replace(item, chunks=ChunkInput(chunks=tuple(_grouped(needed, places))))
 

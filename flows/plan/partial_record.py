@@ -1,5 +1,4 @@
-"""Which pieces of an episode's shots there may be: `pieces/EPISODE/RUN.json`, put by the run that
-makes them before it begins."""
+"""The record of partial chunks: `pieces/EPISODE/RUN.json`, put by a run before it makes them."""
 
 from __future__ import annotations
 
@@ -8,46 +7,41 @@ from dataclasses import replace
 
 from cluster.errors import StoreError
 from cluster.store.base import NotStored, Store
-from flows.plan.partial import plan_pieces
+from flows.plan.partial import plan_partials
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.frames.track import Span
 from tasks.worker.item import chunk_name
 
-PIECES = "pieces/"
+PARTIALS = "pieces/"
 
 Spans = dict[str, dict[tuple[int, str], set[Span]]]
-"""By shot, then by a run's number and its stages: the spans that were made as pieces."""
+"""By shot, then by a run's number and its stages: the spans that were made as partial chunks."""
 
 
-def record_pieces(store: Store, plan: RenderPlan) -> None:
-    """Remember what a run is about to make of shots of which only some frames are asked for;
-    nothing where there are none. Chunks are named as well: no manifest names them yet."""
-    shots = {shot.shot.id: _pieces_of(plan, shot) for shot in plan.shots}
+def record_partials(store: Store, plan: RenderPlan) -> None:
+    """Record what a run is about to make of shots of which only some frames are asked for; nothing
+    where there are none. Whole chunks are named as well: no manifest names them yet."""
+    shots = {shot.shot.id: _partials_of(plan, shot) for shot in plan.shots}
     shots = {shot: made for shot, made in shots.items() if made}
     if shots:
         document = {"episode": plan.episode, "run": plan.run, "shots": shots}
-        store.put(f"{PIECES}{plan.episode}/{plan.run}.json", json.dumps(document).encode())
-
-
-def recall_pieces(store: Store, plan: RenderPlan) -> RenderPlan:
-    """The plan, told which pieces of its shots there may be. Ask the store for `objects` next."""
-    known = _read_spans(store, plan.episode)
-    shots = (
-        replace(shot, pieces=plan_pieces(shot.runs, known[shot.shot.id]))
-        if shot.shot.id in known
-        else shot
-        for shot in plan.shots
-    )
-    return replace(plan, shots=tuple(shots))
+        store.put(f"{PARTIALS}{plan.episode}/{plan.run}.json", json.dumps(document).encode())
 
 
 def ask_store(store: Store, plan: RenderPlan) -> RenderPlan:
     """The plan with what the store has of it now, partial chunks included."""
-    plan = recall_pieces(store, plan)
+    known = _read_spans(store, plan.episode)
+    shots = (
+        replace(shot, partials=plan_partials(shot.runs, known[shot.shot.id]))
+        if shot.shot.id in known
+        else shot
+        for shot in plan.shots
+    )
+    plan = replace(plan, shots=tuple(shots))
     return plan.with_stored(store.has(plan.objects()))
 
 
-def _pieces_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
+def _partials_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
     if plan.is_whole(shot):
         return []
     return [
@@ -64,19 +58,19 @@ def _pieces_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
 
 def _read_spans(store: Store, episode: str) -> Spans:
     known: Spans = {}
-    for entry in store.list(f"{PIECES}{episode}/"):
+    for entry in store.list(f"{PARTIALS}{episode}/"):
         try:
             shots = json.loads(store.get(entry.name))["shots"]
             for shot, made in shots.items():
-                for piece in made:
-                    run = piece["run"], piece["stages"]
+                for chunk in made:
+                    run = chunk["run"], chunk["stages"]
                     spans = known.setdefault(shot, {}).setdefault(run, set())
-                    spans.add(Span(*piece["span"]))
+                    spans.add(Span(*chunk["span"]))
         except NotStored:
-            continue  # gc took it between the list and the look
+            continue  # gc took it since the listing
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                "not a record of pieces of this version of douga",
+                "not a record of partial chunks that this version of douga knows",
                 where=f"{store.url}: {entry.name}",
                 remedy="delete it; what it names is then made again",
             ) from error

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from cluster.errors import UsageError
 from cluster.keys import make_key
-from flows.plan.partial import EVERYTHING, Asked, RunPieces, pick_chunks, pick_frames
+from flows.plan.partial import EVERYTHING, ItemsByRun, Selection, pick_chunks, pick_frames
 from flows.plan.shot_plan import KEY_FORMAT, RunPlan, ShotInput, plan_shot
 from flows.spec.shots import Shot
 from tasks.encode.encoders import EncodeSpec
@@ -42,8 +42,8 @@ class ShotPlan:
         """The shot's frames as they go into the film."""
         return self.runs[-1].track
 
-    pieces: RunPieces = ()
-    """For each run, pieces of it that may be stored; none where nobody made any."""
+    partials: ItemsByRun = ()
+    """For each run, partial chunks of it that may be stored; none where nobody made any."""
 
     def items(self) -> Iterator[WorkItem]:
         """Every chunk of the shot, inputs before what needs them."""
@@ -56,27 +56,27 @@ class ShotPlan:
         return [chunk_name(item.key) for item in self.items()] + segment
 
     def objects(self) -> list[str]:
-        """Every object to ask the store for: what the shot is made of, and the known pieces."""
-        return self.names() + [chunk_name(item.key) for made in self.pieces for item in made]
+        """Every object to ask the store for: what the shot is made of, and partial chunks."""
+        return self.names() + [chunk_name(item.key) for made in self.partials for item in made]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderPlan:
-    """Every shot in film order, what is asked for, and which objects the store has already."""
+    """Every shot in film order, what of them to make, and which objects the store has already."""
 
     episode: str
     run: str
     shots: tuple[ShotPlan, ...]
     picture: Picture
     stored: frozenset[str] = frozenset()
-    asked: Asked = EVERYTHING
+    selection: Selection = EVERYTHING
 
     def names(self) -> list[str]:
         """Every object that the whole film is made of, as the store names it."""
         return [name for shot in self.shots for name in shot.names()]
 
     def objects(self) -> list[str]:
-        """Every object to ask the store for: `names` and the known pieces."""
+        """Every object to ask the store for: `names` and the known partial chunks."""
         return [name for shot in self.shots for name in shot.objects()]
 
     def with_stored(self, stored: AbstractSet[str]) -> RenderPlan:
@@ -89,7 +89,7 @@ class RenderPlan:
 
     def is_whole(self, shot: ShotPlan) -> bool:
         """Whether all of a shot is asked for, so that its segment is made."""
-        return self.asked.frames_of(shot.shot.id) is None
+        return self.selection.frames_of(shot.shot.id) is None
 
     def is_left(self, shot: ShotPlan) -> bool:
         """Whether something of a shot is asked for and missing: a frame, or the segment."""
@@ -97,20 +97,20 @@ class RenderPlan:
 
     def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
         """What to make of a shot, inputs before what needs them: missing chunks whose output
-        something missing needs; pieces where only some frames are asked for."""
+        something missing needs; partial chunks where only some frames are asked for."""
         return tuple(item for items in self.todo_by_run(shot) for item in items)
 
-    def todo_by_run(self, shot: ShotPlan) -> RunPieces:
+    def todo_by_run(self, shot: ShotPlan) -> ItemsByRun:
         """`todo` for each run of the shot."""
-        frames = self.asked.frames_of(shot.shot.id)
+        frames = self.selection.frames_of(shot.shot.id)
         if frames is not None:
-            return pick_frames(shot.runs, frames, stored=self.stored, pieces=shot.pieces)
+            return pick_frames(shot.runs, frames, stored=self.stored, partials=shot.partials)
         if self.is_done(shot):
             return tuple(() for _ in shot.runs)
-        return pick_chunks(shot.runs, stored=self.stored, pieces=shot.pieces)
+        return pick_chunks(shot.runs, stored=self.stored, partials=shot.partials)
 
     def counts(self) -> tuple[int, int]:
-        """(chunks in all, chunks and pieces to compute)."""
+        """(chunks in all, chunks and partial ones to compute)."""
         total = sum(1 for shot in self.shots for _ in shot.items())
         return total, sum(len(self.todo(shot)) for shot in self.shots)
 

@@ -17,10 +17,10 @@ from flows.plan.audio import film_origin, passthrough_for
 from flows.plan.checks import check_cast, check_frames, check_recipes, check_shot_names
 from flows.plan.cut import cut_shots
 from flows.plan.inputs import index_name, shot_inputs
-from flows.plan.partial import Asked, ask
+from flows.plan.partial import Selection, select
 from flows.plan.partial_record import ask_store
 from flows.plan.plan import RenderPlan, plan_render
-from flows.plan.preview import asked_preview
+from flows.plan.preview import select_preview
 from flows.plan.shot_plan import ShotInput
 from flows.plan.sources import analyse_sources, probe_sources
 from flows.progress import Reporter
@@ -85,7 +85,7 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
     plan = _plan_film(request, inputs, run=run or new_run_id())
     check_frames(request, plan)
     plan = ask_store(store, plan)
-    plan = replace(plan, asked=_asked(request, store, plan))
+    plan = replace(plan, selection=_select(request, store, plan))
     return Prepared(
         request=request,
         store=store,
@@ -115,11 +115,11 @@ def _plan_film(request: RenderRequest, inputs: tuple[ShotInput, ...], *, run: st
     )
 
 
-def _asked(request: RenderRequest, store: Store, plan: RenderPlan) -> Asked:
+def _select(request: RenderRequest, store: Store, plan: RenderPlan) -> Selection:
     """The shots and frames to make: a preview's, or those that the request names."""
     if request.preview_every:
-        return asked_preview(store, plan, every=request.preview_every, shots=request.shots)
-    return ask(request.shots, parse_frames(request.frames))
+        return select_preview(store, plan, every=request.preview_every, shots=request.shots)
+    return select(request.shots, parse_frames(request.frames))
 
 
 def device_type() -> str:

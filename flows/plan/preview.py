@@ -1,9 +1,9 @@
 """Preview first: every Nth frame of each shot is made, shown, and waits for a person.
 
-The frames are pieces (`pick.py`), so that the full render takes them as they are. A decision
-on a preview names its look: the keys of the frames that were shown. Another recipe, another frame
-of the source or another N is another look. `reviews/EPISODE/previews/RUN.json` says which looks
-were shown, for `douga approve` and `douga retake`.
+The frames are partial chunks (`partial.py`), so that the full render takes them as they are. A
+decision names a preview by its key, made of the keys of its frames: another recipe, another frame
+of the source or another N is another preview. `reviews/EPISODE/previews/RUN.json` says which
+previews were shown, for `douga approve` and `douga retake`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
-from flows.plan.decisions import Newest, standing_decisions
-from flows.plan.partial import Asked, ask
+from flows.plan.decisions import Decisions, standing_decisions
+from flows.plan.partial import Selection, select
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.frames.track import Span
 
@@ -23,11 +23,11 @@ UNSEEN = "not approved yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What the previews of an episode showed: by shot the key of its newest look, and the looks of
-    the last preview alone."""
+class ShownPreviews:
+    """The previews of an episode that people have seen: the key of each shot's `newest`, and those
+    of the `last` run alone."""
 
-    looks: dict[str, str]
+    newest: dict[str, str]
     last: dict[str, str]
 
 
@@ -36,45 +36,43 @@ def preview_frames(shot: ShotPlan, every: int) -> frozenset[int]:
     return frozenset(range(0, len(shot.track), every))
 
 
-def look_of(shot: ShotPlan, every: int) -> Key:
-    """The key of what a preview of a shot shows."""
+def preview_key(shot: ShotPlan, every: int) -> Key:
+    """The key of a shot's preview."""
     maker = shot.runs[-1].maker
     frames = sorted(preview_frames(shot, every))
-    return make_key({"preview": [maker.piece(Span(at, at + 1)).key for at in frames]})
+    return make_key({"preview": [maker.partial(Span(at, at + 1)).key for at in frames]})
 
 
-def ask_preview(plan: RenderPlan, newest: Newest, *, every: int, shots: Collection[str]) -> Asked:
+def select_preview(
+    store: Store, plan: RenderPlan, *, every: int, shots: Collection[str]
+) -> Selection:
     """What a render with a preview is to make: of each of `shots` (none named: all) every Nth
-    frame, and all of those that are approved or rendered."""
+    frame, and all of those that are approved or rendered. `plan` must know what is stored."""
+    decisions = standing_decisions(store, plan.episode)
     whole: list[str] = []
     frames: dict[str, frozenset[int]] = {}
     for shot in plan.shots:
         name = shot.shot.id
         if shots and name not in shots:
             continue
-        if plan.is_done(shot) or _verdict(newest, shot, every) == "approved":
+        if plan.is_done(shot) or _verdict(decisions, shot, every) == "approved":
             whole.append(name)
         else:
             frames[name] = preview_frames(shot, every)
-    return ask(whole, frames)
-
-
-def asked_preview(store: Store, plan: RenderPlan, *, every: int, shots: Collection[str]) -> Asked:
-    """`ask_preview` by the decisions in the store; `plan` must know what is stored."""
-    return ask_preview(plan, standing_decisions(store, plan.episode), every=every, shots=shots)
+    return select(whole, frames)
 
 
 def previewed_shots(plan: RenderPlan) -> list[ShotPlan]:
     """The shots of which a plan makes a preview only."""
-    return [shot for shot in plan.shots if plan.asked.frames.get(shot.shot.id)]
+    return [shot for shot in plan.shots if plan.selection.frames.get(shot.shot.id)]
 
 
 def waiting_previews(store: Store, plan: RenderPlan, *, every: int) -> list[tuple[str, str]]:
     """The previewed shots that wait: (shot, why), in film order."""
-    newest = standing_decisions(store, plan.episode)
+    decisions = standing_decisions(store, plan.episode)
     waiting: list[tuple[str, str]] = []
     for shot in previewed_shots(plan):
-        decision = newest.get((shot.shot.id, look_of(shot, every)))
+        decision = decisions.get((shot.shot.id, preview_key(shot, every)))
         sent_back = f"retake: {decision.note or 'no words'}" if decision else ""
         waiting.append((shot.shot.id, sent_back or UNSEEN))
     return waiting
@@ -83,9 +81,9 @@ def waiting_previews(store: Store, plan: RenderPlan, *, every: int) -> list[tupl
 def record_preview(
     store: Store, plan: RenderPlan, *, every: int, film: str, sheet: str, at: str
 ) -> None:
-    """Remember which looks a preview showed, unless the last one showed the same."""
-    looks = {shot.shot.id: look_of(shot, every) for shot in previewed_shots(plan)}
-    if read_shown(store, plan.episode).last == looks:
+    """Record which previews a run showed, unless the last run showed the same."""
+    keys = {shot.shot.id: preview_key(shot, every) for shot in previewed_shots(plan)}
+    if read_previews(store, plan.episode).last == keys:
         return
     document = {
         "episode": plan.episode,
@@ -94,24 +92,24 @@ def record_preview(
         "film": film,
         "sheet": sheet,
         "at": at,
-        "shots": looks,
+        "shots": keys,
     }
     name = f"reviews/{plan.episode}/previews/{plan.run}.json"
     store.put(name, json.dumps(document).encode())
 
 
-def read_shown(store: Store, episode: str) -> Shown:
-    """What the previews of an episode showed."""
-    looks: dict[str, str] = {}
+def read_previews(store: Store, episode: str) -> ShownPreviews:
+    """The previews of an episode that people have seen."""
+    newest: dict[str, str] = {}
     last: dict[str, str] = {}
     for entry in store.list(f"reviews/{episode}/previews/"):  # runs are named in order of time
         last = json.loads(store.get(entry.name))["shots"]
-        looks.update(last)
-    return Shown(looks=looks, last=last)
+        newest.update(last)
+    return ShownPreviews(newest=newest, last=last)
 
 
-def _verdict(newest: Newest, shot: ShotPlan, every: int) -> str:
+def _verdict(decisions: Decisions, shot: ShotPlan, every: int) -> str:
     if not len(shot.track):
         return "approved"
-    decision = newest.get((shot.shot.id, look_of(shot, every)))
+    decision = decisions.get((shot.shot.id, preview_key(shot, every)))
     return decision.verdict if decision else ""

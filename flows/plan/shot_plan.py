@@ -45,7 +45,7 @@ class RunPlan:
     maker: RunMaker = field(repr=False, compare=False)
 
     def makes(self, item: WorkItem) -> bool:
-        """Whether a work item, a chunk or a piece, is one of this run."""
+        """Whether a work item, a chunk or a partial one, is one of this run."""
         return item.name == self.name and item.track == self.maker.base.track
 
 
@@ -124,14 +124,14 @@ class RunMaker:
             chunks=ChunkInput(chunks=tuple((item.key, item.out) for item in reads)),
         )
 
-    def piece(self, out: Span) -> WorkItem:
+    def partial(self, out: Span) -> WorkItem:
         """A span of its own: the key is the same whatever chunks there are. Where its input is
         kept by an earlier run, the item does not say yet in which objects."""
         steps, needed = self._trace(out)
         if self.before is None:
             return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
         # Frame by frame: what lies between two that are needed is in no key.
-        inner = [self.before.maker.piece(Span(index, index + 1)).key for index in needed]
+        inner = [self.before.maker.partial(Span(index, index + 1)).key for index in needed]
         material = {"pieces": inner}
         return replace(self.base, key=self._key(out, steps, material), out=out)
 

@@ -1,6 +1,6 @@
 """Decisions of people on shots, as events in the store; the gate before the film is assembled.
 
-A decision is about what was seen: it names the shot's segment, or the look of its preview. A shot
+A decision is about what was seen: it names the shot's segment, or its preview. A shot
 that comes out different waits for a new one. The newest decision on a thing counts; nothing is ever
 overwritten.
 """
@@ -16,15 +16,15 @@ from cluster.errors import RefusedError, UsageError
 from cluster.store.base import Store
 from flows.plan.decisions import (
     Decision,
-    Newest,
-    Thing,
+    Decisions,
+    Subject,
     Verdict,
     standing_decisions,
     write_decision,
 )
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
-from flows.plan.preview import read_shown
+from flows.plan.preview import read_previews
 
 UNDECIDED = "waits for approval"
 
@@ -43,16 +43,16 @@ def decide(
     for name in shots:
         if name not in known:
             raise UsageError(f"no shot {name!r}", where=prepared.name, remedy="see douga status")
-    newest = standing_decisions(store, plan.episode)
-    looks = read_shown(store, plan.episode).looks
+    decisions = standing_decisions(store, plan.episode)
+    previews = read_previews(store, plan.episode).newest
     made: list[Decision] = []
-    for name in shots or _open_shots(plan, newest, looks):
-        seen = list(_seen(plan, known[name], newest, looks))
+    for name in shots or _open_shots(plan, decisions, previews):
+        seen = list(_what_was_seen(plan, known[name], decisions, previews))
         if not seen:
             raise RefusedError(
                 "is not rendered yet", where=f"{prepared.name}/{name}", remedy="render it first"
             )
-        for thing, key in seen:
+        for subject, key in seen:
             made.append(
                 Decision(
                     episode=prepared.name,
@@ -62,7 +62,7 @@ def decide(
                     by=by or getpass.getuser(),
                     at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                     note=note,
-                    of=thing,
+                    of=subject,
                 )
             )
     for decision in made:
@@ -70,44 +70,44 @@ def decide(
     return made
 
 
-def _seen(
-    plan: RenderPlan, shot: ShotPlan, newest: Newest, looks: dict[str, str]
-) -> Iterator[tuple[Thing, str]]:
+def _what_was_seen(
+    plan: RenderPlan, shot: ShotPlan, decisions: Decisions, previews: dict[str, str]
+) -> Iterator[tuple[Subject, str]]:
     """What of a shot a person can have seen: its segment, or a preview; both where the preview was
     left undecided."""
     name, done = shot.shot.id, plan.is_done(shot)
-    look = looks.get(name)
-    if look is not None and not (done and (name, look) in newest):
-        yield "preview", look
+    preview = previews.get(name)
+    if preview is not None and not (done and (name, preview) in decisions):
+        yield "preview", preview
     if done and shot.segment is not None:
         yield "segment", shot.segment.key
 
 
-def _open_shots(plan: RenderPlan, newest: Newest, looks: dict[str, str]) -> list[str]:
+def _open_shots(plan: RenderPlan, decisions: Decisions, previews: dict[str, str]) -> list[str]:
     """The shots that nobody has decided on; where there was a preview, only those that somebody
     can have seen."""
     return [
         shot.shot.id
         for shot in plan.shots
         if shot.segment is not None
-        and (shot.shot.id, shot.segment.key) not in newest
-        and (plan.is_done(shot) or not looks or _undecided(shot, newest, looks))
+        and (shot.shot.id, shot.segment.key) not in decisions
+        and (plan.is_done(shot) or not previews or _is_undecided(shot, decisions, previews))
     ]
 
 
-def _undecided(shot: ShotPlan, newest: Newest, looks: dict[str, str]) -> bool:
+def _is_undecided(shot: ShotPlan, decisions: Decisions, previews: dict[str, str]) -> bool:
     name = shot.shot.id
-    return name in looks and (name, looks[name]) not in newest
+    return name in previews and (name, previews[name]) not in decisions
 
 
 def waiting_shots(store: Store, plan: RenderPlan) -> list[tuple[str, str]]:
     """Shots without a standing approval of what they are now: (shot, why), in film order."""
-    newest = standing_decisions(store, plan.episode)
+    decisions = standing_decisions(store, plan.episode)
     waiting: list[tuple[str, str]] = []
     for shot in plan.shots:
         if shot.segment is None:
             continue
-        decision = newest.get((shot.shot.id, shot.segment.key))
+        decision = decisions.get((shot.shot.id, shot.segment.key))
         if decision is None:
             waiting.append((shot.shot.id, UNDECIDED))
         elif decision.verdict == "retake":
@@ -117,27 +117,27 @@ def waiting_shots(store: Store, plan: RenderPlan) -> list[tuple[str, str]]:
 
 def review_document(prepared: Prepared) -> dict[str, Any]:
     """Every shot with its standing decision; the document of `review --json`."""
-    newest = standing_decisions(prepared.store, prepared.name)
-    looks = read_shown(prepared.store, prepared.name).looks
+    decisions = standing_decisions(prepared.store, prepared.name)
+    previews = read_previews(prepared.store, prepared.name).newest
     return {
         "episode": prepared.name,
         "gate": prepared.request.episode.review.gate,
-        "shots": [_line(prepared.plan, shot, newest, looks) for shot in prepared.plan.shots],
+        "shots": [_line(prepared.plan, shot, decisions, previews) for shot in prepared.plan.shots],
     }
 
 
 def _line(
-    plan: RenderPlan, shot: ShotPlan, newest: Newest, looks: dict[str, str]
+    plan: RenderPlan, shot: ShotPlan, decisions: Decisions, previews: dict[str, str]
 ) -> dict[str, Any]:
     name, done = shot.shot.id, plan.is_done(shot)
     seen = shot.segment.key if shot.segment else ""
-    if not done and name in looks and (name, seen) not in newest:
-        seen = looks[name]
-    decision = newest.get((name, seen))
+    if not done and name in previews and (name, seen) not in decisions:
+        seen = previews[name]
+    decision = decisions.get((name, seen))
     return {
         "id": name,
         "rendered": done,
-        "previewed": name in looks,
+        "previewed": name in previews,
         "of": decision.of if decision else "",
         "verdict": decision.verdict if decision else "none",
         "by": decision.by if decision else "",

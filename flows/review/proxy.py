@@ -99,7 +99,7 @@ def make_proxy(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Prox
 
 def _cells(plan: RenderPlan, every: int) -> Iterator[_Cell]:
     for shot in plan.shots:
-        places = frame_places(shot.runs[-1], shot.pieces[-1:], plan.stored)
+        places = frame_places(shot.runs[-1], shot.partials[-1:], plan.stored)
         there = [frame for frame in sorted(preview_frames(shot, every)) if frame in places]
         for frame in there:
             yield _cell(shot, frame, chunk_name(places[frame]))

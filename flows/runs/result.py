@@ -13,8 +13,8 @@ from flows.plan.plan import RenderPlan, ShotPlan
 class ShotLine:
     """One shot of the table: source range, frames out, chunks made and reused, how it ended.
 
-    `computed` counts pieces too, where only some frames were made; `frames_reused` are frames of
-    the chunks made that were taken from pieces.
+    `computed` counts partial chunks too; `frames_reused` are frames of
+    the chunks made that were taken from partial chunks.
     `retries` are tries of its chunks and segment that failed and were made good. Of a shot that
     failed, `frame` is the one to blame, counted from its first, and `source_frame` the same in its
     source, None where no single one is known; `failure` is the object that says why.
@@ -123,7 +123,7 @@ def waits_for_review(result: EpisodeResult, command: str = "") -> RefusedError:
 
 def part_state(plan: RenderPlan, shot: ShotPlan, *, made: bool) -> str:
     """The state of a shot that is not asked for whole."""
-    if not plan.asked.frames_of(shot.shot.id):
+    if not plan.selection.frames_of(shot.shot.id):
         return "not asked for"
     if plan.todo(shot):
         return "frames to make"

@@ -26,7 +26,7 @@ from flows.gc import sweep
 from flows.gc.mark import (
     FilmRecord,
     GcPlan,
-    PieceRecord,
+    PartialRecord,
     Pin,
     Snapshot,
     Version,
@@ -167,24 +167,24 @@ def test_inputs_stay_that_a_kept_version_reads() -> None:
 
 
 def test_pieces_stay_until_each_of_their_shots_is_rendered_whole() -> None:
-    def pieces(**letters: str) -> PieceRecord:
+    def partials(**letters: str) -> PartialRecord:
         shots = {f"ep/{shot}": frozenset({CHUNK.format(x)}) for shot, x in letters.items()}
-        return PieceRecord(stored=there("pieces/ep/1.json", days=50), run="1", shots=shots)
+        return PartialRecord(stored=there("pieces/ep/1.json", days=50), run="1", shots=shots)
 
-    record = pieces(sh010="a", sh020="b")
+    record = partials(sh010="a", sh020="b")
     names = [CHUNK.format("a"), CHUNK.format("b"), "notes/aa/b.zip"]
     older = version("0", "c", days=60)
     whole = [version("2", "d", days=40), version("3", "e", shot="ep/sh020", days=40)]
 
     def left(*versions: Version) -> list[str]:
-        seen = snapshot(record.stored, *names, versions=versions, pieces=(record,))
+        seen = snapshot(record.stored, *names, versions=versions, partials=(record,))
         return sorted({*names, record.stored.name} - set(decided(seen)))
 
     assert left() == left(older) == sorted([*names, record.stored.name])
     assert left(older, whole[0]) == [CHUNK.format("b"), "notes/aa/b.zip", record.stored.name]
     assert left(*whole) == []
     held = Pin(run="1", alive_at=NOW, names=frozenset())
-    seen = snapshot(record.stored, versions=whole, pieces=(record,), pins=(held,))
+    seen = snapshot(record.stored, versions=whole, partials=(record,), pins=(held,))
     assert decided(seen) == [], "its own run has not ended"
 
 

@@ -1,4 +1,4 @@
-"""Pieces: exactly the frames asked for and what they need, under keys that chunks do not change."""
+"""Partial chunks: exactly the frames asked for and what they need, whatever chunks there are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flows.plan.partial import (
     missing_spans,
     pick_chunks,
     pick_frames,
-    plan_pieces,
+    plan_partials,
 )
 from flows.plan.plan import ShotPlan
 from flows.plan.shot_plan import ShotInput
@@ -72,7 +72,7 @@ def test_exactly_the_frames_asked_for_and_what_they_need_are_made(
 def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
     film: list[ShotInput], first_chunk: int, chunk: int, data: st.DataObject
 ) -> None:
-    """Whatever chunk size the pieces were planned with."""
+    """Whatever chunk size the partial chunks were planned with."""
     before = first_shot(film, first_chunk)
     frames = data.draw(st.sets(st.integers(0, len(before.track) - 1), min_size=1))
     picked = pick_frames(before.runs, frames, stored=set())
@@ -81,14 +81,14 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
         for number, (run, items) in enumerate(zip(before.runs, picked, strict=True))
     }
     stored = {
-        chunk_name(run.maker.piece(item.out).key)
+        chunk_name(run.maker.partial(item.out).key)
         for run, items in zip(before.runs, picked, strict=True)
         for item in items
     }
     shot = first_shot(film, chunk)
-    pieces = plan_pieces(shot.runs, spans)
-    todo = pick_chunks(shot.runs, stored=stored, pieces=pieces)
-    for run, items, known, own in zip(shot.runs, todo, pieces, picked, strict=True):
+    partials = plan_partials(shot.runs, spans)
+    todo = pick_chunks(shot.runs, stored=stored, partials=partials)
+    for run, items, known, own in zip(shot.runs, todo, partials, picked, strict=True):
         there = {chunk_name(item.key) for item in known} & stored
         kept = {i for item in own for i in item.out.indices()}
         for item in items:
@@ -106,9 +106,9 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
 def test_an_earlier_chunk_is_left_out_where_pieces_hold_all_that_would_read_it() -> None:
     shot = first_shot(make_film([names("a", 16)], recipe=KEEP_BOTH), 8)
     one, two = shot.runs
-    pieces = ((), tuple(two.maker.piece(Span(i, i + 1)) for i in range(16)))
-    stored = {chunk_name(item.key) for item in pieces[1]}
-    picked = pick_chunks(shot.runs, stored=stored, pieces=pieces)
+    partials = ((), tuple(two.maker.partial(Span(i, i + 1)) for i in range(16)))
+    stored = {chunk_name(item.key) for item in partials[1]}
+    picked = pick_chunks(shot.runs, stored=stored, partials=partials)
     assert made(picked[1][:2]) == []
     needed = {i for item in picked[1][2:] for i in two.maker.inputs(item.out)}
     assert {item.key for item in picked[0]} == {
@@ -134,8 +134,8 @@ def test_a_changed_frame_changes_exactly_the_pieces_that_read_it(
     keys = []
     for entries in (same, changed):
         last = next(s for s in planned(entries, 8).shots if s.shot.id == shot.shot.id).runs[-1]
-        keys.append(last.maker.piece(Span(out, out + 1)).key)
-    # In chunks of one frame a piece and a chunk read the same.
+        keys.append(last.maker.partial(Span(out, out + 1)).key)
+    # In chunks of one frame a partial chunk and a chunk read the same.
     fine = next(s for s in planned(same, 1).shots if s.shot.id == shot.shot.id)
     touched = reads_frame(fine, fine.runs[-1].items[out], frame)
     if len(shot.runs) == 1:
@@ -155,7 +155,7 @@ def test_a_frame_held_between_two_that_are_needed_is_in_no_key() -> None:
             material=lambda indices, new=changed: ["new" if i == new else i for i in indices],
         )
         (shot,) = planned([told], 8).shots
-        keys.append(shot.runs[-1].maker.piece(Span(11, 12)).key)
+        keys.append(shot.runs[-1].maker.partial(Span(11, 12)).key)
     assert keys[0] == keys[1] != keys[2]
 
 

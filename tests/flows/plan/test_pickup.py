@@ -231,7 +231,7 @@ def test_what_is_lost_or_damaged_of_a_pickup_is_made_again(
     pick = "sh020:3,5,20"
     desk.render(frames=pick)
     gone, later, damaged = (
-        desk.folder / "store" / chunk_name(item.key) for item in desk.plan().shots[1].pieces[1]
+        desk.folder / "store" / chunk_name(item.key) for item in desk.plan().shots[1].partials[1]
     )
     gone.unlink()
     data = bytearray(damaged.read_bytes())

@@ -14,7 +14,7 @@ from cluster.errors import Exit, RefusedError, UsageError
 from cluster.store.open import open_store
 from flows.plan.partial import missing_spans
 from flows.plan.prepare import Prepared, prepare
-from flows.plan.preview import look_of
+from flows.plan.preview import preview_key
 from flows.progress import Silent
 from flows.render import render
 from flows.review.gate import decide, review_document
@@ -164,8 +164,8 @@ def test_a_decision_is_on_what_was_seen(desk: Desk) -> None:
     decide(desk.see(), [], "approved")
     assert shots(desk.render(params="factor: 3")) == ["sh010", "sh020"]
     assert shots(desk.render(preview_every=5)) == ["sh010", "sh020"]
-    looks = {look_of(shot, every) for shot in desk.see().plan.shots for every in (5, EVERY)}
-    assert len(looks) == 4
+    keys = {preview_key(shot, every) for shot in desk.see().plan.shots for every in (5, EVERY)}
+    assert len(keys) == 4
     assert desk.render().film is not None
 
 
