@@ -145,7 +145,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     record_partials(prepared.store, plan)
     frames = sum(len(item.out) for shot in work.shots for item in plan.todo(shot))
-    whole = (shot for shot in work.shots if plan.is_whole(shot))
+    whole = (shot for shot in work.shots if plan.selects_all(shot))
     encoded = sum(shot.segment.frames for shot in whole if shot.segment)
     reporter.total(frames + SEGMENT_UNIT * encoded)
     return work
@@ -153,7 +153,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
 
 def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
     """The shots of which something that is asked for is missing, in film order."""
-    return [shot for shot in prepared.plan.shots if prepared.plan.is_left(shot)]
+    return [shot for shot in prepared.plan.shots if prepared.plan.has_work(shot)]
 
 
 def can_retry(error: BaseException | None) -> bool:
@@ -174,7 +174,7 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     """Make what is missing of a shot. Raises the first DougaError; what is stored stays stored."""
     made: list[Receipt] = []
     plan = work.begin(shot)
-    whole = plan.is_whole(shot)
+    whole = plan.selects_all(shot)
     try:
         for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
             chunks: dict[Future[Any], WorkItem | SegmentItem] = {

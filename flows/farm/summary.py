@@ -72,7 +72,7 @@ def _line(plan: RenderPlan, shot: ShotPlan, result: ShotResult | None) -> ShotLi
         state = "failed"
     elif plan.is_done(shot):
         state = "rendered" if result else "stored"
-    elif not plan.is_whole(shot):
+    elif not plan.selects_all(shot):
         state = part_state(plan, shot, made=result is not None)
     else:
         state = reason_for(plan, shot, seen_before=False)

@@ -56,7 +56,7 @@ def forecast(
     few frames, told to `reporter`, unless `calibrate` is False. What is then still unknown is in
     no number, both times are 0, `basis` is "none", and `based_on` says what is not known.
     """
-    if not any(prepared.plan.is_left(shot) for shot in prepared.plan.shots):
+    if not any(prepared.plan.has_work(shot) for shot in prepared.plan.shots):
         return NOTHING_LEFT
     pools = workers_for(prepared, workers)
     todo = todo_of(prepared, pools)

@@ -66,7 +66,7 @@ def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
     made_by: list[tuple[ShotPlan, RunPlan | None]] = []
     shots: list[ShotSteps] = []
     for shot in plan.shots:
-        if not plan.is_left(shot):
+        if not plan.has_work(shot):
             continue
         steps: list[Step] = []
         for run, work in _pieces(plan, shot, pools):
@@ -100,7 +100,7 @@ def _pieces(
             lengths = [len(item.out) - frames_taken(item) for item in items]
             alike = _chunk_work(run, device_of(run, pools))
             yield run, [_of_length(alike, frames) for frames in lengths]
-    if shot.segment is not None and plan.is_whole(shot) and not plan.is_done(shot):
+    if shot.segment is not None and plan.selects_all(shot) and not plan.is_done(shot):
         yield None, [segment_work(shot.segment, device_of(None, pools))]
 
 
@@ -154,7 +154,7 @@ def _pool_of(run: RunPlan | None, pools: Mapping[str, PoolSpec]) -> str:
 def _film_frames(prepared: Prepared) -> int:
     """Frames of the film that a render would end with, 0 where some shots stay unmade."""
     plan = prepared.plan
-    whole = all(plan.is_done(shot) or plan.is_whole(shot) for shot in plan.shots)
+    whole = all(plan.is_done(shot) or plan.selects_all(shot) for shot in plan.shots)
     gate = prepared.request.episode.review.gate
     return sum(len(shot.track) for shot in plan.shots) if whole and not gate else 0
 

@@ -6,7 +6,7 @@ against, and the pins of runs in progress; and everything younger than the grace
 is. The ledger, the records of runs and nights, what is under `reviews/`, and what douga does not
 know are never touched. All that goes can be made again by rendering.
 
-`plan_gc` decides, purely, on a `Snapshot`; `flows.gc.sweep` looks and removes.
+`plan_gc` decides, purely, on a `Snapshot`; `flows.gc.read` takes it, `flows.gc.sweep` removes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cluster.store.base import StoredObject
-from flows.farm.pins import PIN_LAPSE, PINS, SWEEP_LAPSE, SWEEPS
+from flows.farm.pins import PIN_TIMEOUT, PINS, SWEEP_TIMEOUT, SWEEPS
 from flows.plan.partial_record import PARTIALS
 
 RECORDS = ("shots/", "films/", PARTIALS)
@@ -68,7 +68,7 @@ class PartialRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a run holds, and when it last gave a sign of life."""
+    """What a run holds, and when it last renewed its heartbeat."""
 
     run: str
     alive_at: datetime
@@ -109,47 +109,49 @@ class GcPlan:
     removed: tuple[Removal, ...]
 
 
-def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) -> GcPlan:
+def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = None) -> GcPlan:
     """What goes: all that is older than `grace` and cannot be reached.
 
     With `keep`, also versions of shots and films older than that which newer ones have replaced:
     not the newest version of a shot, nor one of which a kept film was made.
     """
-    alive = [pin for pin in seen.pins if seen.now - pin.alive_at < max(grace, PIN_LAPSE)]
+    alive = [pin for pin in snapshot.pins if snapshot.now - pin.alive_at < max(grace, PIN_TIMEOUT)]
     runs = frozenset(pin.run for pin in alive)
     pinned = frozenset[str]().union(*(pin.names for pin in alive))
 
     def is_older(stored: StoredObject, than: timedelta) -> bool:
-        return seen.now - stored.modified >= max(grace, than)
+        return snapshot.now - stored.modified >= max(grace, than)
 
     old_films: dict[str, str] = {}
     old_versions: dict[str, str] = {}
-    films = list(seen.films)
+    films = list(snapshot.films)
     if keep is not None:
         old_films = _replaced_films([film for film in films if is_older(film.stored, keep)], films)
         films = [film for film in films if film.stored.name not in old_films]
-        aged = [v for v in seen.versions if is_older(v.stored, keep) and v.run not in runs]
-        old_versions = _replaced_versions(aged, seen.versions, films)
-    used_up = {
+        aged = [v for v in snapshot.versions if is_older(v.stored, keep) and v.run not in runs]
+        old_versions = _replaced_versions(aged, snapshot.versions, films)
+    finished = {
         record.stored.name: "every shot of it is rendered whole since"
-        for record in seen.partials
-        if record.run not in runs and not _waiting(record, seen.versions)
+        for record in snapshot.partials
+        if record.run not in runs and not _unfinished_shots(record, snapshot.versions)
     }
-    reachable = pinned | seen.decided | seen.compared | _reachable(seen, films, old_versions)
+    reachable = (
+        pinned | snapshot.decided | snapshot.compared | _reachable(snapshot, films, old_versions)
+    )
 
     removed: list[Removal] = []
     kept: list[StoredObject] = []
-    for stored in seen.objects:
+    for stored in snapshot.objects:
         why = old_films.get(stored.name) or old_versions.get(stored.name)
         if not why and is_older(stored, timedelta(0)):
-            why = used_up.get(stored.name) or _why_unneeded(stored.name, reachable, runs)
-        if not why and stored.name.startswith(SWEEPS) and is_older(stored, SWEEP_LAPSE):
+            why = finished.get(stored.name) or _why_unneeded(stored.name, reachable, runs)
+        if not why and stored.name.startswith(SWEEPS) and is_older(stored, SWEEP_TIMEOUT):
             why = "announced by a gc that is dead"
         if why:
             removed.append(Removal(stored=stored, why=why))
         else:
             kept.append(stored)
-    for stored in seen.leftovers:
+    for stored in snapshot.leftovers:
         if is_older(stored, LEFTOVER_GRACE):
             why = "begun by a writer that was stopped"
             removed.append(Removal(stored=stored, why=why, leftover=True))
@@ -158,25 +160,25 @@ def plan_gc(seen: Snapshot, *, grace: timedelta, keep: timedelta | None = None) 
 
 
 def _reachable(
-    seen: Snapshot, films: Iterable[FilmRecord], old_versions: Mapping[str, str]
+    snapshot: Snapshot, films: Iterable[FilmRecord], old_versions: Mapping[str, str]
 ) -> frozenset[str]:
     """What the kept records name. Inputs are all kept where one of them does not say which."""
-    versions = [each for each in seen.versions if each.stored.name not in old_versions]
+    versions = [each for each in snapshot.versions if each.stored.name not in old_versions]
     names: set[str] = set()
     for version in versions:
         names |= {version.segment} | version.chunks | (version.reads or frozenset())
     for film in films:
         names |= film.segments or frozenset()
-    for record in seen.partials:
-        for shot in _waiting(record, seen.versions):
+    for record in snapshot.partials:
+        for shot in _unfinished_shots(record, snapshot.versions):
             names |= record.shots[shot]
     names |= {notes_of(name) for name in names if name.startswith("frames/")}
     if any(version.reads is None for version in versions):
-        names |= {stored.name for stored in seen.objects if stored.name.startswith(INPUTS)}
+        names |= {stored.name for stored in snapshot.objects if stored.name.startswith(INPUTS)}
     return frozenset(names)
 
 
-def _waiting(record: PartialRecord, versions: Iterable[Version]) -> list[str]:
+def _unfinished_shots(record: PartialRecord, versions: Iterable[Version]) -> list[str]:
     """The shots of a record that nobody has rendered whole since."""
     since = {
         version.shot

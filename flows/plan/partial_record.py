@@ -42,7 +42,7 @@ def ask_store(store: Store, plan: RenderPlan) -> RenderPlan:
 
 
 def _partials_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
-    if plan.is_whole(shot):
+    if plan.selects_all(shot):
         return []
     return [
         {

@@ -87,13 +87,13 @@ class RenderPlan:
         """Whether nothing of a shot is left to do: its segment is stored, or it has no frames."""
         return shot.segment is None or segment_name(shot.segment.key) in self.stored
 
-    def is_whole(self, shot: ShotPlan) -> bool:
-        """Whether all of a shot is asked for, so that its segment is made."""
+    def selects_all(self, shot: ShotPlan) -> bool:
+        """Whether all of a shot is selected, so that its segment is made."""
         return self.selection.frames_of(shot.shot.id) is None
 
-    def is_left(self, shot: ShotPlan) -> bool:
-        """Whether something of a shot is asked for and missing: a frame, or the segment."""
-        return not self.is_done(shot) if self.is_whole(shot) else bool(self.todo(shot))
+    def has_work(self, shot: ShotPlan) -> bool:
+        """Whether something of a shot is selected and missing: a frame, or the segment."""
+        return not self.is_done(shot) if self.selects_all(shot) else bool(self.todo(shot))
 
     def todo(self, shot: ShotPlan) -> tuple[WorkItem, ...]:
         """What to make of a shot, inputs before what needs them: missing chunks whose output

@@ -58,7 +58,7 @@ def _line(prepared: Prepared, shot: ShotPlan, reasons: Why) -> dict[str, Any]:
     by_run = plan.todo_by_run(shot)
     todo = sum(map(len, by_run))
     stored = sum(chunk_name(item.key) in plan.stored for item in shot.items())
-    whole = plan.is_whole(shot)
+    whole = plan.selects_all(shot)
     part = "" if whole else part_state(plan, shot, made=False)
     return {
         "id": name,

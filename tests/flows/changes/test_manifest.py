@@ -248,7 +248,7 @@ def test_a_run_holds_what_it_reads_and_makes_until_it_ends(tiny_film: Path, tmp_
 
 
 def test_a_run_waits_for_a_sweep_and_then_asks_the_store_again(
-    tiny_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_film: Path, tmp_path: Path
 ) -> None:
     prepared = planned(tiny_film, tmp_path, stages=RECIPE)
     upload_inputs(prepared)
@@ -268,21 +268,17 @@ def test_a_run_waits_for_a_sweep_and_then_asks_the_store_again(
         run.store.delete(victim)
         run.store.delete(f"{SWEEPS}other")
 
-    monkeypatch.setattr("flows.farm.pins.time.sleep", sweep_on)
-    with pinned(run, Listening()) as held:
+    with pinned(run, Listening(), sleep=sweep_on) as held:
         assert victim not in held.plan.stored
     assert told == ["waiting for douga gc to end"]
 
 
-def test_a_sweep_that_is_dead_is_not_waited_for(
-    tiny_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_that_is_dead_is_not_waited_for(tiny_film: Path, tmp_path: Path) -> None:
     run = planned(tiny_film, tmp_path, stages=RECIPE)
     run.store.put(f"{SWEEPS}dead", b"")
     silent_since = time.time() - 3600
     os.utime(tmp_path / "store" / "sweeps" / "dead", (silent_since, silent_since))
-    monkeypatch.setattr("flows.farm.pins.time.sleep", lambda _: pytest.fail("it waits"))
-    with pinned(run, Silent()):
+    with pinned(run, Silent(), sleep=lambda _: pytest.fail("it waits")):
         pass
 
 

@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from cluster.errors import StoreError
 from cluster.settings import settings
 from cluster.store.base import Store, StoredObject
-from cluster.store.lease import hold_lease
+from cluster.store.lease import Lease, hold_lease
 from cluster.store.open import open_store
-from flows.gc import sweep
 from flows.gc.mark import (
     FilmRecord,
     GcPlan,
@@ -33,6 +32,7 @@ from flows.gc.mark import (
     notes_of,
     plan_gc,
 )
+from flows.gc.read import StoreReader
 from flows.gc.sweep import collect
 from flows.progress import Silent
 from tests.servers.swift import S3Server
@@ -345,14 +345,14 @@ def test_an_object_that_vanishes_meanwhile_is_no_error(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(store)
-    look = sweep._Look.again
+    read_again = StoreReader.read_again
 
     def steal(self: Any, *given: Any) -> Snapshot:
         for name in (SEGMENT.format("c"), "shots/ep/sh010/1.json", "films/ep/x.json"):
             store.delete(name)
-        return look(self, *given)
+        return read_again(self, *given)
 
-    monkeypatch.setattr(sweep._Look, "again", steal)
+    monkeypatch.setattr(StoreReader, "read_again", steal)
     collect(store.url, Silent())
     assert not names(store) & set(data("c"))
     assert names(store) >= set(data("b"))
@@ -366,7 +366,7 @@ def test_what_a_run_held_or_recorded_meanwhile_stays(
     more = data("d")
     for name in more:
         store.put(name, b"y")
-    look = sweep._Look.again
+    read_again = StoreReader.read_again
     pin = json.dumps({"names": data("c")}).encode()
     manifest = {"run": "3", "segment": SEGMENT.format("d"), "runs": [], "reads": []}
     manifest["runs"] = [{"chunks": [{"name": CHUNK.format("d")}]}]
@@ -374,9 +374,9 @@ def test_what_a_run_held_or_recorded_meanwhile_stays(
     def begin(self: Any, *given: Any) -> Snapshot:
         store.put("pins/r/names.json", pin)
         store.put("shots/ep/sh010/3.json", json.dumps(manifest).encode())
-        return look(self, *given)
+        return read_again(self, *given)
 
-    monkeypatch.setattr(sweep._Look, "again", begin)
+    monkeypatch.setattr(StoreReader, "read_again", begin)
     document = collect(store.url, Silent())
     assert names(store) >= {*data("c"), *more}
     assert removed(document) == set()
@@ -397,7 +397,7 @@ def test_a_sweep_that_was_stopped_past_its_lease_removes_nothing_more(
     store = open_store(tmp_path.as_uri())
     fill(store)
     before = names(store)
-    monkeypatch.setattr("flows.gc.sweep.SWEEP_LAPSE", timedelta(seconds=-1))
+    monkeypatch.setattr(Lease, "lapsed", lambda *_: True)
     with pytest.raises(StoreError, match=r"was stopped.*run douga gc again"):
         collect(store.url, Silent())
     assert names(store) == before
