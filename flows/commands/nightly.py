@@ -16,7 +16,7 @@ from cluster.errors import Exit
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
-    from flows.nightly.run import Outcome
+    from flows.nightly.run import NightResult
     from flows.runs.job import Claim
 
 
@@ -80,7 +80,7 @@ def run(
     with telling_night(spec.name, Plain(), command=command) as told:
         with stray_output_to_stderr(), make_reporter() as reporter:
 
-            def act(claim: Claim | None) -> Outcome:
+            def act(claim: Claim | None) -> NightResult:
                 came_to = run_night(
                     spec,
                     kept,
@@ -95,17 +95,17 @@ def run(
                 return came_to
 
             key = job or settings().job
-            outcome = (
+            result = (
                 run_night_once(spec, kept, reporter, job=key, act=act, command=command)
                 if key
                 else act(None)
             )
-        night = outcome.night
-        print_json(_document(outcome)) if as_json else show_night(night, words=outcome.words)
+        night = result.night
+        print_json(_document(result)) if as_json else show_night(night, words=result.words)
         told.report(write_reports(night, spec, kept, folder=report))
-    if outcome.exit_code != Exit.GOOD:
-        print(f"douga: {outcome.words}", file=sys.stderr)
-        raise typer.Exit(outcome.exit_code)
+    if result.exit_code != Exit.GOOD:
+        print(f"douga: {result.words}", file=sys.stderr)
+        raise typer.Exit(result.exit_code)
 
 
 @nightly.command()
@@ -164,6 +164,6 @@ def _me() -> str:
         return f"user {os.getuid()}"
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
-    document = outcome.night.to_json()
-    return {**document, "state": outcome.state, "exit_code": int(outcome.exit_code)}
+def _document(result: NightResult) -> dict[str, Any]:
+    document = result.night.to_json()
+    return {**document, "state": result.state, "exit_code": int(result.exit_code)}

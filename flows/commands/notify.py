@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
@@ -21,10 +21,10 @@ def notify(
     """
     from cluster.settings import settings
     from flows.commands.tables.notify import show_targets
-    from flows.notify.event import Kind
     from flows.notify.events import trial_event
     from flows.notify.send import deliver
     from flows.notify.targets import read_targets
+    from flows.runs.outcome import Outcome
 
     targets = read_targets(settings())
     if test and not targets.targets:
@@ -33,7 +33,7 @@ def notify(
         )
     sent = deliver(trial_event(), targets) if test else []
     document: dict[str, Any] = {
-        "events": [kind for kind in get_args(Kind) if kind in targets.kinds and kind != "test"],
+        "events": [kind for kind in Outcome if kind in targets.kinds],
         "targets": [asdict(delivery) for delivery in sent]
         or [{"target": target.name} for target in targets.targets],
     }

@@ -25,6 +25,7 @@ from cluster.settings import home_folder
 from cluster.store.base import NotStored, Store
 from flows.forecast.durations import Seen, Took, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
+from flows.runs.outcome import Outcome
 
 ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 1500
 """With so many of both, older runs are not looked at..."""
@@ -55,7 +56,7 @@ COLUMNS = (
     "reused",
     "finished_at",
 )
-GOOD = frozenset({"done", "in part", "waiting for review"})
+GOOD = frozenset({Outcome.DONE.recorded, "in part", Outcome.WAITING.recorded})
 """States of runs that took what they take."""
 
 

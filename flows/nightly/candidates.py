@@ -19,6 +19,7 @@ from flows.nightly.spec import NightlyEpisodeSpec, NightlySpec
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Reporter
 from flows.runs.night import NightEpisode
+from flows.runs.outcome import Outcome
 from flows.spec.request import RenderRequest, make_request
 
 Forecaster = Callable[[Prepared], Forecast]
@@ -66,7 +67,7 @@ def make_ready(
         except InputError as error:
             name = Path(each.path).stem
             failed.append(
-                NightEpisode(episode=name, show=each.show, state="failed", why=str(error))
+                NightEpisode(episode=name, show=each.show, state=Outcome.FAILED, why=str(error))
             )
     _check_apart([request for _, _, request in requests], spec)
     ready: dict[str, Ready] = {}
@@ -85,7 +86,7 @@ def make_ready(
             )
         except DougaError as error:
             failed.append(
-                NightEpisode(episode=name, show=each.show, state="failed", why=str(error))
+                NightEpisode(episode=name, show=each.show, state=Outcome.FAILED, why=str(error))
             )
         else:
             ready[name] = Ready(candidate=candidate, prepared=prepared)

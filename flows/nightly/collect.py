@@ -20,8 +20,9 @@ from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.runs.costs import spending_of
-from flows.runs.night import EpisodeState, NightEpisode, NightShot
+from flows.runs.night import NightEpisode, NightShot
 from flows.runs.nights import LastGood
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult, ShotLine, shots_failed
 from tasks.metrics.film_quality import EQUAL_DB, Measured, Side, measure_shot
 from tasks.metrics.loudness import Loudness, measure_loudness
@@ -29,13 +30,6 @@ from tasks.worker.item import segment_name
 
 FRAMES = "nightframes/"
 RENDERED = ("rendered", "stored")
-
-STATES: dict[str, EpisodeState] = {
-    "done": "done",
-    "wanting": "wanting",
-    "waiting for review": "waiting",
-}
-"""The states of a run in which every shot was rendered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,11 +51,11 @@ def collect(prepared: Prepared, result: EpisodeResult, *, show: str, desk: Desk)
     spent = spending_of(receipts)
     film = Path(result.film) if result.film else None
     sound = measure_loudness(film) if film else None
-    state: EpisodeState = "failed" if result.failed else STATES.get(result.state, "failed")
+    done_in_part = result.outcome is Outcome.DONE and not film
     episode = NightEpisode(
         episode=prepared.name,
         show=show,
-        state=state,
+        state=Outcome.FAILED if done_in_part else result.outcome,
         why=_why(result),
         run=result.run,
         film=result.film or "",

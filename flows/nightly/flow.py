@@ -17,7 +17,7 @@ from cluster.errors import Exit
 from flows.forecast.estimate import forecast
 from flows.nightly.candidates import nightly_store
 from flows.nightly.report_files import write_reports
-from flows.nightly.run import Outcome, run_night
+from flows.nightly.run import NightResult, run_night
 from flows.nightly.spec import read_nightly
 from flows.notify.on_exit import telling_night
 from flows.prefect.artifacts import artifact_key
@@ -38,16 +38,16 @@ def nightly(name: str, file: str, report: str = "") -> State[Any]:
     command = f"douga nightly {file}"
     with telling_night(spec.name, Plain(), command=command) as told:
         with _ended_by_signals():
-            outcome = run_night(spec, store, Plain(), forecast=forecast, command=command)
-        told.night(outcome.night)
-        told.report(write_reports(outcome.night, spec, store, folder=report))
-    _publish(outcome, name)
-    return _state(outcome)
+            result = run_night(spec, store, Plain(), forecast=forecast, command=command)
+        told.night(result.night)
+        told.report(write_reports(result.night, spec, store, folder=report))
+    _publish(result, name)
+    return _state(result)
 
 
-def _state(outcome: Outcome) -> State[Any]:
-    words = f"night {outcome.night.night}: {outcome.words or 'good'}"
-    code = outcome.exit_code
+def _state(result: NightResult) -> State[Any]:
+    words = f"night {result.night.night}: {result.words or 'good'}"
+    code = result.exit_code
     if code in (Exit.GOOD, Exit.REFUSED):
         return Completed(name=STATE_NAMES.get(code, "Completed"), message=words)
     get_run_logger().error(words)
@@ -56,7 +56,7 @@ def _state(outcome: Outcome) -> State[Any]:
     return Failed(name=STATE_NAMES.get(code, "Failed"), message=words)
 
 
-def _publish(outcome: Outcome, name: str) -> None:
+def _publish(result: NightResult, name: str) -> None:
     rows: list[dict[str, Any]] = [
         {
             "episode": each.episode,
@@ -69,7 +69,7 @@ def _publish(outcome: Outcome, name: str) -> None:
             "film": each.film,
             "why": each.why,
         }
-        for each in outcome.night.episodes
+        for each in result.night.episodes
     ]
     create_table_artifact(
         table=rows, key=f"{artifact_key(name)}-night", description="Episodes of the night"

@@ -21,6 +21,7 @@ from flows.progress import Reporter
 from flows.runs.costs import Spending, spending_of
 from flows.runs.night import Night, NightEpisode
 from flows.runs.nights import SHARED_NIGHTS, Past, hours_by_show, last_good
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
 
@@ -110,7 +111,7 @@ class NightRun:
             NightEpisode(
                 episode=ready.candidate.episode,
                 show=ready.candidate.show,
-                state="left out",
+                state=Outcome.LEFT_OUT,
                 why=why,
                 store=ready.request.store,
             )
@@ -120,7 +121,9 @@ class NightRun:
         name, show = ready.candidate.episode, ready.candidate.show
         self.reporter.phase(f"{name}: {ready.candidate.forecast.chunks} chunks to make")
         began = self.clock()
-        blank = NightEpisode(episode=name, show=show, state="failed", store=ready.request.store)
+        blank = NightEpisode(
+            episode=name, show=show, state=Outcome.FAILED, store=ready.request.store
+        )
         result: EpisodeResult | None = None
         limit = Alarm()
         try:
@@ -128,7 +131,7 @@ class NightRun:
                 result = self.render(ready.request, self.reporter)
         except KeyboardInterrupt:
             if result is None:
-                stopped = replace(blank, state="stopped", why=self._why_stopped(limit))
+                stopped = replace(blank, state=Outcome.STOPPED, why=self._why_stopped(limit))
                 self._unfinished(ready, stopped, began)
                 if not limit.rang or self._gives_up():
                     raise
@@ -143,12 +146,12 @@ class NightRun:
             self.over.append(self._collected(ready, result, blank))
         except KeyboardInterrupt:
             why = "rendered; stopped before it was measured"
-            self.over.append(replace(blank, state="stopped", why=why, run=result.run))
+            self.over.append(replace(blank, state=Outcome.STOPPED, why=why, run=result.run))
             raise
 
     def _unfinished(self, ready: Ready, episode: NightEpisode, began: datetime) -> None:
         """An episode whose render did not come to its end; what it cost counts all the same."""
-        self.reporter.note(f"{episode.episode} {episode.state}: {episode.why}")
+        self.reporter.note(f"{episode.episode} {episode.state.words}: {episode.why}")
         spent = Spending()
         try:
             known = read_ledger(ready.prepared.store, episode=episode.episode)

@@ -26,17 +26,9 @@ from flows.report.night.headline import night_words
 from flows.runs.job import Claim, ClaimLost, error_of, once
 from flows.runs.night import Night
 from flows.runs.nights import PREFIX, Past
+from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Record
-from flows.runs.state import Seen, look_at
-
-STATES = {
-    Exit.GOOD: "done",
-    Exit.FAILED: "failed",
-    Exit.WANTING: "wanting",
-    Exit.REFUSED: "refused",
-    Exit.TIMEOUT: "stopped",
-    Exit.INTERRUPTED: "stopped",
-}
+from flows.runs.state import RUNNING, Seen, look_at
 
 GIVES_WAY_S, LOOK_S = 10.0, 0.2
 """So long a night waits for one that began at the same moment to give way; between two looks."""
@@ -48,7 +40,7 @@ def now_utc() -> datetime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class NightResult:
     """A night as it was kept, and who stopped it."""
 
     night: Night
@@ -63,8 +55,8 @@ class Outcome:
 
     @property
     def state(self) -> str:
-        """How it ended, in a word."""
-        return STATES[self.exit_code]
+        """How it ended, in the word of its record."""
+        return Outcome.of_exit(self.exit_code).recorded
 
     @property
     def words(self) -> str:
@@ -84,7 +76,7 @@ def run_night(
     claim: Claim | None = None,
     renderer: Renderer = render,
     clock: Clock = now_utc,
-) -> Outcome:
+) -> NightResult:
     """Run a night and keep it in the store, as far as it goes.
 
     `episodes_store` is for every episode what --store is for a render; `claim` is the job that the
@@ -124,11 +116,11 @@ def run_night(
             give_up=None if timeout_s is None else began + timedelta(seconds=timeout_s),
             over=list(readied.failed),
         )
-        outcome = Outcome(stopped=run.go(readied.ready), night=run.so_far(ended=True))
-        _keep(outcome, record, store, readied, reporter)
-    if not outcome.stopped:
+        result = NightResult(stopped=run.go(readied.ready), night=run.so_far(ended=True))
+        _keep(result, record, store, readied, reporter)
+    if not result.stopped:
         compact_ledgers((each.prepared.store for each in readied.ready.values()), reporter)
-    return outcome
+    return result
 
 
 def run_night_once(
@@ -137,9 +129,9 @@ def run_night_once(
     reporter: Reporter,
     *,
     job: str,
-    act: Callable[[Claim], Outcome],
+    act: Callable[[Claim], NightResult],
     command: str,
-) -> Outcome:
+) -> NightResult:
     """Run a night for a job key, once, however often and by whomever it is submitted.
 
     Where another has taken the job this waits for it and gives what it came to. UsageError where
@@ -157,19 +149,19 @@ def run_night_once(
     )
 
 
-def _recall(seen: Seen) -> Outcome:
+def _recall(seen: Seen) -> NightResult:
     if "episodes" not in seen.document:
         raise error_of(seen)
     stops: dict[int | None, Stop] = {Exit.TIMEOUT: "time", Exit.INTERRUPTED: "person"}
     night = Night.from_json(seen.document)
-    return Outcome(night=night, stopped=stops.get(seen.exit_code, ""))
+    return NightResult(night=night, stopped=stops.get(seen.exit_code, ""))
 
 
 def _keep(
-    outcome: Outcome, record: Record, store: Store, readied: Readied, reporter: Reporter
+    result: NightResult, record: Record, store: Store, readied: Readied, reporter: Reporter
 ) -> None:
     """Keep a night where nights are, and wherever its segments lie: `douga gc` looks there."""
-    document = outcome.night.to_json()
+    document = result.night.to_json()
     others = {each.prepared.store.url: each.prepared.store for each in readied.ready.values()}
     for url, other in others.items():
         if url != store.url:
@@ -177,7 +169,7 @@ def _keep(
                 other.put(f"{record.place}.json", json.dumps(document).encode())
             except StoreError as error:  # one store that is gone must not cost the night itself
                 reporter.note(f"the night is not kept in {url}: {error}")
-    record.ended(document, state=outcome.state, exit_code=outcome.exit_code, error=outcome.words)
+    record.ended(document, state=result.state, exit_code=result.exit_code, error=result.words)
 
 
 @contextmanager
@@ -231,6 +223,6 @@ def _other_night(store: Store, mine: str) -> Seen | None:
     names = sorted(entry.name for entry in store.list(folder))
     for place in (name.removeprefix(BEGUN).removesuffix(".json") for name in names):
         seen = look_at(store, place) if place != mine else None
-        if seen is not None and seen.state == "running":
+        if seen is not None and seen.state == RUNNING:
             return seen
     return None

@@ -9,13 +9,13 @@ from typing import Literal
 from flows.notify.event import plain
 from flows.report.night.words import regression_line
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 
 Level = Literal["error", "warning"]
 SHOWN: dict[Level, int] = {"error": 10, "warning": 10}
 """GitHub shows as many of each in a step and drops the others in silence."""
 ROWS_AT_MOST = 500
 """A job summary may hold 1 MiB."""
-WARNED = ("left out", "stopped", "waiting")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +47,9 @@ def summarize(night: Night) -> str:
         "|---|---|--:|--:|--:|---|",
     ]
     for episode in night.episodes[:ROWS_AT_MOST]:
-        state = "regressed" if episode.state == "done" and episode.regressed else episode.state
         lines.append(
-            f"| {_cell(episode.episode)} | {state} | {len(episode.shots)} | {episode.computed} "
-            f"| {episode.reused} | {_cell(episode.why)} |"
+            f"| {_cell(episode.episode)} | {episode.state_words} | {len(episode.shots)} "
+            f"| {episode.computed} | {episode.reused} | {_cell(episode.why)} |"
         )
     bad = [each for each in annotate_all(night) if each.level == "error"]
     if bad:
@@ -67,11 +66,10 @@ def annotate_all(night: Night) -> list[Annotation]:
 def _of_episode(episode: NightEpisode) -> Iterator[Annotation]:
     shots = [each for shot in episode.shots for each in _of_shot(episode, shot)]
     yield from shots
-    why = episode.why or episode.state
-    if episode.state in WARNED:
-        yield _annotation("warning", f"{episode.episode} {episode.state}", why)
-    elif episode.state == "wanting" or (episode.state == "failed" and not shots):
-        yield _annotation("error", f"{episode.episode} {episode.state}", why)
+    why = episode.why or episode.state.words
+    level = episode.state.level
+    if level != "good" and not (episode.state is Outcome.FAILED and shots):
+        yield _annotation(level, f"{episode.episode} {episode.state.words}", why)
     if episode.regressions:
         words = _regressions(episode.regressions)
         yield _annotation("error", f"{episode.episode} regressed", words)

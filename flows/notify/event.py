@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Kind = Literal["done", "failed", "wanting", "waiting", "left out", "stopped", "test"]
-"""`wanting`: made, and not verified or regressed; `left out`: refused by budget or deadline."""
+from flows.runs.outcome import Outcome
+
+Kind = Outcome | Literal["test"]
 About = Literal["episode", "night", "test"]
 NAMED_AT_MOST = 20
 """Shots and episodes that an event names of each sort: receivers want less than 20 kB."""

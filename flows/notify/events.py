@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from cluster.errors import DougaError, Interrupted, RefusedError, VerifyError
+from cluster.errors import DougaError, Interrupted
 from cluster.keys import make_key
 from cluster.secrets import without_password
-from flows.notify.event import NAMED_AT_MOST, About, Event, Kind, ToldEpisode, ToldShot, plain
+from flows.notify.event import NAMED_AT_MOST, About, Event, ToldEpisode, ToldShot, plain
 from flows.report.night.words import regression_line
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
 
-RESULT_KINDS: dict[str, Kind] = {
-    "failed": "failed",
-    "wanting": "wanting",
-    "waiting for review": "waiting",
+ERROR_WORDS = {Outcome.LEFT_OUT: "was refused", Outcome.STOPPED: "was stopped"}
+"""What an error did to a render or a night; the others `failed` or `failed verification`."""
+COUNTED = {
+    each: each.words if each is Outcome.WAITING else each.value
+    for each in (Outcome.DONE, *(each for each in Outcome if each is not Outcome.DONE))
 }
-"""By the result's state; the others are done."""
+"""How an event's counts name the episodes of each outcome, in their order."""
 
 
 def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
     """What a render came to; `command` is the one that does it again."""
-    kind = RESULT_KINDS.get(result.state, "done")
+    kind = result.outcome
     made = sum(shot.state in ("rendered", "stored") for shot in result.shots)
     counts = {
         "shots": len(result.shots),
@@ -43,7 +45,7 @@ def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
         film=plain(result.film or ""),
         store=plain(without_password(result.store)),
         prefect=result.prefect or "",
-        command=plain(command) if kind != "done" else "",
+        command=plain(command) if kind is not Outcome.DONE else "",
         failed=tuple(
             ToldShot(
                 episode=plain(result.episode),
@@ -63,14 +65,17 @@ def event_from_error(
     error: BaseException, *, name: str, about: About = "episode", command: str = ""
 ) -> Event:
     """What a render or a night was ended by before it came to a result."""
-    kind, said = _error_words(error)
+    kind = Outcome.of_error(error)
     why = str(error) if isinstance(error, DougaError) else f"{type(error).__name__}: {error}"
+    said = f"{ERROR_WORDS.get(kind, kind.words)}: {why}"
+    if isinstance(error, KeyboardInterrupt | Interrupted):
+        said = "was stopped; what was finished is kept"
     subject = f"nightly {name}" if about == "night" else name
     return Event(
         kind=kind,
         about=about,
         name=plain(name),
-        text=plain(f"{subject} {said}" if kind == "stopped" else f"{subject} {said}: {why}"),
+        text=plain(f"{subject} {said}"),
         command=plain(command),
     )
 
@@ -82,10 +87,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
     failed = [(episode, shot) for episode, shot in shots if shot.state == "failed"]
     counts = {
         "episodes": len(states),
-        **{state: states.count(state) for state in ("done", "failed", "wanting")},
-        "waiting for review": states.count("waiting"),
-        "stopped": states.count("stopped"),
-        "left out": states.count("left out"),
+        **{name: states.count(each) for each, name in COUNTED.items()},
         "regressed": sum(episode.regressed for episode in night.episodes),
         "shots": len(shots),
         "shots failed": len(failed),
@@ -93,7 +95,8 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
         "chunks computed": sum(episode.computed for episode in night.episodes),
         "chunks reused": sum(episode.reused for episode in night.episodes),
     }
-    kind = _night_kind(night)
+    kind = night.outcome
+    waiting = [plain(each.episode) for each in night.episodes if each.state is Outcome.WAITING]
     told = [
         *(_failed_shot(episode, shot) for episode, shot in failed),
         *(_regressed_shot(episode, shot) for episode, shot in shots if shot.regressions),
@@ -107,11 +110,9 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
         id=_id("night", night.nightly, night.night, kind),
         counts=tuple((name, count) for name, count in counts.items() if count),
         report=plain(report),
-        command=plain(command) if kind != "done" else "",
+        command=plain(command) if kind is not Outcome.DONE else "",
         failed=tuple(told[:NAMED_AT_MOST]),
-        waiting=tuple(plain(each.episode) for each in night.episodes if each.state == "waiting")[
-            :NAMED_AT_MOST
-        ],
+        waiting=tuple(waiting[:NAMED_AT_MOST]),
         findings=tuple(
             plain(f"{episode.episode}: {_regressions(episode.regressions)}")
             for episode in night.episodes
@@ -140,16 +141,6 @@ def _id(*what: str) -> str:
     return f"msg_{make_key(list(what))[:24]}"
 
 
-def _error_words(error: BaseException) -> tuple[Kind, str]:
-    if isinstance(error, KeyboardInterrupt | Interrupted):
-        return "stopped", "was stopped; what was finished is kept"
-    if isinstance(error, RefusedError):
-        return "left out", "was refused"
-    if isinstance(error, VerifyError):
-        return "wanting", "was found wanting"
-    return "failed", "failed"
-
-
 def _result_words(result: EpisodeResult, made: int) -> str:
     total = len(result.shots)
     if result.failed:
@@ -157,7 +148,7 @@ def _result_words(result: EpisodeResult, made: int) -> str:
         more = f" and {len(result.failed) - 5} more" if len(result.failed) > 5 else ""
         return f"failed: {len(result.failed)} of {total} shots ({names}{more})"
     if result.findings:
-        return f"was found wanting: {result.findings[0]}"
+        return f"{result.outcome.words}: {result.findings[0]}"
     if result.waiting:
         return f"waits for review: {len(result.waiting)} of {total} shots"
     if result.film:
@@ -165,19 +156,10 @@ def _result_words(result: EpisodeResult, made: int) -> str:
     return f"is rendered in part: {made} of {total} shots"
 
 
-def _night_kind(night: Night) -> Kind:
-    states = {episode.state for episode in night.episodes}
-    if "failed" in states:
-        return "failed"
-    if "wanting" in states or any(episode.regressed for episode in night.episodes):
-        return "wanting"
-    kinds: tuple[Kind, ...] = ("stopped", "left out", "waiting")
-    return next((kind for kind in kinds if kind in states), "done")
-
-
 def _night_words(counts: dict[str, int]) -> str:
-    shown = ("done", "failed", "wanting", "regressed", "waiting for review", "stopped", "left out")
-    return ", ".join(f"{counts[name]} {name}" for name in shown if counts[name]) or "no episodes"
+    shown = {**{name: each.words for each, name in COUNTED.items()}, "regressed": "regressed"}
+    words = [f"{counts[name]} {word}" for name, word in shown.items() if counts[name]]
+    return ", ".join(words) or "no episodes"
 
 
 def _failed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:

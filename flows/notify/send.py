@@ -12,6 +12,7 @@ from flows.notify.event import Event
 from flows.notify.retry import SILENT, Answer, Delivery, next_pause_s
 from flows.notify.targets import Target, Targets, Webhook, read_targets
 from flows.progress import Reporter
+from flows.runs.outcome import Outcome
 
 STOPPED_TIMEOUT_S = 3.0
 """For the event of a run that was stopped: whoever stops it soon kills what does not end."""
@@ -36,7 +37,7 @@ def notify(event: Event, *, reporter: Reporter) -> None:
 def deliver(event: Event, targets: Targets) -> list[Delivery]:
     """What came of telling every target, in their order."""
     timeout_s = settings().notify_timeout_s
-    if event.kind == "stopped":
+    if event.kind is Outcome.STOPPED:
         timeout_s = min(timeout_s, STOPPED_TIMEOUT_S)
     errands = [Errand(event, target, timeout_s=timeout_s) for target in targets.targets]
     for errand in errands:

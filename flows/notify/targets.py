@@ -17,14 +17,13 @@ from cluster.errors import UsageError
 from cluster.secrets import read_secret
 from cluster.settings import Settings
 from flows.notify.event import Kind
+from flows.runs.outcome import Choice, Outcome
 
 Tls = Literal["starttls", "tls", "off"]
 PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "off": 25}
-CHOICES: dict[str, frozenset[Kind]] = {
-    "done": frozenset({"done"}),
-    "failed": frozenset({"failed", "wanting", "left out", "stopped"}),
-    "waiting": frozenset({"waiting"}),
-    "all": frozenset(get_args(Kind)),
+CHOICES: dict[str, frozenset[Outcome]] = {
+    **{word: frozenset(e for e in Outcome if e.choice == word) for word in get_args(Choice)},
+    "all": frozenset(Outcome),
     "off": frozenset(),
 }
 """What a word of DOUGA_NOTIFY stands for: `failed` is all that is neither done nor waiting."""
@@ -64,7 +63,7 @@ class Targets:
     """All targets, and the kinds of events that they are told of."""
 
     targets: tuple[Target, ...]
-    kinds: frozenset[Kind]
+    kinds: frozenset[Outcome]
 
     def wants(self, kind: Kind) -> bool:
         """Whether anybody is to be told of such an event; tests are sent whatever is chosen."""
@@ -78,9 +77,9 @@ def read_targets(chosen: Settings) -> Targets:
     )
 
 
-def choose_kinds(words: str) -> frozenset[Kind]:
+def choose_kinds(words: str) -> frozenset[Outcome]:
     """`done,failed` → the kinds of events; nothing: all. UsageError for a word that is none."""
-    kinds: frozenset[Kind] = frozenset()
+    kinds: frozenset[Outcome] = frozenset()
     for word in words.replace(",", " ").split() or ["all"]:
         if word not in CHOICES:
             raise UsageError(

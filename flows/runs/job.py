@@ -20,7 +20,7 @@ from cluster.keys import Key, make_key
 from cluster.store.base import Store
 from flows.progress import Reporter
 from flows.runs.record import Begun, begun_now
-from flows.runs.state import Seen, look_at
+from flows.runs.state import DIED, Seen, look_at
 from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest
 
@@ -96,7 +96,7 @@ def once(
                 f"{claim.begun.host}; waiting for it"
             )
             seen = wait_for(store, claim.place, reporter, claim=claim.begun)
-            if seen.state == "died":
+            if seen.state == DIED:
                 continue
         else:
             reporter.phase(f"job {job} was done by {claim.place.removeprefix('runs/')}")

@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cluster.errors import Exit
+from flows.runs.outcome import Outcome, worst
 
-EpisodeState = Literal["done", "failed", "wanting", "waiting", "left out", "stopped"]
-"""`left out`: not begun, since it would not have ended before the deadline or within the budget.
-`stopped`: begun, and ended by a person, a time limit or a hard deadline; what it made is kept."""
 Measure = Literal["psnr", "ssim", "flicker", "loudness", "duration", "seconds", "money"]
 
 
@@ -74,7 +72,7 @@ class NightEpisode:
 
     episode: str
     show: str
-    state: EpisodeState
+    state: Outcome
     why: str = ""
     run: str = ""
     film: str = ""
@@ -96,6 +94,17 @@ class NightEpisode:
         """Whether anything of it went past a threshold."""
         return bool(self.regressions) or any(shot.regressions for shot in self.shots)
 
+    @property
+    def outcome(self) -> Outcome:
+        """Its state; one that regressed is no better than one that failed verification."""
+        return worst([self.state, Outcome.WANTING if self.regressed else Outcome.DONE])
+
+    @property
+    def state_words(self) -> str:
+        """How it ended, for people."""
+        is_done = self.state is Outcome.DONE
+        return "regressed" if is_done and self.regressed else self.state.words
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
@@ -109,14 +118,15 @@ class Night:
     episodes: tuple[NightEpisode, ...]
 
     @property
+    def outcome(self) -> Outcome:
+        """That of the worst episode."""
+        return worst(episode.outcome for episode in self.episodes)
+
+    @property
     def exit_code(self) -> Exit:
-        """Failed over wanting or regressed over what was left undone over good."""
-        states = {episode.state for episode in self.episodes}
-        if "failed" in states:
-            return Exit.FAILED
-        if "wanting" in states or any(episode.regressed for episode in self.episodes):
-            return Exit.WANTING
-        return Exit.REFUSED if states & {"left out", "waiting", "stopped"} else Exit.GOOD
+        """That of the worst episode; one that was stopped is as one that was left out."""
+        outcome = self.outcome
+        return Exit.REFUSED if outcome is Outcome.STOPPED else outcome.exit_code
 
     def to_json(self) -> dict[str, Any]:
         """The document of `report.json`."""
@@ -133,7 +143,8 @@ def _episode(document: dict[str, Any]) -> NightEpisode:
     shots = tuple(
         NightShot(**{**shot, "regressions": _regressions(shot)}) for shot in document["shots"]
     )
-    return NightEpisode(**{**document, "shots": shots, "regressions": _regressions(document)})
+    known = {"state": Outcome(document["state"]), "regressions": _regressions(document)}
+    return NightEpisode(**{**document, **known, "shots": shots})
 
 
 def _regressions(document: dict[str, Any]) -> tuple[Regression, ...]:

@@ -18,12 +18,13 @@ from cluster.errors import StoreError, UsageError
 from cluster.keys import make_key
 from cluster.store.base import Store
 from flows.runs.night import Night, NightEpisode, NightShot
+from flows.runs.outcome import Outcome
 
 PREFIX = "nights/"
 ACCEPTS = "nightaccepts/"
 SHARED_NIGHTS = 30
 """Nights that fair share looks back on, and a report shows."""
-COMPARED = ("done", "waiting")
+COMPARED = (Outcome.DONE, Outcome.WAITING)
 """States of an episode whose shots are all rendered."""
 
 
@@ -198,7 +199,7 @@ def accept(
     void = [each for each in asked if each.state not in COMPARED]
     if void and (shots or len(void) == len(asked)):
         raise UsageError(
-            f"{void[0].episode} is {void[0].state} there: nothing can be compared with that",
+            f"{void[0].episode} ended {void[0].state.words!r}: nothing can be compared with that",
             where=f"night {chosen}",
             remedy="name with --night one in which it was rendered whole",
         )

@@ -24,6 +24,7 @@ from cluster.store.lease import Lease, hold_lease
 from flows.progress import one_line
 from flows.runs.document import pack_document
 from flows.runs.failure import strike_secrets
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult, shots_failed, waits_for_review
 
 BEGUN = "begun/"
@@ -182,13 +183,14 @@ def record_result(record: Record, result: EpisodeResult, *, command: str) -> Non
 
 def told_of(result: EpisodeResult, *, command: str) -> tuple[str, Exit, str]:
     """A render's state in words, the exit code of its command, and the line that it ends with."""
+    line = ""
     if result.failed:
-        return result.state, Exit.FAILED, str(shots_failed(result, command))
-    if result.findings:
-        return result.state, Exit.WANTING, result.findings[0]
-    if result.waiting:
-        return result.state, Exit.REFUSED, str(waits_for_review(result, command))
-    return result.state, Exit.GOOD, ""
+        line = str(shots_failed(result, command))
+    elif result.findings:
+        line = result.findings[0]
+    elif result.waiting:
+        line = str(waits_for_review(result, command))
+    return result.state, result.outcome.exit_code, line
 
 
 def no_result(store: str, episode: str, run: str) -> EpisodeResult:
@@ -211,12 +213,13 @@ def no_result(store: str, episode: str, run: str) -> EpisodeResult:
 
 
 def _told(error: BaseException) -> tuple[str, int, str]:
-    if isinstance(error, KeyboardInterrupt):
-        return "stopped", Exit.INTERRUPTED, "stopped; what was finished is kept, run the same again"
+    outcome = Outcome.of_error(error)
     if isinstance(error, DougaError):
-        ended = {Exit.REFUSED: "refused", Exit.TIMEOUT: "stopped", Exit.INTERRUPTED: "stopped"}
-        return ended.get(error.exit_code, "failed"), error.exit_code, str(error)
-    return "failed", Exit.FAILED, one_line(f"{type(error).__name__}: {error}")[:1000]
+        return outcome.recorded, error.exit_code, str(error)
+    line = one_line(f"{type(error).__name__}: {error}")[:1000]
+    if isinstance(error, KeyboardInterrupt):
+        line = "stopped; what was finished is kept, run the same again"
+    return outcome.recorded, outcome.exit_code, line
 
 
 def _now() -> str:

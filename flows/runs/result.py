@@ -7,6 +7,7 @@ from typing import Any
 
 from cluster.errors import RefusedError, ShotsFailed
 from flows.plan.plan import RenderPlan, ShotPlan
+from flows.runs.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +76,19 @@ class EpisodeResult:
         return asdict(self)
 
     @property
-    def state(self) -> str:
-        """How the run ended, in a word."""
+    def outcome(self) -> Outcome:
+        """How the run ended; `DONE` too where all that was asked for makes no film yet."""
         if self.failed:
-            return "failed"
+            return Outcome.FAILED
         if self.findings:
-            return "wanting"
-        if self.waiting:
-            return "waiting for review"
-        return "done" if self.film else "in part"
+            return Outcome.WANTING
+        return Outcome.WAITING if self.waiting else Outcome.DONE
+
+    @property
+    def state(self) -> str:
+        """How the run ended, in the word of its record."""
+        in_part = self.outcome is Outcome.DONE and not self.film
+        return "in part" if in_part else self.outcome.recorded
 
     @property
     def failed(self) -> tuple[ShotLine, ...]:

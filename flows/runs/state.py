@@ -8,18 +8,17 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cluster.errors import Exit
 from cluster.store.base import NotStored, Store
 from flows.runs.document import unpack_document
+from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Begun, no_result, process_start, this_machine
 from flows.runs.result import EpisodeResult, ShotLine
 
 LAPSE = timedelta(minutes=3)
 """Without a sign of life for so long, a run on another machine counts as dead."""
 RUNS, NIGHTS = "runs/", "nights/"
-EXITS = {"failed": Exit.FAILED, "wanting": Exit.WANTING, "waiting for review": Exit.REFUSED}
-"""Of runs that were recorded before they said their exit code; others ended well."""
-NIGHT_STATES = {0: "done", 1: "failed", 2: "wanting", 3: "refused"}
+RUNNING, DIED = "running", "died"
+"""States of what has not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +115,11 @@ def _begun(store: Store, place: str) -> tuple[dict[str, Any], datetime] | None:
 
 
 def _ended(place: str, document: dict[str, Any]) -> Seen:
-    code = document.get("exit_code")
-    state = document.get("state")
+    # Earlier versions recorded a run's state without its exit code, a night's the other way round.
+    state, code = document.get("state"), document.get("exit_code")
     if state is None:
-        state = NIGHT_STATES.get(int(code or 0), "failed")
-    exit_code = int(EXITS.get(state, Exit.GOOD) if code is None else code)
+        state = Outcome.of_exit(code or 0).recorded
+    exit_code = int(Outcome(state).exit_code if code is None else code)
     error = document.get("error", "")
     return Seen(place=place, state=state, exit_code=exit_code, error=error, document=document)
 
@@ -129,9 +128,9 @@ def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) ->
     begun = Begun(**{each.name: found[each.name] for each in fields(Begun) if each.name in found})
     state, exit_code, error = found.get("state"), found.get("exit_code"), found.get("error", "")
     if state is None and is_alive(begun, sign, now=datetime.now(UTC)):
-        state = "running"
+        state = RUNNING
     elif state is None:
-        state, exit_code = "died", Exit.FAILED
+        state, exit_code = DIED, Outcome(DIED).exit_code
         again = f"; run the same again: {begun.command}" if begun.command else ""
         error = (
             f"died: process {begun.process} on {begun.host} gives no sign of life; what was "

@@ -29,7 +29,7 @@ def show_night(night: Night, *, words: str = "") -> None:
         table.add_row(
             episode.episode,
             episode.show,
-            "regressed" if episode.state == "done" and episode.regressed else episode.state,
+            episode.state_words,
             str(episode.computed),
             str(episode.reused),
             f"{episode.wall_s:.1f}",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from cluster.errors import Exit
 from flows.runs.night import Night, NightEpisode, Regression
+from flows.runs.outcome import Outcome
 
 UNITS = {
     "psnr": " dB",
@@ -28,16 +29,13 @@ def night_words(night: Night, code: Exit) -> str:
     if code is Exit.GOOD:
         return ""
     lines: list[str] = []
-    for what, chosen in (
-        ("failed", [each for each in night.episodes if each.state == "failed"]),
-        ("found wanting", [each for each in night.episodes if each.state == "wanting"]),
-        ("regressed", [each for each in night.episodes if each.regressed]),
-        ("left out", [each for each in night.episodes if each.state == "left out"]),
-        ("stopped", [each for each in night.episodes if each.state == "stopped"]),
-        ("waiting for review", [each for each in night.episodes if each.state == "waiting"]),
-    ):
-        if chosen:
-            lines.append(f"{what}: {_few([_named(each, what) for each in chosen])}")
+    for outcome in Outcome:
+        chosen = [each for each in night.episodes if each.state is outcome]
+        if chosen and outcome is not Outcome.DONE:
+            lines.append(f"{outcome.words}: {_few([_named(each) for each in chosen])}")
+        regressed = [each for each in night.episodes if each.regressed]
+        if regressed and outcome is Outcome.WANTING:
+            lines.append(f"regressed: {_few([_regressed(each) for each in regressed])}")
     return f"{_counted(night)}; {'; '.join(lines)}"
 
 
@@ -51,9 +49,11 @@ def regression_words(regression: Regression) -> str:
     )
 
 
-def _named(episode: NightEpisode, what: str) -> str:
-    if what != "regressed":
-        return f"{episode.episode} ({episode.why})" if episode.why else episode.episode
+def _named(episode: NightEpisode) -> str:
+    return f"{episode.episode} ({episode.why})" if episode.why else episode.episode
+
+
+def _regressed(episode: NightEpisode) -> str:
     shots = [shot.id for shot in episode.shots if shot.regressions]
     parts = (["film"] if episode.regressions else []) + shots
     return f"{episode.episode} {' '.join(parts[:NAMED])}{' …' if len(parts) > NAMED else ''}"
@@ -65,7 +65,7 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _counted(night: Night) -> str:
-    done = sum(each.state == "done" for each in night.episodes)
+    done = sum(each.state is Outcome.DONE for each in night.episodes)
     return f"{done} of {len(night.episodes)} episodes done"
 
 

@@ -12,17 +12,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 from xml.etree import ElementTree as ET
 
 from flows.report.night.attachments import Attached, Attachments
 from flows.report.night.words import regression_line, safe_text
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome, Verdict
 
 FILM = "film"
 GOOD_SHOTS = ("rendered", "stored", "done", "reused")
 """States of a shot that is there; of other shots nothing was asked, or they were not come to."""
-Verdict = Literal["good", "failure", "error", "skipped"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,15 +124,9 @@ def _shot_case(episode: NightEpisode, shot: NightShot, attachments: Attachments)
 
 
 def _film_case(episode: NightEpisode, attachments: Attachments) -> _Case:
-    verdict: Verdict = "good"
-    kind, message = "", episode.why or episode.state
-    if episode.state == "wanting":
-        verdict, kind = "failure", "wanting"
-    elif episode.state in ("failed", "stopped"):
-        verdict, kind = "error", episode.state
-    elif episode.state != "done":
-        verdict = "skipped"
-    elif episode.regressions:
+    verdict, kind = episode.state.verdict, episode.state.value
+    message = episode.why or episode.state.words
+    if episode.state is Outcome.DONE and episode.regressions:
         verdict, kind, message = "failure", "regressed", _regressions(episode.regressions)
     return _Case(
         name=FILM,

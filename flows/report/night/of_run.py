@@ -6,17 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from flows.runs.night import EpisodeState, Night, NightEpisode, NightShot
-
-STATES: dict[str, EpisodeState] = {
-    "done": "done",
-    "in part": "done",
-    "wanting": "wanting",
-    "waiting for review": "waiting",
-    "stopped": "stopped",
-    "running": "stopped",
-}
-"""By the run's; all others failed."""
+from flows.runs.night import Night, NightEpisode, NightShot
+from flows.runs.outcome import Outcome
+from flows.runs.state import RUNNING
 
 
 def night_of_run(document: Mapping[str, Any]) -> Night:
@@ -24,14 +16,14 @@ def night_of_run(document: Mapping[str, Any]) -> Night:
 
     KeyError, TypeError or ValueError where the document is no run's.
     """
-    state = str(document.get("state", "done"))
+    outcome = _outcome(str(document.get("state", "done")))
     shots = tuple(_shot(shot) for shot in document["shots"])
     began, ended = str(document.get("began_at", "")), str(document.get("ended_at", ""))
     episode = NightEpisode(
         episode=str(document["episode"]),
         show="",
-        state=STATES.get(state, "failed"),
-        why=_why(state, document),
+        state=outcome,
+        why=_why(outcome, document),
         run=str(document["run"]),
         film=str(document["film"] or ""),
         store=str(document["store"]),
@@ -49,14 +41,20 @@ def night_of_run(document: Mapping[str, Any]) -> Night:
     )
 
 
-def _why(state: str, document: Mapping[str, Any]) -> str:
-    if state == "wanting":
-        return "; ".join(document["findings"])
-    if state == "running":
+def _outcome(state: str) -> Outcome:
+    """By the run's state; one that was refused has made nothing of what was asked for."""
+    outcome = Outcome.STOPPED if state == RUNNING else Outcome(state)
+    return Outcome.FAILED if outcome is Outcome.LEFT_OUT else outcome
+
+
+def _why(outcome: Outcome, document: Mapping[str, Any]) -> str:
+    if document.get("state") == RUNNING:
         return "still running"
-    if state in ("done", "in part"):
+    if outcome is Outcome.WANTING:
+        return "; ".join(document["findings"])
+    if outcome is Outcome.DONE:
         return ""
-    return str(document.get("error") or "") or "; ".join(document["waiting"]) or state
+    return str(document.get("error") or "") or "; ".join(document["waiting"]) or outcome.words
 
 
 def _shot(line: Mapping[str, Any]) -> NightShot:

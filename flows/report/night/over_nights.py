@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from cluster.errors import Exit
 from flows.report.night.plots import Line, plot
 from flows.runs.night import Night
+from flows.runs.outcome import Outcome
 
 NIGHTS_SHOWN = 60
 
@@ -45,11 +45,11 @@ class Plot:
 
 
 VERDICTS = {
-    Exit.GOOD: "good",
-    Exit.FAILED: "failed",
-    Exit.WANTING: "regressed or wanting",
-    Exit.REFUSED: "incomplete",
+    Outcome.DONE: "good",
+    Outcome.FAILED: "failed",
+    Outcome.WANTING: "regressed or failed verification",
 }
+"""A night in a word; the others are incomplete."""
 
 
 def totals(night: Night) -> NightTotals:
@@ -61,12 +61,12 @@ def totals(night: Night) -> NightTotals:
     return NightTotals(
         night=night.night,
         label=night.began_at[:10] or night.night,
-        verdict=VERDICTS.get(night.exit_code, "failed"),
-        good=night.exit_code == Exit.GOOD,
+        verdict=VERDICTS.get(night.outcome, "incomplete"),
+        good=night.outcome is Outcome.DONE,
         wall_h=wall_s(night) / 3600,
         busy_h=sum(shot.seconds for shot in shots) / 3600,
         money=sum(episode.money for episode in night.episodes),
-        done=sum(episode.state == "done" for episode in night.episodes),
+        done=sum(episode.state is Outcome.DONE for episode in night.episodes),
         episodes=len(night.episodes),
         failed_shots=sum(shot.state == "failed" for shot in shots),
         regressed_shots=sum(bool(shot.regressions) for shot in shots),

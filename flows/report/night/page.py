@@ -16,6 +16,7 @@ from flows.report.night.over_nights import NIGHTS_SHOWN, make_plots, totals, wal
 from flows.report.night.pictures import data_uri
 from flows.report.night.words import UNITS, duration_words, regression_line, safe_text
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 THUMBNAIL, FRAME = 160, 480
@@ -104,7 +105,7 @@ def _sums(night: Night) -> dict[str, float]:
     shots = [shot for episode in episodes for shot in episode.shots]
     return {
         "episodes": len(episodes),
-        "done": sum(episode.state == "done" for episode in episodes),
+        "done": sum(episode.state is Outcome.DONE for episode in episodes),
         "shots": len(shots),
         "failed": sum(shot.state == "failed" for shot in shots),
         "regressed": sum(bool(shot.regressions) for shot in shots),
@@ -131,7 +132,7 @@ def _columns(night: Night) -> dict[str, bool]:
 
 
 def _is_bad(episode: NightEpisode) -> bool:
-    return episode.state != "done" or episode.regressed
+    return episode.state is not Outcome.DONE or episode.regressed
 
 
 def _troubles(night: Night, attachments: Attachments) -> Iterator[Trouble]:
@@ -149,15 +150,14 @@ def _troubles(night: Night, attachments: Attachments) -> Iterator[Trouble]:
             elif shot.regressions:
                 line = "; ".join(map(regression_line, shot.regressions))
                 found.append((2, _trouble("regressed", name, shot.id, line)))
-        if episode.state == "failed" and not any(shot.state == "failed" for shot in episode.shots):
-            found.append((0, _trouble("failed", name, "", episode.why or "failed")))
-        if episode.state == "wanting":
-            found.append((1, _trouble("wanting", name, "", episode.why or "found wanting")))
+        said = episode.state is Outcome.FAILED and any(s.state == "failed" for s in episode.shots)
+        if episode.state is not Outcome.DONE and not said:
+            rank = {Outcome.FAILED: 0, Outcome.WANTING: 1}.get(episode.state, 3)
+            line = episode.why or episode.state.words
+            found.append((rank, _trouble(episode.state.words, name, "", line)))
         if episode.regressions:
             line = "; ".join(map(regression_line, episode.regressions))
             found.append((2, _trouble("regressed", name, "", line)))
-        if episode.state in ("waiting", "left out", "stopped"):
-            found.append((3, _trouble(episode.state, name, "", episode.why)))
     yield from (trouble for _, trouble in sorted(found, key=lambda each: each[0]))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.errors import DougaError, Exit
+from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.report.night.attachments import Attachments, attach
@@ -17,7 +17,8 @@ from flows.report.night.junit import junit_xml
 from flows.report.night.objects import Objects
 from flows.report.night.of_run import night_of_run
 from flows.report.night.over_nights import NIGHTS_SHOWN
-from flows.runs.night import EpisodeState, Night, NightEpisode, NightShot
+from flows.runs.night import Night, NightEpisode, NightShot
+from flows.runs.outcome import Outcome
 from flows.runs.state import Seen, look_at, places
 
 if TYPE_CHECKING:
@@ -90,8 +91,7 @@ def night_of(seen: Seen) -> Night:
         return night_of_run(seen.document)
     if "episodes" in seen.document:
         return Night.from_json(seen.document)
-    states: dict[int | None, EpisodeState] = {None: "stopped", Exit.REFUSED: "left out"}
-    state = states.get(seen.exit_code, "failed")
+    state = Outcome.STOPPED if seen.exit_code is None else Outcome.of_exit(seen.exit_code)
     why = seen.error or seen.state
     missing = NightEpisode(episode=seen.name, show="", state=state, why=why)
     return Night(

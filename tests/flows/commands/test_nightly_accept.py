@@ -14,13 +14,16 @@ from cluster.store.open import open_store
 from flows.commands.nightly import nightly
 from flows.runs.night import Night, NightEpisode
 from flows.runs.nights import Past
+from flows.runs.outcome import Outcome
 from flows.runs.record import Record
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     opened = open_store(str(tmp_path / "store"))
-    episodes = tuple(NightEpisode(episode=name, show="main", state="done") for name in ("a", "b"))
+    episodes = tuple(
+        NightEpisode(episode=name, show="main", state=Outcome.DONE) for name in ("a", "b")
+    )
     night = Night(nightly="demo", night="n1", began_at="", ended_at="", episodes=episodes)
     with Record(opened, "nights/demo/n1") as record:
         record.begin()

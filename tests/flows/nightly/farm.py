@@ -14,7 +14,7 @@ from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.store.base import Store
 from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
-from flows.nightly.run import Outcome, run_night
+from flows.nightly.run import NightResult, run_night
 from flows.nightly.spec import NightlySpec, read_nightly
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Reporter, Silent
@@ -58,7 +58,7 @@ class Farm:
         file.write_text(f"store: store\ntimezone: UTC\n{text}\n{own}")
         return read_nightly(file)
 
-    def night(self, text: str = "", *, episodes: int = 2, **more: Any) -> Outcome:
+    def night(self, text: str = "", *, episodes: int = 2, **more: Any) -> NightResult:
         """Run one."""
         self.rendered.clear()
         outcome = run_night(

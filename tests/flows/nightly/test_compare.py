@@ -10,6 +10,7 @@ import pytest
 from flows.nightly.compare import compare_film, compare_shot
 from flows.nightly.spec import Thresholds
 from flows.runs.night import NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 from tasks.metrics.film_quality import Measured, Worst
 
 LIMITS = Thresholds()
@@ -25,7 +26,7 @@ SHOT = NightShot(
     loudness=-20.0,
 )
 FILM = NightEpisode(
-    episode="ep", show="main", state="done", film="ep.mkv", duration_s=60.0, loudness=-23.0
+    episode="ep", show="main", state=Outcome.DONE, film="ep.mkv", duration_s=60.0, loudness=-23.0
 )
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flows.notify.annotations import Annotation, annotate, summarize
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 from tests.conftest import Douga
 
 WORSE = Regression(measure="ssim", was=0.98, now=0.91, limit=0.95, frame=12)
@@ -23,7 +24,7 @@ def shot(name: str, state: str = "rendered", **more: Any) -> NightShot:
 
 
 def episode(name: str, state: Any, *shots: NightShot, **more: Any) -> NightEpisode:
-    return NightEpisode(episode=name, show="main", state=state, shots=shots, **more)
+    return NightEpisode(episode=name, show="main", state=Outcome(state), shots=shots, **more)
 
 
 def night(*episodes: NightEpisode) -> Night:
@@ -70,14 +71,14 @@ def test_a_film_that_failed_without_a_shot_or_is_wanting_says_why() -> None:
     )
     assert found == [
         "::error title=ep01 failed::ep01.mkv: no such film",
-        "::error title=ep02 wanting::frame 3 is shown twice",
+        "::error title=ep02 failed verification::frame 3 is shown twice",
     ]
 
 
 @pytest.mark.parametrize("state", ["left out", "stopped", "waiting"])
 def test_what_was_not_done_is_a_warning(state: str) -> None:
     assert lines(episode("ep01", state, why="after 06:00")) == [
-        f"::warning title=ep01 {state}::after 06:00"
+        f"::warning title=ep01 {Outcome(state).words}::after 06:00"
     ]
 
 

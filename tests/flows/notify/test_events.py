@@ -12,6 +12,7 @@ from cluster.errors import InputError, Interrupted, RefusedError, VerifyError
 from flows.notify.event import NAMED_AT_MOST, Event, plain
 from flows.notify.events import event_from_error, event_from_night, event_from_result
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult, ShotLine
 
 
@@ -39,7 +40,9 @@ def night(*episodes: NightEpisode) -> Night:
 
 
 def episode(state: Any = "done", *shots: NightShot, **more: Any) -> NightEpisode:
-    return NightEpisode(episode=f"ep-{state}", show="show", state=state, shots=shots, **more)
+    return NightEpisode(
+        episode=f"ep-{state}", show="show", state=Outcome(state), shots=shots, **more
+    )
 
 
 def night_shot(state: str = "rendered", **more: Any) -> NightShot:
@@ -90,7 +93,7 @@ def test_some_shots_of_a_film_are_done_in_part() -> None:
     [
         (InputError("no such file", where="a.mkv"), "failed", "ep01 failed: a.mkv: no such file"),
         (RefusedError("over budget"), "left out", "ep01 was refused: over budget"),
-        (VerifyError("a frame is gone"), "wanting", "ep01 was found wanting: a frame is gone"),
+        (VerifyError("a frame is gone"), "wanting", "ep01 failed verification: a frame is gone"),
         (KeyboardInterrupt(), "stopped", "ep01 was stopped; what was finished is kept"),
         (Interrupted("a signal"), "stopped", "ep01 was stopped; what was finished is kept"),
         (ZeroDivisionError("oh"), "failed", "ep01 failed: ZeroDivisionError: oh"),
@@ -202,4 +205,4 @@ def test_a_run_is_told_under_one_id_and_others_under_others() -> None:
 def test_text_is_cut_to_its_length() -> None:
     assert plain("a\n b\tc") == "a b c"
     assert plain("abcdef", at_most=4) == "abc…"
-    assert Event(kind="done", about="episode", name="n", text="t").counts == ()
+    assert Event(kind=Outcome.DONE, about="episode", name="n", text="t").counts == ()

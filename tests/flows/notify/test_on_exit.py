@@ -12,6 +12,7 @@ from cluster.errors import InputError, UsageError
 from flows.notify import send
 from flows.notify.on_exit import telling, telling_night
 from flows.runs.night import Night, NightEpisode
+from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
 from flows.spec.documents import EpisodeSpec
 from flows.spec.request import RenderRequest
@@ -72,7 +73,9 @@ def test_a_run_that_is_stopped_says_so(
 
 
 def test_a_night_is_told_once_for_all_its_episodes(told: Receiver, listener: Any) -> None:
-    episodes = tuple(NightEpisode(episode=n, show="s", state="done") for n in ("ep01", "ep02"))
+    episodes = tuple(
+        NightEpisode(episode=n, show="s", state=Outcome.DONE) for n in ("ep01", "ep02")
+    )
     night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=episodes)
     with telling_night("prime", listener, command="douga nightly prime.yaml") as tell:
         tell.night(night)

@@ -18,6 +18,7 @@ from flows.notify.events import trial_event
 from flows.notify.retry import Delivery
 from flows.notify.send import deliver, notify
 from flows.notify.targets import read_targets
+from flows.runs.outcome import Outcome
 from tests.servers.hooks import Receiver, Reply
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -44,7 +45,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failed(text: str = "ep01 failed: 1 of 2 shots (sh020)") -> Event:
-    return Event(kind="failed", about="episode", name="ep01", text=text, run="r1")
+    return Event(kind=Outcome.FAILED, about="episode", name="ep01", text=text, run="r1")
 
 
 def tell(event: Event | None = None) -> Delivery:
@@ -154,7 +155,7 @@ def test_who_stops_a_run_is_not_kept_waiting(
     """However long other events may take."""
     monkeypatch.setattr(send, "STOPPED_TIMEOUT_S", 0.2)
     told.replies[:] = [Reply(held=True)]
-    assert not tell(Event(kind="stopped", about="episode", name="e", text="e was stopped")).ok
+    assert not tell(Event(kind=Outcome.STOPPED, about="episode", name="e", text="e was stopped")).ok
     assert not told.released.is_set()
 
 

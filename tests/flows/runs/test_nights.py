@@ -19,6 +19,7 @@ from flows.gc.sweep import collect
 from flows.progress import Silent
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
 from flows.runs.nights import Past, accept, hours_by_show, last_good, standing_segments
+from flows.runs.outcome import Outcome
 from tests.flows.nightly.farm import BEGAN, Farm
 
 WORSE = (Regression(measure="psnr", was=99.0, now=20.0, limit=36.0, frame=3),)
@@ -40,7 +41,8 @@ def shot(name: str, segment: str, *, bad: bool = False, computed: int = 1) -> Ni
 
 def episode(*shots: NightShot, name: str = "ep", **more: Any) -> NightEpisode:
     given = {"episode": name, "show": "main", "state": "done", "film": "ep.mkv", "shots": shots}
-    return NightEpisode(**{**given, **more})
+    given |= more
+    return NightEpisode(**{**given, "state": Outcome(given["state"])})
 
 
 def keep(store: Store, number: int, *episodes: NightEpisode) -> Night:
@@ -115,7 +117,7 @@ def test_what_was_not_rendered_whole_cannot_be_accepted(store: Store) -> None:
     """It would stand for nothing, and whoever accepted it would wait for it in vain."""
     keep(store, 1, episode(shot("sh010", "a1"), state="wanting"))
     for shots in ([], ["ep"], ["ep/sh010"]):
-        with pytest.raises(UsageError, match="ep is wanting there: nothing can be compared"):
+        with pytest.raises(UsageError, match="ep ended 'failed verification': nothing"):
             accept(store, "demo", shots=shots, by="me", note="")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from cluster.store.base import Store
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -96,7 +97,9 @@ def make_episode(name: str, shots: tuple[NightShot, ...], **more: object) -> Nig
         "reused": sum(shot.chunks - shot.computed for shot in shots),
         "shots": shots,
     }
-    return NightEpisode(episode=name, **{**given, **more})  # type: ignore[arg-type]
+    given |= more
+    state = Outcome(str(given["state"]))
+    return NightEpisode(episode=name, **{**given, "state": state})  # type: ignore[arg-type]
 
 
 def make_night(number: int, episodes: tuple[NightEpisode, ...], *, nightly: str = "kumo") -> Night:
