@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 JOBS ?= 2
 # Groups of tests share Ray, Prefect or Swift: tests/conftest.py says which.
 PYTEST := $(BIN)/python -m pytest -q
-SIDE_BY_SIDE := -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n $(JOBS) --no-loadscope-reorder
 
 .PHONY: help install install-dev demo check test test-fast chaos nightly bench map clean
 

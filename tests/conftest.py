@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,22 @@ SHARED = {
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests for `-n`: a group runs in one process, so that each server is started once.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `-n` a group of tests runs in one process, so that each server is started once.
 
     Tests of a file stay together. The shared groups come first: no long one is left for the end.
     """
-    order = {group: place for place, group in enumerate(SHARED)}
+    groups = {item.nodeid: _group(item) for item in items}
     for item in items:
-        group = _group(item)
-        item.add_marker(pytest.mark.xdist_group(group))
-        if group in SHARED or _whole_films(item):
+        if groups[item.nodeid] in SHARED or _whole_films(item):
             item.add_marker("servers")
-    items.sort(key=lambda item: order.get(_group(item), len(order)))
+    order = {group: place for place, group in enumerate(SHARED)}
+    items.sort(key=lambda item: order.get(groups[item.nodeid], len(order)))
+    if hasattr(config, "workerinput"):
+        told = Path(config.workerinput["groups"])
+        own = told.with_suffix(f".{os.getpid()}")
+        own.write_text(json.dumps(groups))
+        own.replace(told)
 
 
 def _group(item: pytest.Item) -> str:
@@ -65,6 +70,38 @@ def _group(item: pytest.Item) -> str:
 
 def _whole_films(item: pytest.Item) -> bool:
     return item.path.relative_to(ROOT / "tests").parts[0] in ("e2e", "chaos")
+
+
+# pytest-xdist 3.8 writes groups into node ids, which pytest 9.2 ignores (its issue 1386): here the
+# processes write them into a file, and the scheduler reads it.
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tells a process of `-n` where its groups are awaited."""
+    node.workerinput["groups"] = str(_groups_file(node.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives every process a group at a time."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        @cached_property
+        def groups(self) -> dict[str, str]:
+            found: dict[str, str] = json.loads(_groups_file(config).read_text())
+            return found
+
+        def _split_scope(self, nodeid: str) -> str:
+            return self.groups[nodeid]
+
+    return ByGroup(config, log)
+
+
+def _groups_file(config: pytest.Config) -> Path:
+    folder: Path = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    return folder / "groups.json"
 
 
 @pytest.fixture(autouse=True, scope="session")
