@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from cluster.connect.driver_node import bystander
+from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
-from cluster.connect.local import closed_ray, loopback_only, read_token_anew
+from cluster.connect.local import loopback_only, reload_token, require_token
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import child_environment, quiet_environment
 
@@ -101,7 +101,7 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     with ExitStack() as stack:
         folder = tempfile.mkdtemp(prefix="douga-ray-")
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        with _own_signals():
+        with _hold_signals():
             _start(address, folder=folder, workers=workers, stack=stack)
         yield _describe(address or "local", local=not address)
 
@@ -112,11 +112,11 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
 
     try:
         if address:
-            read_token_anew()  # the environment is as the head wants it by now (check_head)
+            reload_token()  # the environment is as the head wants it by now (check_head)
         if address and address != "auto":
-            stack.enter_context(bystander(address, folder=folder))
+            stack.enter_context(driver_node(address, folder=folder))
         if not address:
-            stack.enter_context(closed_ray(folder))
+            stack.enter_context(require_token(folder))
             stack.enter_context(loopback_only())
         stack.callback(ray.shutdown)
         if address:
@@ -144,7 +144,7 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
+def _hold_signals() -> Iterator[None]:
     """Hold the first Ctrl-C or SIGTERM back until Ray stands, so that all it started is known and
     can be ended; and keep our own answer to SIGTERM, for Ray's ends the process past clean-up."""
     if threading.current_thread() is not threading.main_thread():
@@ -173,7 +173,7 @@ def _describe(address: str, *, local: bool) -> Cluster:
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    # A head or bystander without room for work is no node to speak of.
+    # A head or driver_node without room for work is no node to speak of.
     nodes = tuple(
         Node(
             cpus=has.get("CPU", 0.0),

@@ -18,7 +18,7 @@ OBJECT_STORE_BYTES = 80 << 20
 
 
 @contextmanager
-def bystander(address: str, *, folder: str) -> Iterator[None]:
+def driver_node(address: str, *, folder: str) -> Iterator[None]:
     """A node of the cluster at `host:port` on this machine for the length of a `with`.
 
     Starts nothing where the cluster has one here already. Its logs and sockets lie in `folder`; it

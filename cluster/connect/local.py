@@ -17,7 +17,7 @@ TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextmanager
-def closed_ray(folder: str) -> Iterator[None]:
+def require_token(folder: str) -> Iterator[None]:
     """Ray started within the block, by this process, is closed to others; its token is in `folder`.
 
     The environment is as before at the end: a cluster joined later has a token of its own.
@@ -30,7 +30,7 @@ def closed_ray(folder: str) -> Iterator[None]:
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
     try:
-        read_token_anew()
+        reload_token()
         yield
     finally:
         for name, value in kept.items():
@@ -38,7 +38,7 @@ def closed_ray(folder: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-        read_token_anew()
+        reload_token()
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def loopback_only() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = kept
 
 
-def read_token_anew() -> None:
+def reload_token() -> None:
     """Ray remembers mode and token from the first time it is asked in a process."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 

@@ -1,6 +1,7 @@
-"""Actors that keep their model, fed with calls.
+"""Actors that keep their model and take calls.
 
-`pool` runs them on Ray and replaces those that die; `start`, `actor` and `spec` are how; `dispatch`
-with `queue` decides who does what next, `failures` and `hosts` what follows from which failure:
-pure, played through in tests. In: a handler by name, calls. Out: a future of each call's answer.
+`pool` runs them on Ray and replaces those that die, with `start`, `actor` and `spec`. `dispatch`
+and `queue` decide which worker takes which call; `failures` and `hosts` decide what follows from a
+failure: pure, tested without Ray. In: a handler by name, calls. Out: a future of each call's
+answer.
 """

@@ -1,4 +1,4 @@
-"""What runs inside a stage actor: one handler, what it says, and how its errors leave."""
+"""The code inside a stage actor: hosts one handler, collects its warnings, returns its errors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import Attempt, DougaError, OutOfMemory, StageError
+from cluster.errors import Attempt, DougaError, StageError
 
 LOGGERS = ("cluster", "tasks")
-"""What their code warns of is told to people by the driver: a worker's log is in a file."""
+"""The driver shows people the warnings of these loggers: a worker's own log is in a file."""
 VMSTAT = Path("/proc/vmstat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whereabouts:
-    """Where an actor is: its node's id in Ray, that machine's name, its process, and how many
-    processes the machine has killed for want of memory so far."""
+class ActorLocation:
+    """Where an actor runs: its node's id in Ray, the machine's name, its process id, and how many
+    processes the machine has killed so far because memory ran out."""
 
     node: str
     host: str
@@ -32,28 +32,28 @@ class Whereabouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a call gave: its result, or the error it raised, and what was warned of meanwhile."""
+    """A call's result, or the error it raised, and the warnings logged meanwhile."""
 
     result: Any = None
     error: DougaError | None = None
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class Actor:
-    """Hosts a handler named as `module:attribute`; its calls run in several threads."""
+    """Hosts a handler named as `module:attribute`; runs its calls in several threads."""
 
     def __init__(self, handler: str, config: Any) -> None:
-        self._said = _Said()
+        self._warnings = _Warnings()
         for name in LOGGERS:
-            logging.getLogger(name).addHandler(self._said)
+            logging.getLogger(name).addHandler(self._warnings)
         module, _, attribute = handler.partition(":")
         self._handler = getattr(import_module(module), attribute)(config)
 
-    def ready(self) -> Whereabouts:
-        """Where it is, as soon as it is there."""
+    def ready(self) -> ActorLocation:
+        """The actor's location; answers as soon as the actor is up."""
         import ray
 
-        return Whereabouts(
+        return ActorLocation(
             node=ray.get_runtime_context().get_node_id(),
             host=platform.node(),
             pid=os.getpid(),
@@ -61,17 +61,17 @@ class Actor:
         )
 
     def call(self, method: str, payload: Any) -> Answer:
-        """Call a method of the handler. Nothing is raised: an error is part of the answer, as the
-        handler raised it if it is ours, with this attempt and its traceback in it."""
+        """Call a method of the handler. Raises nothing: the answer carries the error, with this
+        attempt and its traceback in it."""
         try:
             answer = Answer(result=getattr(self._handler, method)(payload))
-        except Exception as error:  # a bug of a handler is to be told, not to end its process
-            answer = Answer(error=own_error(error))
-        return replace(answer, said=self._said.take())
+        except Exception as error:  # report a handler's bug; do not end its process
+            answer = Answer(error=to_douga_error(error))
+        return replace(answer, warnings=self._warnings.take())
 
 
-class _Said(logging.Handler):
-    """Collects warnings until they are taken."""
+class _Warnings(logging.Handler):
+    """Collects warnings until `take` removes them."""
 
     def __init__(self) -> None:
         super().__init__(level=logging.WARNING)
@@ -79,41 +79,36 @@ class _Said(logging.Handler):
         self._taking = threading.Lock()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
+        """Keep a warning."""
         with self._taking:
             self._texts.append(record.getMessage())
 
     def take(self) -> tuple[str, ...]:
-        """All lines since the last time."""
+        """All warnings since the last call."""
         with self._taking:
             texts, self._texts = self._texts, []
         return tuple(texts)
 
 
-def own_error(error: Exception) -> DougaError:
-    """An error of ours as it was raised, any other as a StageError with its name; its attempt
+def to_douga_error(error: Exception) -> DougaError:
+    """The error itself if it is a DougaError, else a StageError that names it; with an Attempt that
     says where it was raised and by what."""
     ours = (
         error if isinstance(error, DougaError) else StageError(f"{type(error).__name__}: {error}")
     )
-    told = Attempt(
+    attempt = Attempt(
         worker=str(os.getpid()),
         node=platform.node(),
         error=str(ours),
         traceback="".join(traceback.format_exception(error)),
     )
-    ours.attempts = (*ours.attempts, told)
+    ours.attempts = (*ours.attempts, attempt)
     return ours
 
 
-def _named(error: Exception) -> DougaError:
-    kind = OutOfMemory if isinstance(error, MemoryError) else StageError
-    return kind(f"{type(error).__name__}: {error}")
-
-
 def oom_kills() -> int:
-    """How many processes this machine has killed for want of memory since it started; 0 where it
-    does not say (proc(5), vmstat's oom_kill)."""
+    """How many processes this machine has killed since it booted because memory ran out; 0 where
+    it does not say (proc(5), vmstat's oom_kill)."""
     try:
         lines = VMSTAT.read_text().splitlines()
     except OSError:

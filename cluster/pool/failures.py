@@ -1,16 +1,16 @@
-"""What kind of failure it was, and what is done about it. Pure: tested without a cluster.
+"""Kinds of failure, and what follows from each. Pure; tested without a cluster.
 
-    TRANSIENT  an error that says that it may pass   again, later and later, `TRANSIENTS` times
-    LOST       its process went away                 again elsewhere and alone, `LOSSES` times
-    NODE       its node went away                    the same, and it is not to blame
-    TIMEOUT    it took longer than it may            once more, elsewhere and alone
-    MOVED      its process was ended for another     again, alone; it is not to blame
-    FAULT      a bug or a bad frame                  one confirming try elsewhere
-    MEMORY     a worker ran out of memory            `relieve`
-    STARVED    its process was killed for memory     `relieve`
+    TRANSIENT   the error is marked retryable        retry with back-off, `TRANSIENTS` times
+    LOST        its process died                     retry elsewhere and alone, `LOSSES` times
+    NODE        its node died                        the same, and the call is not to blame
+    TIMEOUT     it took too long                     retry once, elsewhere and alone
+    EVICTED     its process was ended for another    retry alone; the call is not to blame
+    FAULT       a bug or a bad frame                 retry once elsewhere, to confirm
+    MEMORY      a worker ran out of memory           `choose_relief`
+    OOM_KILLED  its process was killed for memory    `choose_relief`
 
-A host is blamed for what failed on it and went well afterwards, never for work that fails
-everywhere. No try here costs a shot any of its own attempts.
+A host is blamed for calls that failed on it and succeeded afterwards, never for calls that fail
+everywhere. No retry here costs a shot any of its own attempts.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from cluster.errors import DougaError, OutOfMemory
+from cluster.retry import Backoff
 
 TRANSIENTS = 6
-"""Failures that may pass; with the delays between them, half a minute to a minute in all."""
+"""Transient failures of a call at most; with the delays between them, 30 to 60 s in all."""
 LOSSES = 3
-"""A call that has taken this many workers down with it is bad work."""
+"""A call that has killed this many workers is bad."""
 TIMEOUTS = 2
-"""Once may be the machine, twice is the work."""
+"""Once may be the machine's fault, twice is the call's."""
 FAULTS = 2
-"""The first, and one that confirms it elsewhere."""
-MOVES = 12
-"""Nothing but a worker that others keep taking down comes near."""
+"""The first, and one elsewhere that confirms it."""
+EVICTIONS = 12
+"""Only a call beside others that keep killing its worker comes near."""
 TRIES = 30
-"""Failures of all kinds together after which a call is given up, whatever they were."""
-FIRST_DELAY_S = 1.0
-LONGEST_DELAY_S = 30.0
+"""Failures of all kinds together after which a call is given up."""
+BACKOFF = Backoff(first_s=1.0, longest_s=30.0)
 BLAMES = 3
-"""Failures of as many different owners' work after which a host is quarantined."""
+"""A host is quarantined after failures of this many owners' calls."""
 
 
 class Kind(Enum):
-    """A class of failure; its value is how people are told of it."""
+    """A kind of failure; its value is the text that people read."""
 
     TRANSIENT = "a failure that may pass"
     LOST = "a lost worker"
     NODE = "a lost node"
     TIMEOUT = "a call that took too long"
-    MOVED = "a worker ended for another call"
+    EVICTED = "a worker ended for another call"
     FAULT = "an error"
     MEMORY = "too little memory"
-    STARVED = "a worker killed for want of memory"
+    OOM_KILLED = "a worker killed because memory ran out"
 
 
-def kind_of(error: DougaError) -> Kind:
-    """The class of an error that a worker raised."""
+def failure_kind(error: DougaError) -> Kind:
+    """The kind of failure of an error that a worker raised."""
     if isinstance(error, OutOfMemory):
         return Kind.MEMORY
     return Kind.TRANSIENT if error.retryable else Kind.FAULT
@@ -61,8 +61,8 @@ def kind_of(error: DougaError) -> Kind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a try was made: a worker's number, its node's id, and which life of that worker. `own`
-    where the failure was that call's own, and not one of all that were in flight there."""
+    """Where a call ran: a worker's number, its node's id, and which life of that worker. `own`:
+    the failure was this call's alone, not shared by all calls in flight there."""
 
     worker: int
     node: str
@@ -70,97 +70,90 @@ class Place:
     own: bool = False
 
     def is_at(self, other: Place) -> bool:
-        """Whether both are one life of one worker."""
+        """Whether both name the same life of the same worker."""
         return (self.worker, self.node, self.life) == (other.worker, other.node, other.life)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What became of a call so far. `shunned` are places to keep away from if there are others,
-    `blamed` those that will be to blame if it goes well elsewhere or later."""
+    """A call's failures so far. `avoided` are places not to retry at if there are others, `blamed`
+    those that are to blame if the call succeeds elsewhere or later."""
 
     counts: Mapping[Kind, int] = field(default_factory=dict)
-    shunned: tuple[Place, ...] = ()
+    avoided: tuple[Place, ...] = ()
     blamed: tuple[Place, ...] = ()
     alone: bool = False
 
     @property
     def tries(self) -> int:
-        """Tries that failed."""
+        """Number of failed tries."""
         return sum(self.counts.values())
 
     def count(self, kind: Kind) -> int:
-        """How many of them in this way."""
+        """How many of them failed in this way."""
         return self.counts.get(kind, 0)
 
     def after(self, kind: Kind, place: Place) -> History:
-        """The history with one more failure in it."""
-        speaks = kind in (Kind.LOST, Kind.TIMEOUT, Kind.FAULT)
-        # A process that is no more cannot be shunned, unless it was for this call alone.
-        shuns = speaks and (kind is not Kind.LOST or self.alone)
+        """The history with one more failure."""
+        blames_worker = kind in (Kind.LOST, Kind.TIMEOUT, Kind.FAULT)
+        # A dead process cannot be avoided, unless the call ran alone in it.
+        avoids = blames_worker and (kind is not Kind.LOST or self.alone)
         return replace(
             self,
             counts={**self.counts, kind: self.count(kind) + 1},
-            shunned=(*self.shunned, place) if shuns else self.shunned,
-            blamed=(*self.blamed, replace(place, own=shuns)) if speaks else self.blamed,
-            alone=self.alone or kind in (Kind.LOST, Kind.TIMEOUT, Kind.MOVED, Kind.STARVED),
+            avoided=(*self.avoided, place) if avoids else self.avoided,
+            blamed=(*self.blamed, replace(place, own=avoids)) if blames_worker else self.blamed,
+            alone=self.alone or kind in (Kind.LOST, Kind.TIMEOUT, Kind.EVICTED, Kind.OOM_KILLED),
         )
 
     def away_from(self, place: Place) -> History:
-        """The history of a call that is to go elsewhere without anyone to blame."""
-        return replace(self, shunned=(*self.shunned, place), alone=True)
+        """The history of a call that moves elsewhere without blame."""
+        return replace(self, avoided=(*self.avoided, place), alone=True)
 
-    def rather(self, kind: Kind, place: Place) -> History:
-        """The history when it turns out what a loss at `place` was: STARVED or NODE."""
+    def reclassified(self, kind: Kind, place: Place) -> History:
+        """The history once a loss at `place` turns out to be OOM_KILLED or NODE."""
         counts = {**self.counts, Kind.LOST: self.count(Kind.LOST) - 1}
         return replace(
             self,
             counts={**counts, kind: self.count(kind) + 1},
-            shunned=tuple(other for other in self.shunned if not other.is_at(place)),
+            avoided=tuple(other for other in self.avoided if not other.is_at(place)),
             blamed=tuple(other for other in self.blamed if not other.is_at(place)),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """Try again after a delay."""
+class Retry:
+    """Retry after a delay."""
 
     delay_s: float = 0.0
 
 
-def decide(history: History, kind: Kind, *, chance: float) -> Again | None:
+def plan_retry(history: History, kind: Kind, *, chance: float) -> Retry | None:
     """What to do after a failure that `history` already counts; `chance` in [0, 1) is the jitter.
 
-    None: give it up. For all kinds but MEMORY and STARVED, which `relieve` decides.
+    None: give the call up. For all kinds but MEMORY and OOM_KILLED: see `choose_relief`.
     """
     count = history.count(kind)
-    if count >= bound_of(kind):
+    if count >= limit_of(kind):
         return None
-    if kind in (Kind.FAULT, Kind.MOVED, Kind.TIMEOUT):
-        return Again()
-    return Again(delay_s=backoff_s(count, chance=chance))
+    if kind in (Kind.FAULT, Kind.EVICTED, Kind.TIMEOUT):
+        return Retry()
+    return Retry(delay_s=BACKOFF.wait_s(count, chance=chance))
 
 
-def bound_of(kind: Kind) -> int:
-    """The failure of this kind at which a call is given up."""
+def limit_of(kind: Kind) -> int:
+    """How many failures of this kind end a call."""
     return {
         Kind.TRANSIENT: TRANSIENTS,
         Kind.LOST: LOSSES,
         Kind.TIMEOUT: TIMEOUTS,
         Kind.FAULT: FAULTS,
-        Kind.MOVED: MOVES,
+        Kind.EVICTED: EVICTIONS,
     }.get(kind, TRIES)
 
 
-def backoff_s(count: int, *, chance: float) -> float:
-    """Seconds to wait after the count-th failure: twice as long each time, the upper half left to
-    chance, so that workers that failed together do not come back together."""
-    longest = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** (count - 1))
-    return longest * (0.5 + 0.5 * chance)
-
-
 class Relief(Enum):
-    """What is given up when memory runs out, in this order."""
+    """What the pool gives up when memory runs out, in this order."""
 
     AGAIN = "again"
     SMALLER = "a smaller batch"
@@ -170,13 +163,14 @@ class Relief(Enum):
     NONE = "nothing is left to give up"
 
 
-def relieve(*, stale: bool, smaller: bool, workers: int, elsewhere: bool, alone: bool) -> Relief:
+def choose_relief(
+    *, stale: bool, smaller: bool, workers: int, elsewhere: bool, alone: bool
+) -> Relief:
     """What to do when a call ran out of memory.
 
-    `stale`: the call began before the last step was taken for its node, so that it says nothing of
-    that step; `smaller`: its work can be cut in smaller batches; `workers`: how many still work on
-    its node; `elsewhere`: there is another node on which it has not failed so; `alone`: it had the
-    worker to itself.
+    `stale`: the call started before the last relief on its node, so it says nothing about that
+    relief; `smaller`: smaller batches are possible; `workers`: how many are active on its node;
+    `elsewhere`: there is a node on which it has not run out of memory; `alone`: it ran alone.
     """
     if stale:
         return Relief.AGAIN
@@ -191,15 +185,15 @@ def relieve(*, stale: bool, smaller: bool, workers: int, elsewhere: bool, alone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blame:
-    """Work of `owner` failed at `place` and went well afterwards."""
+    """A call of `owner` failed at `place` and succeeded afterwards."""
 
     owner: str
     place: Place
 
 
-def is_bad(node: str, blames: Iterable[Blame]) -> bool:
-    """Whether a node is to be quarantined: for `BLAMES` failures of as many owners' work. All that
-    is in flight in a process goes down with it, and is one failure."""
+def should_quarantine(node: str, blames: Iterable[Blame]) -> bool:
+    """Whether to quarantine a node: after `BLAMES` failures of as many owners' calls. All calls in
+    flight in a process die with it; together they count as one failure."""
     here = [blame for blame in blames if blame.place.node == node]
     own = {blame.owner for blame in here if blame.place.own}
     beside = [blame for blame in here if blame.owner not in own]
@@ -208,7 +202,7 @@ def is_bad(node: str, blames: Iterable[Blame]) -> bool:
     return len(own) + min(len(owners), len(lives)) >= BLAMES
 
 
-def is_last(node: str, pools: Iterable[Collection[str]], quarantined: Collection[str]) -> bool:
-    """Whether some pool that works on a node, given by the nodes that it works on, would have none
-    left without it."""
+def is_last_node(node: str, pools: Iterable[Collection[str]], quarantined: Collection[str]) -> bool:
+    """Whether some pool would have no node left without this one; each pool is given by the nodes
+    that it works on."""
     return any(node in pool and not set(pool) - {node, *quarantined} for pool in pools)

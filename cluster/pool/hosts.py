@@ -1,4 +1,4 @@
-"""The hosts of a run: which failed what, and which of them get no more work."""
+"""The hosts of a run: counts their failures and quarantines the bad ones."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from cluster.pool.failures import BLAMES, Blame, Place, is_bad, is_last
+from cluster.pool.failures import BLAMES, Blame, Place, is_last_node, should_quarantine
 
 
-class Occupant(Protocol):
-    """Something that works on hosts: a pool."""
+class HostedPool(Protocol):
+    """A pool, as its hosts see it."""
 
     def nodes(self) -> Collection[str]:
-        """The ids of the nodes that it has workers on now."""
+        """The ids of the nodes with its active workers."""
         ...
 
     def leave(self, node: str) -> None:
@@ -22,69 +22,69 @@ class Occupant(Protocol):
 
 
 class Hosts:
-    """What the pools of one run know of their hosts together."""
+    """The failures and names of hosts, shared by the pools of one run."""
 
     def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
         self._tell = tell
         self._lock = threading.Lock()
         self._blames: list[Blame] = []
-        self._occupants: list[Occupant] = []
-        self._bad: dict[str, str] = {}
-        self._spared: set[str] = set()
+        self._pools: list[HostedPool] = []
+        self._quarantined: dict[str, str] = {}
+        self._warned: set[str] = set()
         self._names: dict[str, str] = {}
 
-    def join(self, occupant: Occupant) -> None:
-        """Count a pool in."""
+    def join(self, pool: HostedPool) -> None:
+        """Add a pool."""
         with self._lock:
-            self._occupants.append(occupant)
+            self._pools.append(pool)
 
     def name(self, node: str, host: str) -> None:
-        """Learn what people call a node; its id is added where several are called so."""
+        """Set the host name of a node."""
         with self._lock:
             self._names[node] = host
 
     def label(self, node: str) -> str:
-        """What people are told."""
+        """A node's host name for people, with its id where several nodes share the name."""
         host = self._names.get(node, "")
         alike = sum(other == host for other in self._names.values())
         return host if host and alike == 1 else f"{host} ({node[:8]})".strip()
 
-    def is_bad(self, node: str) -> bool:
-        """Whether a node is in quarantine."""
+    def is_quarantined(self, node: str) -> bool:
+        """Whether a node is quarantined."""
         with self._lock:
-            return node in self._bad
+            return node in self._quarantined
 
     @property
     def quarantined(self) -> tuple[str, ...]:
-        """What people are told of each host in quarantine: its name and why."""
+        """A line for people about each quarantined host: its name and why."""
         with self._lock:
-            return tuple(self._bad.values())
+            return tuple(self._quarantined.values())
 
     def blame(self, owner: str, places: Iterable[Place]) -> None:
-        """Work of `owner` went well after it had failed at these places. A node blamed for enough
-        is left by every pool, unless it is the last of one."""
-        leaving: list[tuple[Occupant, str]] = []
+        """A call of `owner` succeeded after failures at these places. Every pool leaves a node that
+        is blamed often enough, unless it is a pool's last one."""
+        leaving: list[tuple[HostedPool, str]] = []
         with self._lock:
             fresh = [Blame(owner=owner, place=place) for place in places]
             self._blames += fresh
             for node in dict.fromkeys(blame.place.node for blame in fresh):
-                if node not in self._bad and is_bad(node, self._blames):
-                    leaving += [(occupant, node) for occupant in self._judge(node)]
-        for occupant, node in leaving:
-            occupant.leave(node)
+                if node not in self._quarantined and should_quarantine(node, self._blames):
+                    leaving += [(pool, node) for pool in self._quarantine(node)]
+        for pool, node in leaving:
+            pool.leave(node)
 
-    def _judge(self, node: str) -> list[Occupant]:
-        """Put a node in quarantine; who is to leave it."""
-        pools = [occupant.nodes() for occupant in self._occupants]
+    def _quarantine(self, node: str) -> list[HostedPool]:
+        """Quarantine a node; returns the pools that must leave it."""
+        pools = [pool.nodes() for pool in self._pools]
         if not any(node in pool for pool in pools):
             return []
         owners = dict.fromkeys(b.owner for b in self._blames if b.place.node == node)
         why = f"{self.label(node)} failed work of {', '.join(owners)} that went well afterwards"
-        if is_last(node, pools, self._bad):
-            if node not in self._spared:
-                self._spared.add(node)
+        if is_last_node(node, pools, self._quarantined):
+            if node not in self._warned:
+                self._warned.add(node)
                 self._tell(f"host {why}; it is the last one and goes on: look after it")
             return []
-        self._bad[node] = f"{why} ({BLAMES} are enough)"
+        self._quarantined[node] = f"{why} ({BLAMES} are enough)"
         self._tell(f"host {why}; it is quarantined for this run")
-        return list(self._occupants)
+        return list(self._pools)

@@ -1,11 +1,11 @@
-"""Stage actors: workers that keep their model, fed with work items, replaced when they die.
+"""Stage actors: workers that keep their model, take work items, and are replaced when they die.
 
 The pool knows nothing of animation. An actor hosts one handler object, named as
 `module:attribute` and made once; a call names one of its methods and a picklable payload. Each
 actor has a few calls in flight, so that one loads and another stores while a third computes (the
 handler locks what must not overlap). Recovery is our own: Ray restarts a dead actor, and the pool
 submits its lost calls again (`max_task_retries=-1` took 26 s to notice a lost node, this 2-6 s).
-Who takes what, and what follows from a failure, is decided in `crew.py` without Ray.
+`dispatch` decides, without Ray, who takes which call and what follows from a failure.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError, DougaError, OutOfMemory
-from cluster.pool.actor import Answer, own_error
-from cluster.pool.dispatch import Call, Crew, Worker
-from cluster.pool.failures import Kind, kind_of
+from cluster.pool.actor import Answer, to_douga_error
+from cluster.pool.dispatch import Call, Dispatcher, Worker
+from cluster.pool.failures import Kind, failure_kind
 from cluster.pool.hosts import Hosts
 from cluster.pool.spec import PoolSpec, check_resources
-from cluster.pool.start import last_line, muster, start_actors
+from cluster.pool.start import last_line, start_actors, wait_for_actors
 
 IN_FLIGHT = 3
 """Calls per actor: one loads, one computes, one stores."""
 RECOVERY_POLL_S = 0.3
-"""How often a lost actor is asked whether it is back."""
+"""Time between two questions to a lost actor whether it is up again."""
 
 
 class Pool:
     """A fixed number of actors and a queue before them. Use it in a `with`.
 
-    `hosts` is what the pools of a run know of their hosts together; `tell` hears, once each, what
-    a person should know of retries and of what was given up for want of memory.
+    The pools of a run share `hosts`; `tell` gets, once each, the lines for people about retries and
+    about what was given up when memory ran out.
     """
 
     def __init__(
@@ -51,46 +51,46 @@ class Pool:
         self._cluster = cluster
         self._hosts = hosts or Hosts(tell)
         self._tell = tell
-        self._told: set[str] = set()
-        self._crew = Crew(
+        self._sent: set[str] = set()
+        self._dispatcher = Dispatcher(
             clock=time.monotonic,
             chance=random.random,
-            tell=self._say_later,
+            tell=self._queue_message,
             label=self._hosts.label,
         )
-        self._to_say: list[str] = []
+        self._messages: list[str] = []
         self._threads: list[threading.Thread] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._over = ""
+        self._failure = ""
         self._serving = [IN_FLIGHT] * spec.workers
 
     def __enter__(self) -> Pool:
         check_resources(self.spec, self._cluster)
         try:
-            self._crew.workers = start_actors(self.spec, concurrency=IN_FLIGHT + 1)
-            there = muster(self._crew.workers, self.spec, self._cluster)
+            self._dispatcher.workers = start_actors(self.spec, concurrency=IN_FLIGHT + 1)
+            located = wait_for_actors(self._dispatcher.workers, self.spec, self._cluster)
         except BaseException:
             self.close()
             raise
-        for worker in self._crew.workers:
-            if where := there.get(worker.number):
-                self._hosts.name(where.node, where.host)
-                self._crew.arrived(worker, where, node_lives=True)
+        for worker in self._dispatcher.workers:
+            if location := located.get(worker.number):
+                self._hosts.name(location.node, location.host)
+                self._dispatcher.worker_started(worker, location, node_lives=True)
             else:
-                self._crew.late(worker)
-        if late := self.spec.workers - len(there):
+                self._dispatcher.worker_late(worker)
+        if late := self.spec.workers - len(located):
             self._tell(
                 f"{late} of {self.spec.workers} workers are late; going on with the others until "
                 "they come"
             )
         self._hosts.join(self)
-        for worker in self._crew.workers:
+        for worker in self._dispatcher.workers:
             if worker.up and self.spec.warm is not None:
-                # Not waited for: what goes wrong goes wrong again, and is told, in a real call.
+                # Nobody waits for it: an error comes again, and is reported, in a real call.
                 worker.actor.call.remote("warm", self.spec.warm)
             for _ in range(IN_FLIGHT):
-                thread = threading.Thread(target=self._serve, args=(worker,), daemon=True)
+                thread = threading.Thread(target=self._work, args=(worker,), daemon=True)
                 thread.start()
                 self._threads.append(thread)
         return self
@@ -105,64 +105,64 @@ class Pool:
         *,
         group: str = "",
         owner: str = "",
-        sort: str = "",
-        lighter: Callable[[Any], Any | None] = lambda _: None,
+        memory_class: str = "",
+        shrink: Callable[[Any], Any | None] = lambda _: None,
         finish: Callable[[Any, int], Any] = lambda result, _: result,
     ) -> Future[Any]:
         """Queue a call; its future gives the method's result or raises its error.
 
-        A group is what shares warm state; `owner` is whose work it is, the group if not said.
-        Calls of one `sort` (the method if not said) need about the same memory, and `lighter`
-        gives a payload that needs less, None where there is none. `finish` gives the future's
-        result from the method's and the number of tries that failed before it.
+        Calls of a `group` share warm state; `owner` says whose work it is (default: the group).
+        Calls of one `memory_class` (default: the method) need about the same memory; `shrink` gives
+        a payload that needs less, None if there is none. `finish` makes the future's result from
+        the method's result and the number of failed tries before it.
         """
         call = Call(
             method=method,
             payload=payload,
             group=group,
             owner=owner or group,
-            sort=sort or method,
-            lighter=lighter,
+            memory_class=memory_class or method,
+            shrink=shrink,
             finish=finish,
         )
         with self._changed:
-            if self._closed or self._over:
-                raise ClusterError(self._over or "the pool is closed", where=group)
-            self._crew.waiting.append(call)
+            if self._closed or self._failure:
+                raise ClusterError(self._failure or "the pool is closed", where=group)
+            self._dispatcher.waiting.append(call)
             self._changed.notify_all()
         return call.future
 
     def cancel(self, *, group: str) -> None:
-        """Drop the waiting calls of a group; those in flight run to their end."""
+        """Drop the waiting calls of a group; calls in flight go on."""
         with self._changed:
-            for call in [call for call in self._crew.waiting if call.group == group]:
-                self._crew.waiting.remove(call)
+            for call in [call for call in self._dispatcher.waiting if call.group == group]:
+                self._dispatcher.waiting.remove(call)
                 _settle_cancelled(call.future)
 
     def close(self) -> None:
-        """End the actors; calls not finished are cancelled. Safe to call twice."""
+        """End the actors and cancel unfinished calls. Safe to call twice."""
         import ray
 
         with self._changed:
             self._closed = True
         self._fail_waiting("the run is ending")
-        for worker in self._crew.workers:
+        for worker in self._dispatcher.workers:
             ray.kill(worker.actor)
         for thread in self._threads:
             thread.join(timeout=10)
         self._threads = []
 
     def nodes(self) -> Collection[str]:
-        """The ids of the nodes that it has workers on now."""
+        """The ids of the nodes with its active workers."""
         with self._changed:
-            return self._crew.nodes()
+            return self._dispatcher.nodes()
 
     def leave(self, node: str) -> None:
-        """End the workers on a node; their calls go to others."""
+        """End the workers on a node; other workers take their calls."""
         import ray
 
         with self._changed:
-            leaving = self._crew.left(node)
+            leaving = self._dispatcher.leave_node(node)
             self._changed.notify_all()
         for worker in leaving:
             ray.kill(worker.actor)
@@ -173,15 +173,15 @@ class Pool:
 
         return [
             ray.get(worker.actor.ready.remote(), timeout=self.spec.start_timeout_s).pid
-            for worker in self._crew.workers
+            for worker in self._dispatcher.workers
             if not worker.retired
         ]
 
     # -- a worker's threads ----------------------------------------------------------------
 
-    def _serve(self, worker: Worker) -> None:
+    def _work(self, worker: Worker) -> None:
         last: str | None = None
-        here = worker.up or self._recovers(worker)
+        here = worker.up or self._wait_for_restart(worker)
         while here and (taken := self._take(worker, last)) is not None:
             call, life = taken
             last = call.group
@@ -189,12 +189,12 @@ class Pool:
             with self._changed:
                 worker.calls.remove(call)
                 self._changed.notify_all()
-            self._say()
-            here = not lost or self._recovers(worker)
-        self._leave(worker)
+            self._send_messages()
+            here = not lost or self._wait_for_restart(worker)
+        self._end_thread(worker)
 
-    def _leave(self, worker: Worker) -> None:
-        """End a thread of a worker; with the last of them the worker, with the last worker all."""
+    def _end_thread(self, worker: Worker) -> None:
+        """End a thread of a worker: the last one ends the actor, the last worker ends the pool."""
         import ray
 
         with self._changed:
@@ -202,24 +202,24 @@ class Pool:
             done = not self._serving[worker.number]
             abandoned = not any(self._serving) and not self._closed
             if abandoned:
-                self._over = f"no worker is left; the cluster had {self._cluster}"
+                self._failure = f"no worker is left; the cluster had {self._cluster}"
         if done and not self._closed:
-            ray.kill(worker.actor)  # its model is to leave the memory
+            ray.kill(worker.actor)  # frees the memory of its model
         if abandoned:
-            self._fail_waiting(self._over)
+            self._fail_waiting(self._failure)
 
     def _take(self, worker: Worker, last: str | None) -> tuple[Call, int] | None:
         with self._changed:
             while not self._closed and not worker.retired:
-                call = self._crew.take(worker, last=last)
+                call = self._dispatcher.take(worker, last=last)
                 if call is not None:
                     self._changed.notify_all()
                     return call, worker.life
-                self._changed.wait(self._crew.wait_s())
+                self._changed.wait(self._dispatcher.wait_s())
             return None
 
     def _run(self, call: Call, worker: Worker, life: int) -> bool:
-        """Make a call; its future is settled or it waits again. True if its worker was lost."""
+        """Make a call; settles its future or queues a retry. True if its worker was lost."""
         import ray
 
         lost = (
@@ -231,7 +231,7 @@ class Pool:
         if not call.history.tries and not call.future.set_running_or_notify_cancel():
             return False
         with self._changed:
-            payload = self._crew.payload(call)
+            payload = self._dispatcher.payload(call)
         try:
             ref = worker.actor.call.remote(call.method, payload)
             answer: Answer = ray.get(ref, timeout=self.spec.call_timeout_s)
@@ -241,37 +241,41 @@ class Pool:
                 where=call.group,
                 remedy="raise DOUGA_CHUNK_TIMEOUT_S, or use a smaller --chunk",
             )
-            self._failed(call, worker, life, Kind.TIMEOUT, error)
+            self._handle_failure(call, worker, life, Kind.TIMEOUT, error)
             return True
         except ray.exceptions.OutOfMemoryError as error:
-            self._failed(call, worker, life, Kind.STARVED, _starved(call, last_line(error)))
+            self._handle_failure(
+                call, worker, life, Kind.OOM_KILLED, _oom_killed(call, last_line(error))
+            )
             return True
         except lost as error:
-            self._failed(call, worker, life, Kind.LOST, _lost(call, last_line(error)))
+            self._handle_failure(call, worker, life, Kind.LOST, _lost(call, last_line(error)))
             return True
         except ray.exceptions.RayTaskError as error:
-            raised = own_error(getattr(error, "cause", None) or error)
-            self._failed(call, worker, life, Kind.FAULT, raised)
+            raised = to_douga_error(getattr(error, "cause", None) or error)
+            self._handle_failure(call, worker, life, Kind.FAULT, raised)
         except ray.exceptions.RayError as error:
             unknown = ClusterError(last_line(error), where=call.group, retryable=True)
-            self._failed(call, worker, life, Kind.TRANSIENT, unknown)
+            self._handle_failure(call, worker, life, Kind.TRANSIENT, unknown)
         else:
-            for line in answer.said:
-                self._say_later(line)
+            for line in answer.warnings:
+                self._queue_message(line)
             if answer.error is not None:
-                self._failed(call, worker, life, kind_of(answer.error), answer.error)
+                self._handle_failure(call, worker, life, failure_kind(answer.error), answer.error)
             else:
-                self._succeeded(call, answer.result)
+                self._handle_result(call, answer.result)
         return False
 
-    def _succeeded(self, call: Call, result: Any) -> None:
+    def _handle_result(self, call: Call, result: Any) -> None:
         try:
             call.future.set_result(call.finish(result, call.history.tries))
         finally:
             self._hosts.blame(call.owner, call.history.blamed)
 
-    def _failed(self, call: Call, worker: Worker, life: int, kind: Kind, error: DougaError) -> None:
-        """What follows from a failure: another try, or the end of the call."""
+    def _handle_failure(
+        self, call: Call, worker: Worker, life: int, kind: Kind, error: DougaError
+    ) -> None:
+        """Retry a failed call, or end it with its error."""
         import ray
 
         with self._changed:
@@ -279,33 +283,35 @@ class Pool:
             if self._closed:
                 final: DougaError | None = ClusterError("the run is ending", where=call.group)
             else:
-                final = self._crew.failed(call, worker, life=life, kind=kind, error=error)
+                final = self._dispatcher.handle_failure(
+                    call, worker, life=life, kind=kind, error=error
+                )
             self._changed.notify_all()
         if kind is Kind.TIMEOUT and alive and not self._closed:
             ray.kill(worker.actor, no_restart=worker.retired)
         if final is not None:
             call.future.set_exception(final)
 
-    def _recovers(self, worker: Worker) -> bool:
-        """Wait until Ray has restarted a lost actor; False if it does not in time, or is not to."""
+    def _wait_for_restart(self, worker: Worker) -> bool:
+        """Wait until Ray has restarted a lost actor; False if the worker is retired instead."""
         import ray
 
         until = time.monotonic() + self.spec.start_timeout_s
         while not self._closed and not worker.retired and time.monotonic() < until:
             try:
-                where = ray.get(worker.actor.ready.remote(), timeout=self.spec.start_timeout_s)
+                location = ray.get(worker.actor.ready.remote(), timeout=self.spec.start_timeout_s)
             except ray.exceptions.RayError:
                 time.sleep(RECOVERY_POLL_S)
                 continue
-            if self._hosts.is_bad(where.node):
+            if self._hosts.is_quarantined(location.node):
                 break
-            self._hosts.name(where.node, where.host)
-            moved = where.node != worker.where.node
-            lives = not moved or _is_alive(worker.where.node)
+            self._hosts.name(location.node, location.host)
+            moved = location.node != worker.location.node
+            lives = not moved or _is_alive(worker.location.node)
             with self._changed:
-                self._crew.arrived(worker, where, node_lives=lives)
+                self._dispatcher.worker_started(worker, location, node_lives=lives)
                 self._changed.notify_all()
-            self._say()
+            self._send_messages()
             return True
         with self._changed:
             worker.retired = True
@@ -314,21 +320,21 @@ class Pool:
 
     def _fail_waiting(self, why: str) -> None:
         with self._changed:
-            waiting, self._crew.waiting = self._crew.waiting, []
+            waiting, self._dispatcher.waiting = self._dispatcher.waiting, []
             self._changed.notify_all()
         for call in waiting:
             if not _settle_cancelled(call.future):
                 call.future.set_exception(ClusterError(why, where=call.group))
 
-    def _say_later(self, line: str) -> None:
-        """Keep a line that is to be told when no lock is held; each is told once."""
-        if line not in self._told:
-            self._told.add(line)
-            self._to_say.append(line)
+    def _queue_message(self, line: str) -> None:
+        """Queue a line for people, to be sent when no lock is held; each is sent once."""
+        if line not in self._sent:
+            self._sent.add(line)
+            self._messages.append(line)
 
-    def _say(self) -> None:
+    def _send_messages(self) -> None:
         with self._changed:
-            lines, self._to_say = self._to_say, []
+            lines, self._messages = self._messages, []
         for line in lines:
             self._tell(line)
 
@@ -348,14 +354,14 @@ def _lost(call: Call, why: str) -> ClusterError:
     )
 
 
-def _starved(call: Call, why: str) -> OutOfMemory:
+def _oom_killed(call: Call, why: str) -> OutOfMemory:
     return OutOfMemory(
-        f"the worker was killed for want of memory ({why})",
+        f"the worker was killed because memory ran out ({why})",
         where=call.group,
         remedy="use fewer --workers or a smaller --chunk, or give the machine more memory",
     )
 
 
 def _settle_cancelled(future: Future[Any]) -> bool:
-    """Cancel a future that has not begun, and tell whoever waits for it; False if it has begun."""
+    """Cancel a future and wake whoever waits for it; False if it has started already."""
     return future.cancel() and not future.set_running_or_notify_cancel()

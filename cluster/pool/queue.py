@@ -1,4 +1,4 @@
-"""Which waiting call a free worker takes next. Pure rules, so that they are tested without Ray."""
+"""Chooses the waiting call that a free worker takes next. Pure; tested without Ray."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cluster.pool.failures import History
 
 
 class Entry(Protocol):
-    """A waiting call: what shares warm state with it, when it may begin, what became of it."""
+    """A waiting call: its group, when it may start, and its failures so far."""
 
     group: str
     ready_at: float
@@ -18,9 +18,9 @@ class Entry(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taker:
-    """A worker at work: its number, its node, how many calls it has, and whether one of them is to
-    be alone with it."""
+class WorkerSlot:
+    """A worker that can take calls: its number, its node, how many calls it has in flight, and
+    whether one of them must run alone."""
 
     number: int
     node: str
@@ -31,9 +31,9 @@ class Taker:
 def choose_next(groups: Sequence[str], *, last: str | None, busy: frozenset[str]) -> int:
     """Index of the waiting item (given by their groups, oldest first) for a worker.
 
-    A group is what shares warm state, such as one shot's decoder position. First choice: the
-    group the worker had last; second: a group that no worker is on; else the oldest item.
-    ValueError if nothing waits.
+    Calls of a group share warm state, such as one shot's decoder position. First choice: the
+    worker's last group; second: a group that no worker is on; else the oldest item. ValueError if
+    nothing waits.
     """
     if not groups:
         raise ValueError("nothing waits")
@@ -44,49 +44,49 @@ def choose_next(groups: Sequence[str], *, last: str | None, busy: frozenset[str]
 
 def choose_call(
     waiting: Sequence[Entry],
-    taker: Taker,
+    slot: WorkerSlot,
     *,
-    others: Sequence[Taker],
+    others: Sequence[WorkerSlot],
     now: float,
     last: str | None,
     busy: frozenset[str],
 ) -> int | None:
-    """Index of the call that a worker takes now, None if it is to wait.
+    """Index of the call that a worker takes now, None if it waits.
 
-    Calls that failed come first, but away from where they failed if any other worker can take
-    them, and a call that may have taken a worker down has the next one to itself: so that it is
-    known which of several was to blame. The rest go by `choose_next`.
+    Retries come first, but away from where they failed if another worker can take them. A call
+    that may have killed a worker runs alone, so that its next failure shows whether it is to blame.
+    `choose_next` orders the rest.
     """
-    if taker.alone:
+    if slot.alone:
         return None
     open_to = [
         at
         for at, entry in enumerate(waiting)
-        if entry.ready_at <= now and suits(entry.history, taker, others)
+        if entry.ready_at <= now and may_take(entry.history, slot, others)
     ]
     again = next((at for at in open_to if waiting[at].history.tries), None)
     if again is not None:
-        return None if waiting[again].history.alone and taker.in_flight else again
+        return None if waiting[again].history.alone and slot.in_flight else again
     if not open_to:
         return None
     return open_to[choose_next([waiting[at].group for at in open_to], last=last, busy=busy)]
 
 
-def suits(history: History, taker: Taker, others: Sequence[Taker]) -> bool:
-    """Whether a worker is far enough from where a call failed: on another node if there is one, or
-    else another worker if there is one. `others` are those at work besides."""
-    if not history.shunned:
+def may_take(history: History, slot: WorkerSlot, others: Sequence[WorkerSlot]) -> bool:
+    """Whether a worker is far enough from where a call failed: on another node if there is one,
+    else another worker if there is one. `others` are the other workers."""
+    if not history.avoided:
         return True
-    nodes = {place.node for place in history.shunned}
-    if any(other.node not in nodes for other in (taker, *others)):
-        return taker.node not in nodes
-    workers = {place.worker for place in history.shunned}
-    if any(other.number not in workers for other in (taker, *others)):
-        return taker.number not in workers
+    nodes = {place.node for place in history.avoided}
+    if any(other.node not in nodes for other in (slot, *others)):
+        return slot.node not in nodes
+    workers = {place.worker for place in history.avoided}
+    if any(other.number not in workers for other in (slot, *others)):
+        return slot.number not in workers
     return True
 
 
-def next_change(waiting: Sequence[Entry], *, now: float) -> float | None:
-    """Seconds until a call that waits for its time may begin; None if none does."""
+def next_start_s(waiting: Sequence[Entry], *, now: float) -> float | None:
+    """Seconds until the next delayed call may start; None if no call is delayed."""
     later = [entry.ready_at - now for entry in waiting if entry.ready_at > now]
     return min(later, default=None)

@@ -1,4 +1,4 @@
-"""What the actors of a pool are and need, and whether a cluster has it."""
+"""A pool's actors: what they run and need, and whether a cluster has it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cluster.errors import ClusterError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSpec:
-    """What a pool's actors are and need. `memory_bytes` 0: not asked for."""
+    """What a pool's actors run and need. `memory_bytes` 0: not requested."""
 
     handler: str
     config: Any
@@ -20,14 +20,17 @@ class PoolSpec:
     num_gpus: float = 0.0
     memory_bytes: int = 0
     start_timeout_s: float = 120.0
+    late_timeout_s: float = 20.0
+    """Seconds to wait for the remaining actors once one is up. Ray takes a lost node for alive for
+    15 s, then restarts elsewhere what it meant to start there."""
     call_timeout_s: float = 3600.0
     warm: Any = None
-    """Payload of the handler's method `warm`, called in every actor as soon as it is there, while
-    the driver goes on; None: not called."""
+    """Payload for the handler's method `warm`, called in every actor as soon as it is up, while the
+    driver goes on; None: not called."""
 
     @property
     def need(self) -> Node:
-        """What one worker takes of its node."""
+        """What one worker needs of its node."""
         return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
 
 
@@ -45,7 +48,7 @@ def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
 
 
 def needs(spec: PoolSpec) -> str:
-    """What each worker asks for, in words."""
+    """What each worker needs, in words."""
     gpu = f", {spec.num_gpus:g} GPU" if spec.num_gpus else ""
     memory = f", {spec.memory_bytes / 2**30:.1f} GiB" if spec.memory_bytes else ""
     return f"{spec.num_cpus:g} CPU{gpu}{memory} each"

@@ -1,4 +1,4 @@
-"""The start of a pool's actors: all that arrive in time begin, the others may come later."""
+"""Starts the actors; late ones join when they come up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError
-from cluster.pool.actor import Actor, Whereabouts
+from cluster.pool.actor import Actor, ActorLocation
 from cluster.pool.dispatch import Worker
 from cluster.pool.spec import PoolSpec, needs
-
-LATE_S = 20.0
-"""So long the first workers wait for the others. Ray takes a lost node for alive for 15 s, and
-restarts elsewhere what it meant to start there."""
 
 
 class _Host(Actor):
@@ -21,7 +17,7 @@ class _Host(Actor):
 
 
 def start_actors(spec: PoolSpec, *, concurrency: int) -> list[Worker]:
-    """Ask Ray for the actors of a pool. They may not be there yet."""
+    """Ask Ray for a pool's actors; returns before they are up."""
     import ray
 
     host = ray.remote(_Host).options(
@@ -39,32 +35,37 @@ def start_actors(spec: PoolSpec, *, concurrency: int) -> list[Worker]:
     ]
 
 
-def muster(workers: list[Worker], spec: PoolSpec, cluster: Cluster) -> dict[int, Whereabouts]:
-    """Where the workers are that have arrived, by number: all of them, or after `LATE_S` some.
+def wait_for_actors(
+    workers: list[Worker], spec: PoolSpec, cluster: Cluster
+) -> dict[int, ActorLocation]:
+    """Wait for the workers' actors; the location of each that is up, by worker number.
 
-    ClusterError if none arrives within the pool's time to start, or none can.
+    Once one is up, the remaining ones have the spec's `late_timeout_s`. ClusterError if none comes
+    up within `start_timeout_s`, or none can.
     """
     import ray
 
     until = time.monotonic() + spec.start_timeout_s
-    coming: dict[Any, Worker] = {worker.actor.ready.remote(): worker for worker in workers}
-    there: dict[int, Whereabouts] = {}
+    pending: dict[Any, Worker] = {worker.actor.ready.remote(): worker for worker in workers}
+    located: dict[int, ActorLocation] = {}
     failed: Exception | None = None
-    while coming:
-        left = until - time.monotonic()
-        done, _ = ray.wait(list(coming), timeout=max(0.0, min(left, LATE_S) if there else left))
+    while pending:
+        timeout_s = until - time.monotonic()
+        if located:
+            timeout_s = min(timeout_s, spec.late_timeout_s)
+        done, _ = ray.wait(list(pending), timeout=max(0.0, timeout_s))
         if not done:
             break
         for ref in done:
-            worker = coming.pop(ref)
+            worker = pending.pop(ref)
             try:
-                there[worker.number] = ray.get(ref)
+                located[worker.number] = ray.get(ref)
             except ray.exceptions.ActorUnavailableError:
-                coming[worker.actor.ready.remote()] = worker
+                pending[worker.actor.ready.remote()] = worker
             except ray.exceptions.RayError as error:
                 failed = error
-    if there:
-        return there
+    if located:
+        return located
     if failed is not None:
         raise ClusterError(
             f"workers cannot start: {last_line(failed)}",
@@ -78,6 +79,6 @@ def muster(workers: list[Worker], spec: PoolSpec, cluster: Cluster) -> dict[int,
 
 
 def last_line(error: Exception) -> str:
-    """What Ray's long errors come to: their last line."""
+    """The last line of one of Ray's long errors: it says the cause."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return lines[-1].strip()[:300] if lines else type(error).__name__

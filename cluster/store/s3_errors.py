@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-
 from botocore.exceptions import (
     ClientError,
     ConnectionError,
@@ -18,6 +14,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from cluster.errors import DigestError, StoreError
+from cluster.retry import read_retry_after
 from cluster.store.base import NotStored
 
 CHECK_KEYS = (
@@ -140,17 +137,11 @@ def is_busy(error: BaseException | None) -> bool:
 
 
 def asked_wait_s(error: BaseException | None) -> float:
-    """Seconds that a service asked to be left alone (`Retry-After`, RFC 9110 10.2.3, in seconds or
-    as a date); 0 if it did not."""
+    """Seconds that a service's `Retry-After` asks for; 0 without one."""
     if not isinstance(error, ClientError):
         return 0.0
-    told = str(_headers(error).get("retry-after", "")).strip()
-    if told.isdecimal():
-        return float(told)
-    with suppress(ValueError, TypeError):  # TypeError: a date without a time zone
-        until = parsedate_to_datetime(told)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
-    return 0.0
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return read_retry_after(str(headers.get("retry-after", "")))
 
 
 def code_of(error: BaseException | None) -> str:
@@ -158,8 +149,3 @@ def code_of(error: BaseException | None) -> str:
     if not isinstance(error, ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _headers(error: ClientError) -> dict[str, str]:
-    headers: dict[str, str] = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return headers

@@ -1,7 +1,7 @@
-"""Tries of a request to an S3 service: bounded, later and later by chance, told and counted.
+"""Retries requests to an S3 service: a bounded number of times, with back-off, logged and counted.
 
-botocore's own repeats are off (`store_s3_client`): they neither say that they happen nor know
-`Retry-After`, and end before the body of an answer is read.
+botocore's own retries are off (`s3_client`): they are silent, ignore `Retry-After`, and end before
+the body of an answer is read.
 """
 
 from __future__ import annotations
@@ -14,37 +14,32 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from cluster.errors import StoreError
+from cluster.retry import Backoff
 from cluster.store.s3_errors import asked_wait_s, is_busy
 
-FIRST_WAIT_S = 0.2
-BUSY_WAIT_S = 1.0
+PLAIN = Backoff(first_s=0.2, longest_s=20.0, jitter=1.0)
+BUSY = Backoff(first_s=1.0, longest_s=20.0, jitter=1.0)
 """For a service that says that it gets too many requests (429, SlowDown)."""
-LONGEST_WAIT_S = 20.0
 LONGEST_ASKED_S = 60.0
-"""A service that asks for more is asked again all the same: the pool has longer waits."""
+"""The longest `Retry-After` that is obeyed: after it, the pool has longer waits."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 def wait_s(failed: int, *, chance: float, busy: bool = False, asked_s: float = 0.0) -> float:
-    """Seconds before the next try after `failed` ones; `chance` in [0, 1).
-
-    Anything up to a bound that doubles ("full jitter": Brooker, Exponential Backoff And Jitter,
-    AWS Architecture Blog 2015), on top of what the service asked for.
-    """
-    first = BUSY_WAIT_S if busy else FIRST_WAIT_S
-    longest = min(LONGEST_WAIT_S, first * 2.0 ** (failed - 1))
-    return min(asked_s, LONGEST_ASKED_S) + chance * longest
+    """Seconds before the next try after `failed` failed ones; `chance` in [0, 1)."""
+    backoff = BUSY if busy else PLAIN
+    return backoff.wait_s(failed, chance=chance, asked_s=min(asked_s, LONGEST_ASKED_S))
 
 
 def is_passing(error: StoreError) -> bool:
-    """Whether the same request may succeed when sent again."""
+    """Whether the same request may succeed when it is sent again."""
     return error.retryable
 
 
 class Retries:
-    """Tries requests, each `attempts` times at the most. Used by many threads at once."""
+    """Sends each request up to `attempts` times. Many threads use it at once."""
 
     def __init__(
         self,
@@ -61,14 +56,13 @@ class Retries:
 
     @property
     def count(self) -> int:
-        """How many requests were sent again so far."""
+        """Number of retries so far."""
         return self._count
 
     def run(self, call: Callable[[], T], *, again: Callable[[StoreError], bool] = is_passing) -> T:
-        """What `call` gives, tried again after errors that `again` holds to pass.
+        """Call `call`, again after errors for which `again` says so; its result or its last error.
 
-        Each is one line of the log: what failed, which try comes, after which wait. The last
-        error is raised.
+        Logs one line per retry: what failed, which try comes next, after which wait.
         """
         for failed in range(1, self._attempts):
             try:

@@ -46,8 +46,8 @@ class Farm:
             item,
             group=f"{item.shot}/{item.name}",
             owner=item.shot,
-            sort=item.name,
-            lighter=WorkItem.lighter,
+            memory_class=item.name,
+            shrink=WorkItem.lighter,
             finish=_with_retries,
         )
 
@@ -60,7 +60,7 @@ class Farm:
             item,
             group=f"{item.shot}/encode",
             owner=item.shot,
-            sort="encode",
+            memory_class="encode",
             finish=_with_retries,
         )
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from cluster.retry import Backoff
 
 SILENT = "no answer in time"
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 8.0
-"""Before the second try, and at the most; they double. Short: a render's end waits for them."""
+BACKOFF = Backoff(first_s=0.5, longest_s=8.0)
+"""Short: a render's end waits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +42,5 @@ def next_pause_s(
     """
     if answer.ok or not answer.may_pass or tries >= attempts:
         return None
-    pause_s = min(FIRST_PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S) * (0.5 + 0.5 * chance)
-    pause_s = max(pause_s, answer.after_s + chance * FIRST_PAUSE_S if answer.after_s else 0.0)
+    pause_s = BACKOFF.wait_s(tries, chance=chance, asked_s=answer.after_s)
     return pause_s if pause_s < left_s else None
-
-
-def read_retry_after(text: str, *, now: datetime) -> float:
-    """Seconds that a Retry-After header asks for (a number, or a date); 0 where it says nothing."""
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return 0.0
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - now).total_seconds())

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from cluster.retry import read_retry_after
 from flows.notify.event import Event, plain
-from flows.notify.retry import SILENT, Answer, read_retry_after
+from flows.notify.retry import SILENT, Answer
 from flows.notify.targets import Webhook
 
 MAY_PASS = frozenset({408, 425, 429})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 from cluster.errors import DougaError
+from cluster.retry import Backoff
 from cluster.store.base import Store
 from flows.progress import Reporter
 from flows.runs.record import Begun
 from flows.runs.state import Seen, look_at
 
-FIRST_S, LONGEST_S = 0.2, 5.0
+POLL = Backoff(first_s=0.2, longest_s=5.0, jitter=0.0)
 """Between two looks: little at first, for short runs; later little beside what a run takes."""
 SHOTS_EVERY_S = 30.0
 """Between two counts of finished shots, which take a listing."""
@@ -29,8 +31,7 @@ def wait_for(
     Looks at least once. DougaError where the store does not know it, StoreError.
     """
     began = told = time.monotonic()
-    pause = FIRST_S
-    while True:
+    for looked in itertools.count(1):
         seen = look_at(store, place, claim=claim)
         if seen is None:
             raise DougaError("no such run any more", where=f"{store.url}: {place}")
@@ -41,8 +42,9 @@ def wait_for(
         if now - told >= SHOTS_EVERY_S and not seen.is_night:
             told = now
             reporter.phase(f"{seen.name}: {_shots_done(store, seen)} shots finished")
+        pause = POLL.wait_s(looked)
         time.sleep(pause if left is None else min(pause, left))
-        pause = min(LONGEST_S, pause * 1.5)
+    raise AssertionError("it looks until it returns")
 
 
 def _shots_done(store: Store, seen: Seen) -> str:

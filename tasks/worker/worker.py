@@ -29,6 +29,7 @@ from cluster.chunks.chunk import chunk_info, encode_chunk, read_frames
 from cluster.errors import DigestError, DougaError, StageError, StoreError
 from cluster.keys import Digest, Key, canonical
 from cluster.ledger.receipts import Receipt
+from cluster.retry import Backoff
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from tasks.encode.segment import encode_segment
@@ -53,8 +54,9 @@ from tasks.worker.work_class import encoding_kind, work_kind
 
 log = logging.getLogger(__name__)
 
-STORE_WAITS_S = (2.0, 4.0, 8.0, 16.0)
-"""On top of the store's own retries: a server that is started again is back by then."""
+STORE_RETRIES = 4
+STORE_BACKOFF = Backoff(first_s=2.0, longest_s=16.0, jitter=0.0)
+"""On top of the store's own retries, 30 s in all: a server that restarts is back by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,12 +409,13 @@ def _patiently(put: Callable[[], Digest]) -> Digest:
 
     After the last wait its error is raised: then it is the pool's turn.
     """
-    for wait_s in STORE_WAITS_S:
+    for failed in range(1, STORE_RETRIES + 1):
         try:
             return put()
         except StoreError as error:
             if not error.retryable:
                 raise
+            wait_s = STORE_BACKOFF.wait_s(failed)
             log.warning("%s: %s; what was made is kept for %g s", error.where, error.what, wait_s)
             time.sleep(wait_s)
     return put()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from cluster.connect import driver_node as bystanding
-from cluster.connect.driver_node import bystander
-from cluster.connect.local import TOKEN_VARIABLES, closed_ray
+from cluster.connect.driver_node import driver_node
+from cluster.connect.local import TOKEN_VARIABLES, require_token
 from cluster.errors import Exit, RefusedError
 from cluster.network import check_listening, is_loopback
 from cluster.settings import settings
@@ -48,7 +48,7 @@ def test_an_open_cluster_is_not_joined_from_outside_unless_asked_to(
     """A driver needs a node of its own there, and every node can be reached by all."""
     elsewhere.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(RefusedError, match=r"RAY_AUTH_MODE=token.*DOUGA_RAY_OPEN=1"):
-        bystander("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+        driver_node("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_cluster_that_asks_or_a_network_called_private_is_joined(
     elsewhere.setenv(*setting)
     elsewhere.setattr("ray._private.node.Node", join)
     with pytest.raises(Joined):
-        bystander("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+        driver_node("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
 
 
 def test_a_token_is_made_for_the_run_and_forgotten_with_it(
@@ -79,7 +79,7 @@ def test_a_token_is_made_for_the_run_and_forgotten_with_it(
     tokens = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with closed_ray(str(tmp_path / name)):
+        with require_token(str(tmp_path / name)):
             assert os.environ["RAY_AUTH_MODE"] == "token"
             assert "RAY_AUTH_TOKEN" not in os.environ, "Ray would take it before the file"
             token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])

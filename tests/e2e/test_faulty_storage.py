@@ -25,8 +25,10 @@ from typing import Any
 import av
 import pytest
 
+from cluster.retry import Backoff
 from cluster.settings import settings
 from cluster.store import local_files as store_files
+from cluster.store import s3_retries
 from flows.cli import main
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
@@ -91,8 +93,9 @@ def render(
 ) -> Iterator[Render]:
     """`douga render` of the tiny film in chunks of 8 frames; keywords go into the environment."""
     monkeypatch.setattr("flows.render.open_farm", threads_farm)
-    for name in ("FIRST_WAIT_S", "BUSY_WAIT_S", "LONGEST_ASKED_S"):
-        monkeypatch.setattr(f"cluster.store.s3_retries.{name}", 0.01)
+    for name in ("PLAIN", "BUSY"):
+        monkeypatch.setattr(s3_retries, name, Backoff(first_s=0.01, longest_s=0.01))
+    monkeypatch.setattr(s3_retries, "LONGEST_ASKED_S", 0.01)
     (tmp_path / "tiny.yaml").write_text(EPISODE.format(source=tiny_film))
     film = tmp_path / "out" / "tiny.mkv"
     before = signal.getsignal(signal.SIGTERM)

@@ -139,7 +139,7 @@ def test_a_worker_killed_by_rays_memory_monitor_comes_back_to_smaller_batches(
     spec = PoolSpec(handler=HANDLER, config=str(folder), workers=1)
     with Pool(spec, cluster, tell=said.append) as pool:
         futures = [
-            pool.submit("fit", 8, group=f"sh{n}", lighter=lambda batch: batch // 2 or None)
+            pool.submit("fit", 8, group=f"sh{n}", shrink=lambda batch: batch // 2 or None)
             for n in range(4)
         ]
         assert [future.result(timeout=60) for future in futures] == [2] * 4
@@ -188,11 +188,12 @@ def test_no_worker_spans_two_nodes() -> None:
 
 
 def test_work_begins_with_the_workers_that_are_there_and_the_others_join(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("cluster.pool.start.LATE_S", 0.0)
     told: list[str] = []
-    spec = PoolSpec(handler="handler:Latecomer", config=str(tmp_path), workers=2)
+    spec = PoolSpec(
+        handler="handler:Latecomer", config=str(tmp_path), workers=2, late_timeout_s=0.0
+    )
     with Pool(spec, cluster, tell=told.append) as pool:
         first = {pool.submit("where", None).result(timeout=60) for _ in range(4)}
         assert len(first) == 1

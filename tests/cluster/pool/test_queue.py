@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cluster.pool.failures import History, Kind, Place
-from cluster.pool.queue import Taker, choose_call, choose_next, next_change
+from cluster.pool.queue import WorkerSlot, choose_call, choose_next, next_start_s
 
 
 def test_a_worker_stays_with_its_shot() -> None:
@@ -32,32 +32,34 @@ class Waits:
     history: History = field(default_factory=History)
 
 
-def choose(*waiting: Waits, taker: Taker, others: tuple[Taker, ...] = (), now: float = 0.0):
-    return choose_call(waiting, taker, others=others, now=now, last=None, busy=frozenset())
+def choose(
+    *waiting: Waits, slot: WorkerSlot, others: tuple[WorkerSlot, ...] = (), now: float = 0.0
+):
+    return choose_call(waiting, slot, others=others, now=now, last=None, busy=frozenset())
 
 
-HERE = Taker(number=0, node="A")
+HERE = WorkerSlot(number=0, node="A")
 FAILED_HERE = History().after(Kind.FAULT, Place(worker=0, node="A"))
 
 
 def test_what_failed_elsewhere_comes_first() -> None:
     failed = Waits(group="b", history=History().after(Kind.FAULT, Place(worker=9, node="Z")))
-    assert choose(Waits(group="a"), failed, taker=HERE) == 1
+    assert choose(Waits(group="a"), failed, slot=HERE) == 1
 
 
 def test_what_failed_here_is_left_to_another_node_then_to_another_worker() -> None:
-    failed, beside = Waits(group="b", history=FAILED_HERE), Taker(number=1, node="A")
-    away = Taker(number=2, node="B")
-    assert choose(failed, Waits(group="a"), taker=beside, others=(HERE, away)) == 1
-    assert choose(failed, taker=away, others=(HERE, beside)) == 0
-    assert choose(failed, taker=HERE, others=(beside,)) is None
-    assert choose(failed, taker=beside, others=(HERE,)) == 0
-    assert choose(failed, taker=HERE) == 0
+    failed, beside = Waits(group="b", history=FAILED_HERE), WorkerSlot(number=1, node="A")
+    away = WorkerSlot(number=2, node="B")
+    assert choose(failed, Waits(group="a"), slot=beside, others=(HERE, away)) == 1
+    assert choose(failed, slot=away, others=(HERE, beside)) == 0
+    assert choose(failed, slot=HERE, others=(beside,)) is None
+    assert choose(failed, slot=beside, others=(HERE,)) == 0
+    assert choose(failed, slot=HERE) == 0
 
 
 def test_what_waits_for_its_time_is_left() -> None:
     later = Waits(group="a", ready_at=5.0)
-    assert choose(later, taker=HERE, now=4.0) is None
-    assert next_change([later], now=4.0) == 1.0
-    assert choose(later, taker=HERE, now=5.0) == 0
-    assert next_change([later], now=5.0) is None
+    assert choose(later, slot=HERE, now=4.0) is None
+    assert next_start_s([later], now=4.0) == 1.0
+    assert choose(later, slot=HERE, now=5.0) == 0
+    assert next_start_s([later], now=5.0) is None

@@ -32,7 +32,6 @@ ATTEMPTS = 3
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("DOUGA_", "AWS_"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("cluster.store.s3_retries.FIRST_WAIT_S", 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +58,8 @@ def store_behind(server: S3Server, plan: Plan) -> Iterator[tuple[S3Store, Faulty
     """A store whose requests pass a faulty proxy."""
     url = f"s3://{server.bucket()}/{secrets.token_hex(4)}"
     with faulty_proxy(server.endpoint, plan) as proxy:
-        yield S3Store(url, using=settings_for(proxy.endpoint)), proxy
+        retries = Retries(ATTEMPTS, sleep=lambda _: None)
+        yield S3Store(url, using=settings_for(proxy.endpoint), retries=retries), proxy
 
 
 def first(method: str, fault: Fault, *, times: int = 1) -> Plan:

@@ -1,7 +1,8 @@
 """Renders that take no time: the farm's own rules of who takes what, on a clock that is turned.
 
-The crew is the real one; times are drawn; which of several free threads comes first is chance, as
-it is with real ones. What a render leaves in the store, receipts and a record, it leaves too.
+The dispatcher is the real one; times are drawn; which of several free threads comes first is
+chance, as it is with real ones. What a render leaves in the store, receipts and a record, it leaves
+too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import count
 from typing import Any
 
 from cluster.ledger.receipts import Receipt, append_receipts
-from cluster.pool.dispatch import Call, Crew, Worker
+from cluster.pool.dispatch import Call, Dispatcher, Worker
 from cluster.pool.pool import IN_FLIGHT
 from flows.farm.shot import shots_at_once
 from flows.forecast.durations import Took, Work
@@ -65,11 +66,13 @@ class Render:
         return wall_s
 
     def _render(self) -> float:
-        crew = Crew(clock=lambda: self.now, chance=self._chance.random, tell=lambda _: None)
-        crew.workers = [Worker(number=n, up=True) for n in range(self._workers)]
+        dispatcher = Dispatcher(
+            clock=lambda: self.now, chance=self._chance.random, tell=lambda _: None
+        )
+        dispatcher.workers = [Worker(number=n, up=True) for n in range(self._workers)]
         computing_until: dict[int, float] = defaultdict(float)
         idle: list[tuple[Worker, str | None]] = [
-            (worker, None) for worker in crew.workers for _ in range(IN_FLIGHT)
+            (worker, None) for worker in dispatcher.workers for _ in range(IN_FLIGHT)
         ]
         events: list[tuple[float, int, str, Worker, Call]] = []
         order = count()
@@ -85,7 +88,7 @@ class Render:
             left[shot] = len(step.pieces)
             for piece in step.pieces:
                 payload = (shot, step, piece)
-                crew.waiting.append(Call(method="make", payload=payload, group=step.group))
+                dispatcher.waiting.append(Call(method="make", payload=payload, group=step.group))
 
         def begin_next() -> None:
             if waiting_shots:
@@ -94,7 +97,7 @@ class Render:
         def serve() -> None:
             self._chance.shuffle(idle)
             for worker, last in list(idle):
-                call = crew.take(worker, last=last)
+                call = dispatcher.take(worker, last=last)
                 if call is not None:
                     idle.remove((worker, last))
                     loaded = self.now + self._took[call.payload[2]].load_s

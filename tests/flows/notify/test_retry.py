@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from datetime import UTC, datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.notify.retry import LONGEST_PAUSE_S, Answer, next_pause_s, read_retry_after
+from flows.notify.retry import BACKOFF, Answer, next_pause_s
 
 NOW = datetime(2026, 11, 22, 23, 0, tzinfo=UTC)
 BUSY = Answer(ok=False, said="answered 503", may_pass=True)
@@ -35,7 +33,7 @@ def test_pauses_grow_have_jitter_and_end_before_the_time_is_up(
     tries: int, chance: float, left_s: float
 ) -> None:
     found = pause(BUSY, tries=tries, attempts=100, chance=chance, left_s=left_s)
-    longest = min(0.5 * 2 ** (tries - 1), LONGEST_PAUSE_S)
+    longest = min(0.5 * 2 ** (tries - 1), BACKOFF.longest_s)
     if found is None:
         assert left_s <= longest
     else:
@@ -53,19 +51,3 @@ def test_who_asks_for_time_gets_it_or_is_left_alone() -> None:
     assert found is not None
     assert found >= 5.0
     assert pause(asked, left_s=4.0) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("7", 7.0),
-        (" 120 ", 120.0),
-        (format_datetime(NOW + timedelta(seconds=90), usegmt=True), 90.0),
-        (format_datetime(NOW - timedelta(seconds=90), usegmt=True), 0.0),
-        ("soon", 0.0),
-        ("-3", 0.0),
-        ("", 0.0),
-    ],
-)
-def test_retry_after_is_a_number_or_a_date(text: str, seconds: float) -> None:
-    assert read_retry_after(text, now=NOW) == seconds

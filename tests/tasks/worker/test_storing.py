@@ -15,7 +15,7 @@ from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.worker import worker as work
 from tasks.worker.item import SourceInput, WorkItem, chunk_name
-from tasks.worker.worker import STORE_WAITS_S, Worker, WorkerConfig
+from tasks.worker.worker import STORE_RETRIES, Worker, WorkerConfig
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def counted(worker: Worker) -> list[int]:
 
 
 def test_a_chunk_outlives_an_absence_of_its_store(worker: Worker, item: WorkItem) -> None:
-    asked, made = away(worker, len(STORE_WAITS_S)), counted(worker)
+    asked, made = away(worker, STORE_RETRIES), counted(worker)
     assert not worker.make_chunk(item).reused
     assert made == [4]
-    assert len(asked) == len(STORE_WAITS_S) + 1
+    assert len(asked) == STORE_RETRIES + 1
     assert worker._store.has([chunk_name(item.key)])
 
 
@@ -82,7 +82,7 @@ def test_its_patience_ends(worker: Worker, item: WorkItem) -> None:
     asked = away(worker, 99)
     with pytest.raises(StoreError, match="nobody answers"):
         worker.make_chunk(item)
-    assert len(asked) == len(STORE_WAITS_S) + 1
+    assert len(asked) == STORE_RETRIES + 1
 
 
 def test_what_will_not_pass_is_told_at_once(worker: Worker, item: WorkItem) -> None:
