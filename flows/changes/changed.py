@@ -22,8 +22,8 @@ OPTION = "--changed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """A plan as if something had changed, that `thing`, with why each shot that it touches is made
-    again; no other is asked for."""
+    """A plan as if `thing` had changed, with why each shot that it touches is made again; no other
+    shot is selected."""
 
     thing: str
     prepared: Prepared
@@ -31,7 +31,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Thing:
+class _Cause:
     """Something that may change: what its change is to a shot, and the first run of a shot that it
     reaches, None for a shot that it does not touch."""
 
@@ -72,7 +72,7 @@ def as_if_changed(prepared: Prepared, thing: str) -> Changed:
     return Changed(thing=thing, prepared=replace(prepared, plan=plan), why=why)
 
 
-def _find(prepared: Prepared, thing: str) -> _Thing:
+def _find(prepared: Prepared, thing: str) -> _Cause:
     finders = {"char": _character, "source": _source, "stage": _stage, "model": _model}
     what, colon, name = thing.partition(":")
     if what not in finders or not colon or not name:
@@ -84,7 +84,7 @@ def _find(prepared: Prepared, thing: str) -> _Thing:
     return finders[what](prepared, name)
 
 
-def _character(prepared: Prepared, name: str) -> _Thing:
+def _character(prepared: Prepared, name: str) -> _Cause:
     episode = prepared.request.episode
     if name not in episode.cast:
         raise _unknown("character", name, list(episode.cast), "the cast is")
@@ -100,10 +100,10 @@ def _character(prepared: Prepared, name: str) -> _Thing:
         )
         return next(reading, 0)
 
-    return _Thing(kind="reference", first_run=first_run)
+    return _Cause(kind="reference", first_run=first_run)
 
 
-def _source(prepared: Prepared, name: str) -> _Thing:
+def _source(prepared: Prepared, name: str) -> _Cause:
     paths = [source.path for source in prepared.request.episode.sources]
     called = {
         alias: number
@@ -118,10 +118,10 @@ def _source(prepared: Prepared, name: str) -> _Thing:
     def first_run(shot: ShotPlan) -> int | None:
         return 0 if prepared.indices[shot.shot.source].path == path else None
 
-    return _Thing(kind="source", first_run=first_run)
+    return _Cause(kind="source", first_run=first_run)
 
 
-def _stage(prepared: Prepared, name: str) -> _Thing:
+def _stage(prepared: Prepared, name: str) -> _Cause:
     names = {
         stage.name
         for shot in prepared.plan.shots
@@ -141,10 +141,10 @@ def _stage(prepared: Prepared, name: str) -> _Thing:
             None,
         )
 
-    return _Thing(kind="version", first_run=first_run)
+    return _Cause(kind="version", first_run=first_run)
 
 
-def _model(prepared: Prepared, name: str) -> _Thing:
+def _model(prepared: Prepared, name: str) -> _Cause:
     weights = find_card(name, where=OPTION).sha256
 
     def first_run(shot: ShotPlan) -> int | None:
@@ -157,7 +157,7 @@ def _model(prepared: Prepared, name: str) -> _Thing:
             None,
         )
 
-    return _Thing(kind="model", first_run=first_run)
+    return _Cause(kind="model", first_run=first_run)
 
 
 def _unknown(what: str, name: str, known: Sequence[str], listing: str) -> UsageError:

@@ -1,7 +1,7 @@
 """Why a shot is to be rendered: what it was made from, compared with what it would be made from.
 
 Pure. A reason names what a person changed; what merely follows from it (a larger scale takes
-another network) is not told.
+another network) is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class LastRender:
     """A shot as its newest manifest has it: the objects it named, and what it was made from, None
     where an older douga wrote it."""
 
@@ -54,7 +54,7 @@ class Before:
     made_from: Fingerprint | None
 
 
-def reasons_for(plan: RenderPlan, shot: ShotPlan, before: Before | None) -> tuple[Reason, ...]:
+def reasons_for(plan: RenderPlan, shot: ShotPlan, before: LastRender | None) -> tuple[Reason, ...]:
     """Why a shot is to be rendered, most telling first; one of kind "stored" where it is not."""
     if plan.is_done(shot):
         return (Reason(kind="stored", words="stored"),)
@@ -96,9 +96,9 @@ def changes_between(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
     if was.settings and now.settings and was.settings != now.settings:
         # A larger picture follows from the stages; only what was asked of the encoder counts then.
         passed_on = {"size", "pix_fmt"} if stages or was.size != now.size else set()
-        told = list(_encoder_changes(was, now, passed_on))
-        yield from told
-        if not (told or material or stages or other_device or other_chunks):
+        changes = list(_encoder_changes(was, now, passed_on))
+        yield from changes
+        if not (changes or material or stages or other_device or other_chunks):
             yield Reason(kind="encoder", words="encoder changed", run=len(now.runs))
 
 
@@ -171,7 +171,7 @@ def _one_stage(was: StageMark, now: StageMark, run: int) -> Iterator[Reason]:
 
 
 def _asset(was: StageMark, now: StageMark, path: str, run: int, *, known: bool) -> Iterator[Reason]:
-    """A file that a stage reads; weights are told of as the model."""
+    """A file that a stage reads; weights are reported as the model."""
     if was.model != now.model:
         return
     name = PurePosixPath(path).name

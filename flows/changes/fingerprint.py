@@ -68,7 +68,7 @@ def fingerprint(shot: ShotPlan) -> Fingerprint:
     track = entry.track
     indices = range(len(track))
     material = entry.material(indices)
-    told = material if isinstance(material, dict) else {}
+    described = material if isinstance(material, dict) else {}
     start = track.times[0] if track.times else 0
     return Fingerprint(
         source=entry.shot.source,
@@ -76,8 +76,8 @@ def fingerprint(shot: ShotPlan) -> Fingerprint:
         first=entry.shot.start,
         end=entry.shot.end,
         content=_mark(material),
-        decoder=str(told.get("build", "")),
-        frames=_files(told.get("frames")),
+        decoder=str(described.get("build", "")),
+        frames=_files(described.get("frames")),
         times=_mark([time - start for time in track.times]),
         rate=str(track.rate or "varying"),
         drawings=_mark(track.drawing),
@@ -102,9 +102,10 @@ def read_fingerprint(document: object) -> Fingerprint | None:
     return read
 
 
-def _known(made: Any, given: Mapping[str, Any]) -> Any:
-    values = {name: given[name] for name in made.__slots__ if name in given}
-    return made(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+def _known(kind: Any, document: Mapping[str, Any]) -> Any:
+    """An object of a kind from the fields that it has; others are passed over."""
+    values = {name: document[name] for name in kind.__slots__ if name in document}
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def _stages(run: RunPlan) -> tuple[StageMark, ...]:
@@ -117,7 +118,7 @@ def _stages(run: RunPlan) -> tuple[StageMark, ...]:
             StageMark(
                 stage=stage.name,
                 version=stage.version,
-                params={name: _shown(value) for name, value in params.items()},
+                params={name: _short(value) for name, value in params.items()},
                 keyed=tuple(sorted(keyed)) if isinstance(keyed, Mapping) else (),
                 model=card.model,
                 engine=card.engine,
@@ -144,7 +145,7 @@ def _settings(segment: SegmentItem) -> str:
     return _mark([encoder_settings_key(spec, picture, rate=segment.rate), picture, segment.rate])
 
 
-def _shown(value: Any) -> Any:
+def _short(value: Any) -> Any:
     return value if len(canonical(value)) <= LONGEST else f"#{_mark(value)}"
 
 

@@ -1,5 +1,5 @@
-"""A shot's manifest: which objects it is made of, and what from, as one run left it. Put after all
-of them."""
+"""A shot's manifest: the objects that it is made of, and what from, as one run left it. It is put
+after all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from cluster.errors import StoreError
 from cluster.store.base import NotStored, Store
-from flows.changes.compare import Before
+from flows.changes.compare import LastRender
 from flows.changes.fingerprint import fingerprint, read_fingerprint
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.worker.item import asset_name, chunk_name, segment_name, source_name
@@ -27,7 +27,7 @@ def write_missing_manifests(store: Store, plan: RenderPlan) -> None:
     """
     newest = newest_manifests(store, plan.episode)
 
-    def complete(shot: ShotPlan) -> None:
+    def write(shot: ShotPlan) -> None:
         if shot.segment is None or not plan.is_done(shot):
             return
         segment = segment_name(shot.segment.key)
@@ -35,7 +35,7 @@ def write_missing_manifests(store: Store, plan: RenderPlan) -> None:
             write_manifest(store, plan, shot)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        list(threads.map(complete, plan.shots))
+        list(threads.map(write, plan.shots))
 
 
 def newest_manifests(store: Store, episode: str) -> dict[str, str]:
@@ -44,17 +44,16 @@ def newest_manifests(store: Store, episode: str) -> dict[str, str]:
     return {name.split("/")[2]: name for name in names}  # runs are named in order of time
 
 
-def read_before(store: Store, manifests: Iterable[str]) -> dict[str, Before]:
-    """What these manifests, a shot's each, have of their shots, by shot. One that gc took meanwhile
-    is left out."""
+def read_last_renders(store: Store, manifests: Iterable[str]) -> dict[str, LastRender]:
+    """What these manifests say of their shots, by shot. One that gc took meanwhile is left out."""
 
-    def read(name: str) -> tuple[str, Before] | None:
+    def read(name: str) -> tuple[str, LastRender] | None:
         try:
             manifest = json.loads(store.get(name))
         except NotStored:
             return None
         chunks = [chunk["name"] for run in manifest["runs"] for chunk in run["chunks"]]
-        return manifest["shot"], Before(
+        return manifest["shot"], LastRender(
             run=manifest["run"],
             objects=frozenset([*chunks, manifest["segment"]]),
             made_from=read_fingerprint(manifest.get("made_from")),

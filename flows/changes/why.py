@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flows.changes.compare import Reason, reasons_for
-from flows.changes.manifest import newest_manifests, read_before
+from flows.changes.manifest import newest_manifests, read_last_renders
 from flows.plan.prepare import Prepared
 
 
@@ -30,7 +30,7 @@ def why(prepared: Prepared) -> Why:
     plan = prepared.plan
     newest = newest_manifests(prepared.store, plan.episode)
     undone = (shot.shot.id for shot in plan.shots if not plan.is_done(shot))
-    before = read_before(prepared.store, [newest[shot] for shot in undone if shot in newest])
+    before = read_last_renders(prepared.store, [newest[shot] for shot in undone if shot in newest])
     reasons = {
         shot.shot.id: reasons_for(plan, shot, before.get(shot.shot.id)) for shot in plan.shots
     }

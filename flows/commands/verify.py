@@ -60,7 +60,7 @@ def verify(
         raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
-        document = check_document(prepared, film, reporter, alone=bool(against))
+        document = check_document(prepared, film, reporter, film_only=bool(against))
     if repair:
         remove_objects(prepared, document["objects"])
     words = [against or source, "-o", str(film)] if against or output else [source]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from flows.spec.allowed_paths import check_roots
+from flows.spec.allowed_paths import check_allowed
 
 Encoder = Literal["libx264", "libx265", "libsvtav1", "prores", "ffv1"]
 Container = Literal["mkv", "mp4", "mov", "webm"]
@@ -186,8 +186,8 @@ class EpisodeSpec(Document):
         """A path of the document as an absolute one; URLs stay as they are. UsageError where it
         leads out of DOUGA_ROOTS."""
         if "://" in path:
-            return check_roots(path)
-        return check_roots(str((Path(self.folder) / expand_home(path)).absolute()))
+            return check_allowed(path)
+        return check_allowed(str((Path(self.folder) / expand_home(path)).absolute()))
 
     def cast_for(self, shot: str) -> tuple[str, ...]:
         """Who is in a shot, by name."""

@@ -78,10 +78,10 @@ def parse_frames(text: str) -> dict[str, frozenset[int]]:
                 f"cannot read {part!r}", where="--frames", remedy="write sh010:7,12-14"
             )
         frames: set[int] = set()
-        for piece in ranges.split(","):
-            low, _, high = piece.partition("-")
+        for stretch in ranges.split(","):
+            low, _, high = stretch.partition("-")
             if int(high or low) < int(low):
-                raise UsageError(f"{piece} runs backwards", where=f"--frames {part}")
+                raise UsageError(f"{stretch} runs backwards", where=f"--frames {part}")
             if int(high or low) > MAX_FRAME:
                 raise UsageError(
                     f"there is no frame {high or low}",

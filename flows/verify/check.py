@@ -1,4 +1,4 @@
-"""Hold a film and its store against the episode: chunks, segments, times, streams, every frame."""
+"""Check a film and its store against the episode: chunks, segments, times, streams, every frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
-from flows.verify.expected import SourceLook
+from flows.verify.expected import SourceComparison
 from flows.verify.segments import StoredFrames, StoreFinding, read_segments
 from tasks.verify import Finding, expect_film, frames_words, verify_film
 from tasks.worker.item import chunk_name, segment_name
@@ -24,8 +24,8 @@ RENDER = "douga render"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What is wrong, and which of the store's objects must go before they are made again."""
+class CheckResult:
+    """What is wrong, and which of the store's objects to delete so that they are made again."""
 
     findings: tuple[Finding, ...] = ()
     objects: tuple[str, ...] = ()
@@ -37,21 +37,20 @@ def check_film(
     film: Path,
     reporter: Reporter,
     *,
-    alone: bool = False,
-) -> Checked:
+    film_only: bool = False,
+) -> CheckResult:
     """What is wrong with a film and with what the store has of its plan.
 
-    `alone` looks at the film only: what is stored is used to compare with, and need not be there.
+    `film_only` leaves the store out: what is stored is compared with, and need not be there.
     """
     reporter.phase("verifying")
-    whole = not alone
     counts = [shot.segment.frames for shot in plan.shots if shot.segment]
-    prints, segments = read_segments(prepared.store, plan, missing_is_wrong=whole)
+    prints, segments = read_segments(prepared.store, plan, missing_is_wrong=not film_only)
     frames = StoredFrames(
         prepared.store,
         plan,
-        None if alone else SourceLook(prepared),
-        missing_is_wrong=whole,
+        None if film_only else SourceComparison(prepared),
+        missing_is_wrong=not film_only,
     )
     expected = expect_film(
         times=plan.times,
@@ -72,19 +71,19 @@ def check_film(
         )
     finally:
         stored = frames.finish()
-    return _gather(plan, [] if alone else [*segments, *stored], in_film)
+    return _gather(plan, [] if film_only else [*segments, *stored], in_film)
 
 
 def check_document(
-    prepared: Prepared, film: Path, reporter: Reporter, *, alone: bool = False
+    prepared: Prepared, film: Path, reporter: Reporter, *, film_only: bool = False
 ) -> dict[str, Any]:
     """Check a film that exists; the document of `verify --json`."""
-    checked = check_film(prepared, prepared.plan, film, reporter, alone=alone)
+    checked = check_film(prepared, prepared.plan, film, reporter, film_only=film_only)
     return {
         "film": str(film),
         "episode": prepared.name,
         "frames": len(prepared.plan.times),
-        "chunks": 0 if alone else sum(1 for shot in prepared.plan.shots for _ in shot.items()),
+        "chunks": 0 if film_only else sum(1 for shot in prepared.plan.shots for _ in shot.items()),
         "good": not checked.findings,
         "findings": [asdict(found) for found in checked.findings],
         "objects": list(checked.objects),
@@ -101,7 +100,7 @@ def _gather(
     plan: RenderPlan,
     stored: Sequence[StoreFinding],
     in_film: Sequence[Finding],
-) -> Checked:
+) -> CheckResult:
     """All errors, placed by shot, each with what to do next."""
     findings = [replace(found.finding, next=REPAIR) for found in stored]
     objects = {name for found in stored for name in found.objects}
@@ -124,7 +123,7 @@ def _gather(
         for shot in plan.shots
         if shot.segment and shot.shot.id in failed
     }
-    return Checked(findings=tuple(findings), objects=tuple(sorted(objects)))
+    return CheckResult(findings=tuple(findings), objects=tuple(sorted(objects)))
 
 
 def _names(shot: ShotPlan, start: int, end: int) -> set[str]:

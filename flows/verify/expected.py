@@ -1,4 +1,4 @@
-"""Whether the source means it: frames that came out black or held, beside what it shows then.
+"""Frames that came out black or repeated, compared with what the source shows at that time.
 
 Holds, fades and flashes are how animation is made. A black frame is wrong where the source is not
 black at that time, a repeated one where the source's pictures differ. Nothing is decoded of a
@@ -22,11 +22,11 @@ MOVED = 0.04
 """Two frames of a source that are farther apart than this anywhere show different drawings: frames
 that are repeated exactly come from a source that repeats them exactly, or within its coding."""
 BLACK_SLACK = 4.0
-"""A source is as good as black up to so many times the brightness of black: ends of fades."""
+"""A source counts as black up to this many times the brightness of black: ends of fades."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Mismatch:
     """Frames `[start, end)` of a shot, as it comes out, that are not what the source shows."""
 
     shot: ShotPlan
@@ -36,8 +36,8 @@ class Look:
     got: str
 
 
-class SourceLook:
-    """Told every frame of the film in order, made small; asks the sources at each shot's end."""
+class SourceComparison:
+    """Takes every frame of the film in order, made small; reads the sources at each shot's end."""
 
     def __init__(self, prepared: Prepared) -> None:
         self._indices = prepared.indices
@@ -46,13 +46,13 @@ class SourceLook:
         self._black: list[int] = []
         self._repeats: list[tuple[int, int]] = []
         self._first: dict[bytes, int] = {}
-        self._looks: list[Look] = []
+        self._mismatches: list[Mismatch] = []
         self._reader: tuple[int, FrameReader] | None = None
 
-    def see(self, shot: ShotPlan, first: int, small: Sequence[Small]) -> None:
-        """Frames of a shot from its frame `first` on."""
+    def add_frames(self, shot: ShotPlan, first: int, small: Sequence[Small]) -> None:
+        """Take frames of a shot, from its frame `first` on."""
         if shot is not self._shot:
-            self._judge()
+            self._compare_shot()
             self._shot = shot
         for index, picture in enumerate(small, first):
             if is_black(picture):
@@ -63,15 +63,15 @@ class SourceLook:
             if earliest != index:
                 self._repeats.append((earliest, index))
 
-    def finish(self) -> list[Look]:
-        """All that is not as the source means it, in film order."""
-        self._judge()
+    def finish(self) -> list[Mismatch]:
+        """All that is not what the source shows, in film order."""
+        self._compare_shot()
         self._shot = None
         if self._reader is not None:
             self._reader[1].close()
-        return self._looks
+        return self._mismatches
 
-    def _judge(self) -> None:
+    def _compare_shot(self) -> None:
         shot, black, repeats = self._shot, self._black, self._repeats
         self._black, self._repeats, self._first = [], [], {}
         if shot is None or not (black or repeats):
@@ -106,8 +106,8 @@ class SourceLook:
     def _add(
         self, shot: ShotPlan, frames: Sequence[int], what: str, expected: str, got: str
     ) -> None:
-        self._looks += [
-            Look(shot=shot, frames=run, what=what, expected=expected, got=got)
+        self._mismatches += [
+            Mismatch(shot=shot, frames=run, what=what, expected=expected, got=got)
             for run in runs_of(frames)
         ]
 

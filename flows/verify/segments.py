@@ -15,7 +15,7 @@ from cluster.errors import DigestError, InputError, StoreError
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.shot_plan import RunPlan
-from flows.verify.expected import Look, SourceLook
+from flows.verify.expected import Mismatch, SourceComparison
 from tasks.frames.track import Track
 from tasks.verify import Finding, Prints, frames_words, read_prints
 from tasks.verify.pictures import Small, is_nonsense, small_frame
@@ -34,7 +34,7 @@ class StoreFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _ChunkPlace:
     """A chunk of a plan: which one, of which run and shot, and where its shot begins in the film;
     `last` where the film is encoded from it."""
 
@@ -68,7 +68,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _ReadChunk:
     """A chunk as it was read: its frames made small, and what is wrong with it."""
 
     small: tuple[Small, ...] = ()
@@ -78,15 +78,15 @@ class _Seen:
 class StoredFrames:
     """The frames that a film was encoded from, by film frame; every chunk is read once.
 
-    The next chunk is read while one is looked at. Only small pictures are kept, of two chunks.
-    `missing_is_wrong` is False for a film alone, whose frames may no longer be stored.
+    The next chunk is read while one is compared. Only small pictures are kept, of two chunks.
+    `missing_is_wrong` is False for a film without its store: its frames may no longer be stored.
     """
 
     def __init__(
         self,
         store: Store,
         plan: RenderPlan,
-        source: SourceLook | None,
+        source: SourceComparison | None,
         *,
         missing_is_wrong: bool = True,
     ) -> None:
@@ -99,9 +99,9 @@ class StoredFrames:
         lengths = (len(place.item.out) for place in self._chunks)
         self._firsts = list(accumulate(lengths, initial=0))
         self._ahead = ThreadPoolExecutor(max_workers=1)
-        self._reading: dict[int, Future[_Seen]] = {}
-        self._seen: set[int] = set()
-        self._held: tuple[int, _Seen] = (-1, _Seen())
+        self._reading: dict[int, Future[_ReadChunk]] = {}
+        self._was_read: set[int] = set()
+        self._current: tuple[int, _ReadChunk] = (-1, _ReadChunk())
         self._findings: dict[int, tuple[StoreFinding, ...]] = {}
 
     def __call__(self, frame: int) -> Small | None:
@@ -113,45 +113,45 @@ class StoredFrames:
         return small[frame - self._firsts[number]] if small else None
 
     def finish(self) -> list[StoreFinding]:
-        """Read what was not looked at yet; all that is wrong, in film order."""
+        """Read what was not read yet; all that is wrong, in film order."""
         for number in range(len(self._chunks)):
-            if number not in self._seen:
+            if number not in self._was_read:
                 self._chunk(number)
         others = [found for place in self._others for found in self._read_head(place)]
         self._ahead.shutdown()
-        looked = self._source.finish() if self._source else []
+        mismatches = self._source.finish() if self._source else []
         own = [found for number in sorted(self._findings) for found in self._findings[number]]
-        return own + others + [_doubt(self._chunks, look) for look in looked]
+        return own + others + [_mismatch_finding(self._chunks, found) for found in mismatches]
 
-    def _chunk(self, number: int) -> _Seen:
-        if self._held[0] != number:
-            seen = self._start(number).result()
+    def _chunk(self, number: int) -> _ReadChunk:
+        if self._current[0] != number:
+            read = self._start(number).result()
             del self._reading[number]
-            if number + 1 < len(self._chunks) and number + 1 not in self._seen:
+            if number + 1 < len(self._chunks) and number + 1 not in self._was_read:
                 self._start(number + 1)
-            self._held = (number, seen)
-            if number not in self._seen:
-                self._seen.add(number)
-                self._findings[number] = seen.findings
-        return self._held[1]
+            self._current = (number, read)
+            if number not in self._was_read:
+                self._was_read.add(number)
+                self._findings[number] = read.findings
+        return self._current[1]
 
-    def _start(self, number: int) -> Future[_Seen]:
+    def _start(self, number: int) -> Future[_ReadChunk]:
         if number not in self._reading:
             self._reading[number] = self._ahead.submit(self._read, number)
         return self._reading[number]
 
-    def _read(self, number: int) -> _Seen:
+    def _read(self, number: int) -> _ReadChunk:
         place = self._chunks[number]
         try:
             data = self._store.get(place.name)
             wrong = _compare_head(place, chunk_info(data))
             if wrong:
-                return _Seen(findings=tuple(wrong))
+                return _ReadChunk(findings=tuple(wrong))
             chunk = decode_chunk(data)
         except NotStored:
-            return _Seen(findings=tuple(self._missing(place)))
+            return _ReadChunk(findings=tuple(self._missing(place)))
         except StoreError as error:
-            return _Seen(findings=(place.finding("chunk", AS_PUT, _say(error)),))
+            return _ReadChunk(findings=(place.finding("chunk", AS_PUT, _in_few_words(error)),))
         start = place.run.track.times[0]
         wrong = [
             place.finding("frame time of a chunk", str(due - start), str(got), frames=(i, i + 1))
@@ -164,19 +164,19 @@ class StoredFrames:
                 here = (index, index + 1)
                 got = "codes at the ends of their room (NaN, overflow)"
                 wrong.append(place.finding("picture codes", "a picture", got, frames=here))
-        if self._source and number not in self._seen:
-            self._source.see(place.shot, place.item.out.start, small)
-        return _Seen(small=small, findings=tuple(wrong))
+        if self._source and number not in self._was_read:
+            self._source.add_frames(place.shot, place.item.out.start, small)
+        return _ReadChunk(small=small, findings=tuple(wrong))
 
-    def _read_head(self, place: _Place) -> list[StoreFinding]:
+    def _read_head(self, place: _ChunkPlace) -> list[StoreFinding]:
         try:
             return _compare_head(place, chunk_info(self._store.get(place.name)))
         except NotStored:
             return self._missing(place)
         except StoreError as error:
-            return [place.finding("chunk", AS_PUT, _say(error))]
+            return [place.finding("chunk", AS_PUT, _in_few_words(error))]
 
-    def _missing(self, place: _Place) -> list[StoreFinding]:
+    def _missing(self, place: _ChunkPlace) -> list[StoreFinding]:
         if not self._missing_is_wrong:
             return []
         return [place.finding("chunk", "in the store", "not there")]
@@ -202,7 +202,7 @@ def read_segments(
                 got = "not there" if missing_is_wrong else ""
             except StoreError as error:
                 prints.append(None)
-                got = _say(error)
+                got = _in_few_words(error)
             except InputError as error:
                 prints.append(None)
                 got = error.what
@@ -222,7 +222,7 @@ def read_segments(
     return prints, found
 
 
-def _say(error: StoreError) -> str:
+def _in_few_words(error: StoreError) -> str:
     """An error in a few words: digests fill a table's line."""
     return "damaged (other digest)" if isinstance(error, DigestError) else error.what
 
@@ -233,15 +233,15 @@ def _shots(plan: RenderPlan) -> Iterator[tuple[ShotPlan, int]]:
     return zip(plan.shots, firsts, strict=False)
 
 
-def _places(plan: RenderPlan) -> Iterator[_Place]:
+def _places(plan: RenderPlan) -> Iterator[_ChunkPlace]:
     for shot, first in _shots(plan):
         for run in shot.runs:
             for item in run.items:
                 last = run is shot.runs[-1]
-                yield _Place(shot=shot, run=run, item=item, first=first, last=last)
+                yield _ChunkPlace(shot=shot, run=run, item=item, first=first, last=last)
 
 
-def _compare_head(place: _Place, info: ChunkInfo) -> list[StoreFinding]:
+def _compare_head(place: _ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
     """What a chunk says of itself against what the plan says of it."""
     track: Track = place.run.track
     out = place.item.out
@@ -265,14 +265,14 @@ def _span(first: int, count: int) -> str:
     return f"{count} from {first} on"
 
 
-def _doubt(chunks: Sequence[_Place], look: Look) -> StoreFinding:
-    """What was seen against the source, placed."""
-    start, end = look.frames
+def _mismatch_finding(chunks: Sequence[_ChunkPlace], mismatch: Mismatch) -> StoreFinding:
+    """A mismatch with the source as a finding about the chunks that hold it."""
+    start, end = mismatch.frames
     own = [
         place
         for place in chunks
-        if place.shot is look.shot and place.item.out.start < end and start < place.item.out.end
+        if place.shot is mismatch.shot and place.item.out.start < end and start < place.item.out.end
     ]
-    found = own[0].finding(look.what, look.expected, look.got, frames=look.frames)
+    found = own[0].finding(mismatch.what, mismatch.expected, mismatch.got, frames=mismatch.frames)
     objects = tuple(place.name for place in own)
     return StoreFinding(finding=found.finding, shot=found.shot, objects=objects)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.changes.compare import Before, changes_between, reasons_for
+from flows.changes.compare import LastRender, changes_between, reasons_for
 from flows.changes.fingerprint import Fingerprint, fingerprint, read_fingerprint
 from flows.plan.plan import RenderPlan, plan_render
 from flows.plan.shot_plan import ShotInput
@@ -65,7 +65,7 @@ def kept(made: Fingerprint) -> Fingerprint:
 def why(was: RenderPlan, now: RenderPlan, *, old: bool = False) -> list[str]:
     """The words for a shot of which all of `was` is stored."""
     (before,), (after,) = was.shots, now.shots
-    seen = Before(
+    seen = LastRender(
         run="then",
         objects=frozenset(before.names()),
         made_from=None if old else kept(fingerprint(before)),
@@ -164,7 +164,7 @@ def changed(stage: str, **marks: Any) -> list[str]:
         tuple(replace(mark, **marks) if mark.stage == stage else mark for mark in run)
         for run in now.runs
     )
-    seen = Before(run="then", objects=frozenset(), made_from=replace(now, runs=runs))
+    seen = LastRender(run="then", objects=frozenset(), made_from=replace(now, runs=runs))
     return [reason.words for reason in reasons_for(plan, only, seen)]
 
 
@@ -198,7 +198,7 @@ def test_what_a_stopped_run_left_is_begun_not_finished() -> None:
     assert [r.words for r in reasons_for(begun, only, None)] == ["begun, not finished"]
     other = planned(shot(recipe=RECIPE[:2]))
     (before,) = other.shots
-    seen = Before(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
+    seen = LastRender(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
     last = plan.with_stored({only.runs[1].items[0].key, only.names()[-2]})
     assert [r.words for r in reasons_for(last, only, seen)][-1] == "begun, not finished"
 
@@ -206,7 +206,7 @@ def test_what_a_stopped_run_left_is_begun_not_finished() -> None:
 def test_objects_that_vanished_are_said_to_be_gone() -> None:
     plan = planned(shot())
     (only,) = plan.shots
-    seen = Before(run="then", objects=frozenset(only.names()), made_from=fingerprint(only))
+    seen = LastRender(run="then", objects=frozenset(only.names()), made_from=fingerprint(only))
     assert [r.words for r in reasons_for(plan, only, seen)] == ["gone from the store"]
 
 
@@ -222,6 +222,6 @@ def test_a_manifest_of_an_older_douga_tells_less_and_breaks_nothing() -> None:
 def test_a_reason_reaches_the_chunks_that_come_after_it_only() -> None:
     larger = planned(shot(recipe=(*RECIPE[:2], step("upscale", scale=3))))
     (before,), (after,) = planned(shot()).shots, larger.shots
-    seen = Before(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
+    seen = LastRender(run="then", objects=frozenset(before.names()), made_from=fingerprint(before))
     (reason,) = reasons_for(larger.with_stored(frozenset(before.names())), after, seen)
     assert (reason.kind, reason.run) == ("parameters", 1)
