@@ -90,7 +90,7 @@ def render(
     """Render an episode to a film; what is stored already is not made again."""
     from cluster.settings import settings
     from flows.commands.tables.result import show_result
-    from flows.forecast.startup import remember_command
+    from flows.forecast.startup import record_startup
     from flows.notify.on_exit import telling
     from flows.plan.prepare import new_run_id
     from flows.progress import make_reporter
@@ -111,7 +111,7 @@ def render(
         if not job or result.run == run:  # who only waited for it has nothing to tell
             told(result)
     if result.render_s and not job:
-        remember_command(result.wall_s)
+        record_startup(result.wall_s)
     print_json(result.to_json()) if as_json else show_result(result, request)
     if result.failed:
         raise shots_failed(result, request.command)

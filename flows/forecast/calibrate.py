@@ -16,7 +16,7 @@ from cluster.pool.spec import PoolSpec
 from cluster.settings import home_folder, settings
 from cluster.store.base import Store
 from cluster.store.folder import FolderStore
-from flows.forecast.durations import Seen, Took, Work
+from flows.forecast.durations import Sample, Timing, Work
 from flows.forecast.work import Todo, device_of
 from flows.plan.partial import pick_frames
 from flows.plan.plan import ShotPlan
@@ -27,7 +27,7 @@ from tasks.worker.readers import pack_index
 
 FEW_FRAMES = 2
 LONG_S = 4.0
-"""So long a second try may take, as far as the first one tells."""
+"""Seconds that a second try may take, by what the first one took."""
 RUN = "calibration"
 
 
@@ -37,11 +37,11 @@ def calibrate_works(
     unknown: Sequence[Work],
     pools: Mapping[str, PoolSpec],
     reporter: Reporter,
-) -> list[Seen]:
+) -> list[Sample]:
     """What these works would take, each tried on a few frames of its shot, from the source on. What
-    was tried before is read from douga's home. Work that fails is left out, and told."""
+    was tried before is read from douga's home. Work that fails is left out, and reported."""
     files = {work: _file(work) for work in unknown}
-    seen = [_read(file, work) for work, file in files.items() if file.exists()]
+    samples = [_read(file, work) for work, file in files.items() if file.exists()]
     left = [work for work, file in files.items() if not file.exists()]
     while left:
         shot, _ = todo.made_by[todo.works.index(left[0])]
@@ -53,10 +53,10 @@ def calibrate_works(
             tried = {}
         made = [work for work in left if _alike(work) in tried]
         for work in made:
-            seen.append(Seen(work=work, run=RUN, took=tried[_alike(work)].at(work.frames)))
-            _keep(files[work], seen[-1])
+            samples.append(Sample(work=work, run=RUN, took=tried[_alike(work)].at(work.frames)))
+            _keep(files[work], samples[-1])
         left = [work for work in left[1:] if work not in made]
-    return seen
+    return samples
 
 
 def _alike(work: Work) -> tuple[str, str, int]:
@@ -71,7 +71,7 @@ class _Tried:
     few: Receipt
     more: Receipt
 
-    def at(self, frames: int) -> Took:
+    def at(self, frames: int) -> Timing:
         """What so many frames would take, in a straight line through both."""
         a, b = self.few.frames, self.more.frames
         whole = _seconds(self.more)
@@ -79,7 +79,7 @@ class _Tried:
         if b > a:
             each = max((whole - _seconds(self.few)) / (b - a), each / 10)
         factor = (whole + each * (frames - b)) / whole if whole else 1.0
-        return Took(
+        return Timing(
             load_s=self.more.load_s * factor,
             compute_s=self.more.compute_s * factor,
             store_s=self.more.store_s * factor,
@@ -93,20 +93,20 @@ def _try_shot(
     """Every run of a shot and its encoding, tried, by stage, kind and pixels."""
     with tempfile.TemporaryDirectory(prefix="douga-calibrate-") as folder:
         store = FolderStore(Path(folder))
-        _lay_out(prepared, shot, store)
-        bench = _Bench(store.url, shot, pools)
-        few = bench.make(min(FEW_FRAMES, len(shot.track)))
+        _store_inputs(prepared, shot, store)
+        trial = _TrialWorkers(store.url, shot, pools)
+        few = trial.make(min(FEW_FRAMES, len(shot.track)))
         taken = sum(map(_seconds, few))
         length = max(len(item.out) for item in shot.runs[-1].items)
         frames = min(length, int(FEW_FRAMES * LONG_S / max(taken, 1e-3)))
-        more = bench.make(frames) if frames > FEW_FRAMES else few
+        more = trial.make(frames) if frames > FEW_FRAMES else few
     return {
         (small.stage, small.kind, small.width * small.height): _Tried(few=small, more=large)
         for small, large in zip(few, more, strict=True)
     }
 
 
-class _Bench:
+class _TrialWorkers:
     """Workers of this process, one of each device, their models ready."""
 
     def __init__(self, store_url: str, shot: ShotPlan, pools: Mapping[str, PoolSpec]) -> None:
@@ -139,7 +139,7 @@ class _Bench:
         return [*receipts, self._workers[device_of(None, self._pools)].make_segment(segment)]
 
 
-def _lay_out(prepared: Prepared, shot: ShotPlan, store: Store) -> None:
+def _store_inputs(prepared: Prepared, shot: ShotPlan, store: Store) -> None:
     """What the workers read besides frames, put into a store of their own."""
     entry = shot.runs[0].maker.entry
     for index, name in prepared.index_names():
@@ -172,12 +172,12 @@ def _file(work: Work) -> Path:
     return home_folder("cache/calibration") / f"{key}.json"
 
 
-def _read(file: Path, work: Work) -> Seen:
+def _read(file: Path, work: Work) -> Sample:
     kept = json.loads(file.read_text())
-    return Seen(work=replace(work, frames=kept["frames"]), run=RUN, took=Took(**kept["took"]))
+    return Sample(work=replace(work, frames=kept["frames"]), run=RUN, took=Timing(**kept["took"]))
 
 
-def _keep(file: Path, seen: Seen) -> None:
+def _keep(file: Path, sample: Sample) -> None:
     fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_text(json.dumps({"frames": seen.work.frames, "took": asdict(seen.took)}))
+    fresh.write_text(json.dumps({"frames": sample.work.frames, "took": asdict(sample.took)}))
     fresh.replace(file)

@@ -1,4 +1,4 @@
-"""How long a piece of work takes, from what alike work took before. Pure.
+"""How long a work item takes, from what similar work took before. Pure.
 
 Near beats far: receipts of the same parameters, size and length come first, others only where there
 are none, scaled by how time has grown with pixels and frames (in proportion, until two sizes or
@@ -46,8 +46,8 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Took:
-    """What a piece of work took or may take: seconds of its worker, bytes stored."""
+class Timing:
+    """What a work item took or may take: seconds of its worker, bytes stored."""
 
     load_s: float
     compute_s: float
@@ -56,16 +56,16 @@ class Took:
 
     @property
     def seconds(self) -> float:
-        """All of it."""
+        """All of its seconds."""
         return self.load_s + self.compute_s + self.store_s
 
-    def slower(self, factor: float) -> Took:
-        """The same, so much slower."""
+    def slower(self, factor: float) -> Timing:
+        """The same, slower by a factor."""
         return self.scaled(factor, 1.0)
 
-    def scaled(self, time: float, size: float) -> Took:
-        """So much slower, storing so much more."""
-        return Took(
+    def scaled(self, time: float, size: float) -> Timing:
+        """The same, its seconds and its bytes multiplied."""
+        return Timing(
             load_s=self.load_s * time,
             compute_s=self.compute_s * time,
             store_s=self.store_s * time,
@@ -74,30 +74,30 @@ class Took:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """A receipt: what a piece of work of a run took."""
+class Sample:
+    """A receipt: what a work item of a run took."""
 
     work: Work
     run: str
-    took: Took
+    took: Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a piece of work may take: equally likely outcomes. `unsure` is how far their level as a
+    """What a work item may take: equally likely outcomes. `unsure` is how far their level as a
     whole may be off (log): runs differ by more than their chunks' scatter, and few were seen.
-    `seen` receipts were near enough to count; `far` says that they are of another engine, or of
+    `samples` receipts were near enough to count; `far` says that they are of another engine, or of
     frames of another size."""
 
-    draws: tuple[Took, ...]
+    draws: tuple[Timing, ...]
     unsure: float
-    seen: int
+    samples: int
     far: bool
 
     @property
-    def expected(self) -> Took:
+    def expected(self) -> Timing:
         """The mean outcome."""
-        return Took(
+        return Timing(
             load_s=fmean(draw.load_s for draw in self.draws),
             compute_s=fmean(draw.compute_s for draw in self.draws),
             store_s=fmean(draw.store_s for draw in self.draws),
@@ -108,83 +108,84 @@ class Estimate:
 class Durations:
     """Estimates from receipts, the latest last."""
 
-    def __init__(self, seen: Iterable[Seen]) -> None:
-        self._by_stage: dict[tuple[str, str], dict[Work, list[Seen]]] = defaultdict(dict)
-        for one in seen:
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._by_stage: dict[tuple[str, str], dict[Work, list[Sample]]] = defaultdict(dict)
+        for one in samples:
             stage = self._by_stage[one.work.stage, one.work.device]
             stage.setdefault(one.work, []).append(one)
-        self._kin: dict[Work, _Kin | None] = {}
+        self._similar: dict[Work, _SimilarWork | None] = {}
         self._known: dict[Work, Estimate | None] = {}
 
     def of(self, work: Work) -> Estimate | None:
-        """What a piece of work may take; None where nothing of its stages and model was seen on
-        such a device."""
+        """What a work item may take; None where no receipt is of its stages, model and device."""
         if work not in self._known:
             sizeless = replace(work, pixels=0, frames=0)
-            if sizeless not in self._kin:
-                self._kin[sizeless] = _kin_of(work, self._by_stage[work.stage, work.device])
-            kin = self._kin[sizeless]
-            self._known[work] = _estimate(work, kin) if kin else None
+            if sizeless not in self._similar:
+                self._similar[sizeless] = _similar_work(
+                    work, self._by_stage[work.stage, work.device]
+                )
+            similar = self._similar[sizeless]
+            self._known[work] = _estimate(work, similar) if similar else None
         return self._known[work]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kin:
+class _SimilarWork:
     """The receipts of the work most alike some work, by size and length, with how far that is from
     it, and the powers with which its time grows with pixels and frames."""
 
-    groups: tuple[tuple[float, Work, Sequence[Seen]], ...]
+    groups: tuple[tuple[float, Work, Sequence[Sample]], ...]
     by_pixels: float
     by_frames: float
 
 
-def _kin_of(work: Work, seen: Mapping[Work, Sequence[Seen]]) -> _Kin | None:
+def _similar_work(work: Work, samples: Mapping[Work, Sequence[Sample]]) -> _SimilarWork | None:
     groups = [
-        (_otherness(work, other), other, receipts)
-        for other, receipts in seen.items()
+        (_work_distance(work, other), other, receipts)
+        for other, receipts in samples.items()
         if not (other.model and work.model) or other.model == work.model
     ]
     if not groups:
         return None
     nearest = min(far for far, _, _ in groups)
-    kin = tuple(group for group in groups if group[0] < nearest + 1)
-    receipts = [one for _, _, group in kin for one in group]
-    return _Kin(
-        groups=kin,
+    similar = tuple(group for group in groups if group[0] < nearest + 1)
+    receipts = [one for _, _, group in similar for one in group]
+    return _SimilarWork(
+        groups=similar,
         by_pixels=_growth(receipts, lambda one: one.pixels, lambda one: one.frames),
         by_frames=_growth(receipts, lambda one: one.frames, lambda one: one.pixels),
     )
 
 
-def _estimate(work: Work, kin: _Kin) -> Estimate:
+def _estimate(work: Work, similar: _SimilarWork) -> Estimate:
     placed = sorted(
-        ((far + _size_distance(work, other), receipts) for far, other, receipts in kin.groups),
+        ((far + _size_distance(work, other), receipts) for far, other, receipts in similar.groups),
         key=lambda entry: entry[0],
     )
     nearest = placed[0][0]
     near = [one for far, group in placed if far <= nearest + NEAR for one in group[-NEAREST:]]
     near = near[:NEAREST]
-    scaled = [_scaled(one, work, kin) for one in near]
+    scaled = [_scaled(one, work, similar) for one in near]
     level = _level(scaled)
     if len(near) < FEW:
         rest = [one for far, group in placed if far > nearest + NEAR for one in group[-FEW:]]
-        others = [_scaled(one, work, kin) for one in rest[: FEW * 4]]
+        others = [_scaled(one, work, similar) for one in rest[: FEW * 4]]
         if others:
             shift = math.exp(level - _level(others))
             scaled += [other.slower(shift) for other in others]
-    draws = _tamed(scaled, level)
+    draws = _without_outliers(scaled, level)
     return Estimate(
         draws=tuple(draws),
         unsure=_unsure(near, [_log(one) for one in draws[: len(near)]]),
-        seen=len(near),
+        samples=len(near),
         far=not any(
             far < OTHER_ENGINE and _pixel_distance(work, other) <= NEAR
-            for far, other, _ in kin.groups
+            for far, other, _ in similar.groups
         ),
     )
 
 
-def _otherness(work: Work, other: Work) -> float:
+def _work_distance(work: Work, other: Work) -> float:
     """How far the work itself is from other work, whatever the size."""
     if not work.kind or not other.kind or work.kind == other.kind:
         return 0.0 if work.kind == other.kind else OTHER_PARAMETERS
@@ -201,19 +202,19 @@ def _pixel_distance(work: Work, other: Work) -> float:
     return abs(math.log(work.pixels / other.pixels)) if work.pixels and other.pixels else 1.0
 
 
-def _scaled(one: Seen, work: Work, kin: _Kin) -> Took:
+def _scaled(one: Sample, work: Work, similar: _SimilarWork) -> Timing:
     pixels = work.pixels / one.work.pixels if work.pixels and one.work.pixels else 1.0
     frames = max(1, work.frames) / max(1, one.work.frames)
-    return one.took.scaled(pixels**kin.by_pixels * frames**kin.by_frames, pixels * frames)
+    return one.took.scaled(pixels**similar.by_pixels * frames**similar.by_frames, pixels * frames)
 
 
 def _growth(
-    seen: Sequence[Seen], what: Callable[[Work], int], other: Callable[[Work], int]
+    samples: Sequence[Sample], what: Callable[[Work], int], other: Callable[[Work], int]
 ) -> float:
     """The power with which time grows with a size, from 0 to 1: the slope between the mean log
     times of the sizes seen, all else equal; 1 until two sizes were seen often enough."""
     groups: dict[int, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for one in seen:
+    for one in samples:
         if what(one.work):
             groups[other(one.work)][what(one.work)].append(_log(one.took))
     above = below = 0.0
@@ -233,15 +234,15 @@ def _growth(
     return min(1.0, max(0.0, above / below)) if below > 0.1 else 1.0
 
 
-def _log(took: Took) -> float:
+def _log(took: Timing) -> float:
     return math.log(max(took.seconds, LEAST_S))
 
 
-def _level(took: Sequence[Took]) -> float:
+def _level(took: Sequence[Timing]) -> float:
     return median(_log(one) for one in took)
 
 
-def _tamed(draws: Sequence[Took], level: float) -> list[Took]:
+def _without_outliers(draws: Sequence[Timing], level: float) -> list[Timing]:
     """Draws with those far out brought nearer; with the usual scatter where there are too few."""
     if len(draws) < FEW:
         spread = (-1.5, -0.9, -0.4, 0.0, 0.4, 0.9, 1.5)
@@ -255,7 +256,7 @@ def _tamed(draws: Sequence[Took], level: float) -> list[Took]:
     ]
 
 
-def _unsure(near: Sequence[Seen], logs: Sequence[float]) -> float:
+def _unsure(near: Sequence[Sample], logs: Sequence[float]) -> float:
     """How far the level of another run may be from that of these."""
     if len(near) < FEW:
         return SCATTER

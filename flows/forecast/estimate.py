@@ -1,4 +1,4 @@
-"""What a plan costs and when it will be done: history read, the farm played through many times."""
+"""What a plan costs and when it will be done: history read, the farm simulated many times."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
 from flows.farm.shot import shots_at_once
 from flows.forecast.calibrate import calibrate_works
-from flows.forecast.durations import Durations, Estimate, Took, Work
+from flows.forecast.durations import Durations, Estimate, Timing, Work
 from flows.forecast.forecast import Forecast
-from flows.forecast.history import Past, read_past
+from flows.forecast.history import History, read_earlier_runs
 from flows.forecast.makespan import GPU, makespan_s
 from flows.forecast.overhead import learn_overhead
-from flows.forecast.startup import beside_s
+from flows.forecast.startup import startup_s
 from flows.forecast.work import Todo, todo_of, workers_for
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter, Silent
 
 HOUR_S = 3600
 SEED = 20
-PIECES = 40_000
-"""Pieces that are played through in all: about a third of a second's work."""
+MOST_ITEMS = 40_000
+"""Work items that are simulated in all: about a third of a second's work."""
 LEAST, MOST = 24, 250
-"""How many times a plan is played through."""
+"""How many times a plan is simulated."""
 NOTHING_LEFT = Forecast(
     chunks=0,
     gpu_hours=0.0,
@@ -48,33 +48,33 @@ def forecast(
     calibrate: bool = True,
     reporter: Reporter | None = None,
 ) -> Forecast:
-    """What a render of this plan is expected to take, as a whole command, from what alike work and
-    earlier runs of the same store took. Writes nothing to the store; the same store and plan give
+    """What a render of this plan is expected to take, as a whole command, from what similar work
+    and earlier runs of the same store took. Writes nothing to the store; the same store and plan give
     the same forecast.
 
     `workers` 0: as many as the farm would have. Work of which nothing is known is tried here on a
-    few frames, told to `reporter`, unless `calibrate` is False. What is then still unknown is in
-    no number, both times are 0, `basis` is "none", and `based_on` says what is not known.
+    few frames, reported to `reporter`, unless `calibrate` is False. What is still unknown then is
+    in no number, both times are 0, `basis` is "none", and `based_on` says what is not known.
     """
     if not any(prepared.plan.has_work(shot) for shot in prepared.plan.shots):
         return NOTHING_LEFT
     pools = workers_for(prepared, workers)
     todo = todo_of(prepared, pools)
-    past = read_past(prepared.store, stages={work.stage for work in todo.works})
-    if prepared.request.ray and not (workers or prepared.request.workers) and past.runs:
-        pools = workers_for(prepared, past.runs[0].workers)
-    durations = Durations(past.seen)
+    history = read_earlier_runs(prepared.store, stages={work.stage for work in todo.works})
+    if prepared.request.ray and not (workers or prepared.request.workers) and history.runs:
+        pools = workers_for(prepared, history.runs[0].workers)
+    durations = Durations(history.samples)
     tried = _unknown(todo, durations) if calibrate else []
     if tried:
         fresh = calibrate_works(prepared, todo, tried, pools, reporter or Silent())
-        durations = Durations([*past.seen, *fresh])
+        durations = Durations([*history.samples, *fresh])
     estimates = [durations.of(work) for work in todo.works]
     known = [estimate for estimate in estimates if estimate is not None]
     unknown = sorted({todo.works[i].stage for i, each in enumerate(estimates) if each is None})
     cost = _cost(todo, estimates, pools)
     p50 = p90 = 0.0
     if not unknown:
-        p50, p90 = _finish(prepared, todo, known, past, pools)
+        p50, p90 = _finish(prepared, todo, known, history, pools)
     return Forecast(
         chunks=todo.chunks,
         gpu_hours=cost.gpu_hours,
@@ -100,8 +100,8 @@ def _cost(todo: Todo, estimates: Sequence[Estimate | None], pools: Mapping[str, 
     """A worker of a GPU keeps that busy, any other one core."""
     gpu_s = cpu_s = size = 0.0
     for step in (step for shot in todo.shots for step in shot):
-        for piece in step.pieces:
-            estimate = estimates[piece]
+        for item in step.items:
+            estimate = estimates[item]
             if estimate is None:
                 continue
             size += estimate.expected.bytes_out
@@ -123,7 +123,7 @@ def _finish(
     prepared: Prepared,
     todo: Todo,
     estimates: Sequence[Estimate],
-    past: Past,
+    history: History,
     pools: Mapping[str, PoolSpec],
 ) -> tuple[float, float]:
     """Seconds that half, and nine of ten, of renders take at the most."""
@@ -131,26 +131,26 @@ def _finish(
     at_once = shots_at_once(prepared.request)
     chance = random.Random(SEED)
 
-    def play(took: Sequence[Took]) -> float:
+    def play(took: Sequence[Timing]) -> float:
         return makespan_s(todo.shots, took, workers=workers, at_once=at_once)
 
     expected = [estimate.expected for estimate in estimates]
     busy = sum(each.seconds for each in expected)
     shares = zip(estimates, expected, strict=True)
     unsure = sum(each.unsure * took.seconds for each, took in shares) / busy if busy else 0.0
-    beside = learn_overhead(
-        past.runs,
+    overhead = learn_overhead(
+        history.runs,
         episode=prepared.name,
         film_frames=todo.film_frames,
         played_s=play(expected),
     )
     ends = []
-    for z in _normal(max(LEAST, min(MOST, PIECES // len(todo.works))), chance):
+    for z in _normal(max(LEAST, min(MOST, MOST_ITEMS // len(todo.works))), chance):
         played = play([chance.choice(estimate.draws) for estimate in estimates])
         played *= exp(unsure * z)
-        ends.append(played + beside.draw(chance, played_s=played))
+        ends.append(played + overhead.draw(chance, played_s=played))
     deciles = quantiles(ends, n=10, method="inclusive")
-    command = beside_s()
+    command = startup_s()
     return round(deciles[4] + command, 1), round(deciles[8] + command, 1)
 
 
@@ -162,7 +162,7 @@ def _normal(count: int, chance: random.Random) -> list[float]:
 
 
 def _unknown(todo: Todo, durations: Durations) -> list[Work]:
-    """One piece of each kind and size of work of which no receipt tells, the longest."""
+    """The longest work item of each kind and size of which there is no receipt."""
     longest: dict[tuple[str, str, str, int], Work] = {}
     for work in todo.works:
         estimate = durations.of(work)
@@ -175,17 +175,19 @@ def _unknown(todo: Todo, durations: Durations) -> list[Work]:
 
 def _words(todo: Todo, durations: Durations, tried: Sequence[str], unknown: Sequence[str]) -> str:
     """Where the numbers come from, for people."""
-    told: dict[str, int] = {}
+    receipts: dict[str, int] = {}
     for work in set(todo.works):
         estimate = durations.of(work)
         if estimate and work.stage not in tried:
-            told[work.stage] = max(told.get(work.stage, 0), estimate.seen)
-    chunks = sum(count for stage, count in told.items() if stage != "encode")
+            receipts[work.stage] = max(receipts.get(work.stage, 0), estimate.samples)
+    chunks = sum(count for stage, count in receipts.items() if stage != "encode")
     parts = []
     if chunks:
         parts.append(f"{chunks} chunk{'s' if chunks > 1 else ''} of history")
-    elif told:
-        parts.append(f"{told['encode']} segment{'s' if told['encode'] > 1 else ''} of history")
+    elif receipts:
+        parts.append(
+            f"{receipts['encode']} segment{'s' if receipts['encode'] > 1 else ''} of history"
+        )
     if tried and not set(tried) <= set(unknown):
         parts.append(f"a short calibration here of {', '.join(tried)}")
     if unknown:

@@ -1,7 +1,7 @@
-"""What a store remembers of earlier work: what its latest runs took, piece by piece and in all.
+"""What a store's latest runs took, each work item and in all.
 
-A run that has ended does not change, so that what was read of it is kept in douga's home: a plan
-reads of the ledger only the runs that are new to this machine.
+A run that has ended does not change, so what was read of it is cached in douga's home: a plan reads
+of the ledger only the runs that are new to this machine.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ from cluster.keys import make_key
 from cluster.ledger.history import read_history
 from cluster.settings import home_folder
 from cluster.store.base import NotStored, Store
-from flows.forecast.durations import Seen, Took, Work
+from flows.forecast.durations import Sample, Timing, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 from flows.runs.outcome import Outcome
 
 ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 1500
-"""With so many of both, older runs are not looked at..."""
+"""With this many of both, older runs are not read."""
 MOST_RUNS = 40
-"""...nor older ones than so many, whatever was found."""
+"""Runs that are read at the most, whatever was found."""
 PER_STAGE = 300
 """Receipts of a stage that are kept of one run, at the most."""
 DAYS = 90
 """Receipts of runs that left no record count when they are not older."""
 SLOW_S = 1.0
-"""A look through the whole ledger that took longer and found nothing is not repeated for..."""
+"""A search of the whole ledger that took longer and found nothing..."""
 REST_S = 24 * 3600
+"""...is not repeated for this long."""
 COLUMNS = (
     "shot",
     "stage",
@@ -57,11 +58,11 @@ COLUMNS = (
     "finished_at",
 )
 GOOD = frozenset({Outcome.DONE.recorded, "in part", Outcome.WAITING.recorded})
-"""States of runs that took what they take."""
+"""States of runs whose time is typical."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PastRun:
+class EarlierRun:
     """A run that went well: `around_s` is what it took before its first call and after its last
     (start-up, assembling, verifying), `beyond_s` what its rendering took beyond what its receipts,
     played through on its `workers`, explain. `film_frames` is 0 where it made no film."""
@@ -76,34 +77,36 @@ class PastRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """All of it: receipts, the latest last, and runs, the latest first."""
+class History:
+    """Earlier work: receipts, the latest last, and runs, the latest first."""
 
-    seen: tuple[Seen, ...]
-    runs: tuple[PastRun, ...]
+    samples: tuple[Sample, ...]
+    runs: tuple[EarlierRun, ...]
 
 
-def read_past(store: Store, *, stages: Collection[str]) -> Past:
-    """The latest runs and their receipts, those of these stages sought further back. One listing of
-    runs; StoreError as the ledger raises it."""
-    seen: list[tuple[Seen, ...]] = []
-    runs: list[PastRun] = []
+def read_earlier_runs(store: Store, *, stages: Collection[str]) -> History:
+    """The latest runs and their receipts; for stages that they did not have, the whole ledger is
+    searched. One listing of runs; StoreError as the ledger raises it."""
+    samples: list[tuple[Sample, ...]] = []
+    runs: list[EarlierRun] = []
     missing = set(stages)
     receipts = 0
     for name in _records(store)[:MOST_RUNS]:
         known = _read_run(store, name)
         if known is None:
             continue
-        seen.append(known.seen)
+        samples.append(known.samples)
         runs += known.runs
-        receipts += len(known.seen)
-        missing -= {one.work.stage for one in known.seen}
+        receipts += len(known.samples)
+        missing -= {one.work.stage for one in known.samples}
         if not missing and receipts >= ENOUGH_RECEIPTS and len(runs) >= ENOUGH_RUNS:
             break
     if missing:
-        seen.append(_seek(store, sorted(missing)))
-    latest_last = (one for of_run in reversed(seen) for one in of_run if one.work.stage in stages)
-    return Past(seen=tuple(latest_last), runs=tuple(runs))
+        samples.append(_search_ledger(store, sorted(missing)))
+    latest_last = (
+        one for of_run in reversed(samples) for one in of_run if one.work.stage in stages
+    )
+    return History(samples=tuple(latest_last), runs=tuple(runs))
 
 
 def _records(store: Store) -> list[str]:
@@ -112,7 +115,7 @@ def _records(store: Store) -> list[str]:
     return sorted(names, key=lambda name: name.rpartition("/")[2], reverse=True)
 
 
-def _read_run(store: Store, name: str) -> Past | None:
+def _read_run(store: Store, name: str) -> History | None:
     """A run by the name of its record, from douga's home where it was read before; None for one
     whose record is gone."""
     file = _kept(store, name)
@@ -124,21 +127,23 @@ def _read_run(store: Store, name: str) -> Past | None:
         return None
     table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
     rows = [row for row in table.to_pylist() if not row["reused"]]
-    found = _past_run(record, rows) if rows else None
-    past = Past(seen=_seen(_some(rows), record["run"]), runs=(found,) if found else ())
-    _keep(file, json.dumps(_to_json(past)))
-    return past
+    found = _earlier_run(record, rows) if rows else None
+    history = History(
+        samples=_samples(_thin_out(rows), record["run"]), runs=(found,) if found else ()
+    )
+    _keep(file, json.dumps(_to_json(history)))
+    return history
 
 
-def _some(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each stage as many receipts as tell enough, from all of the run."""
+def _thin_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most PER_STAGE receipts of each stage, spread over the run."""
     by_stage: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_stage[row["stage"]].append(row)
     return [row for many in by_stage.values() for row in many[:: -(-len(many) // PER_STAGE)]]
 
 
-def _seek(store: Store, stages: Sequence[str]) -> tuple[Seen, ...]:
+def _search_ledger(store: Store, stages: Sequence[str]) -> tuple[Sample, ...]:
     """The receipts of stages that none of the latest runs had, from the whole ledger."""
     nothing = _kept(store, f"nothing of {stages}")
     if nothing.exists() and time.time() - nothing.stat().st_mtime < REST_S:
@@ -150,11 +155,11 @@ def _seek(store: Store, stages: Sequence[str]) -> tuple[Seen, ...]:
     rows = of_them.slice(max(0, of_them.num_rows - ENOUGH_RECEIPTS)).to_pylist()
     if not rows and time.monotonic() - began > SLOW_S:
         _keep(nothing, "")
-    return tuple(one for row in rows if not row["reused"] for one in _seen([row], row["run"]))
+    return tuple(one for row in rows if not row["reused"] for one in _samples([row], row["run"]))
 
 
-def _seen(rows: Iterable[dict[str, Any]], run: str) -> tuple[Seen, ...]:
-    return tuple(Seen(work=_work(row), run=run, took=_took(row)) for row in rows)
+def _samples(rows: Iterable[dict[str, Any]], run: str) -> tuple[Sample, ...]:
+    return tuple(Sample(work=_work(row), run=run, took=_took(row)) for row in rows)
 
 
 def _kept(store: Store, name: str) -> Path:
@@ -167,30 +172,30 @@ def _keep(file: Path, text: str) -> None:
     fresh.replace(file)
 
 
-def _to_json(past: Past) -> dict[str, Any]:
+def _to_json(history: History) -> dict[str, Any]:
     """A run as it is kept: its receipts by the work that they are of."""
     alike: dict[Work, list[list[float]]] = defaultdict(list)
-    for one in past.seen:
+    for one in history.samples:
         took = one.took
         alike[one.work].append([took.load_s, took.compute_s, took.store_s, took.bytes_out])
     return {
-        "run": past.seen[0].run if past.seen else "",
+        "run": history.samples[0].run if history.samples else "",
         "seen": [[asdict(work), took] for work, took in alike.items()],
-        "runs": [asdict(run) for run in past.runs],
+        "runs": [asdict(run) for run in history.runs],
     }
 
 
-def _from_json(kept: dict[str, Any]) -> Past:
-    seen = tuple(
-        Seen(
+def _from_json(kept: dict[str, Any]) -> History:
+    samples = tuple(
+        Sample(
             work=work,
             run=kept["run"],
-            took=Took(load_s=load_s, compute_s=compute_s, store_s=store_s, bytes_out=size),
+            took=Timing(load_s=load_s, compute_s=compute_s, store_s=store_s, bytes_out=size),
         )
         for work, all_took in ((Work(**alike), took) for alike, took in kept["seen"])
         for load_s, compute_s, store_s, size in all_took
     )
-    return Past(seen=seen, runs=tuple(PastRun(**run) for run in kept["runs"]))
+    return History(samples=samples, runs=tuple(EarlierRun(**run) for run in kept["runs"]))
 
 
 def _work(row: dict[str, Any]) -> Work:
@@ -204,8 +209,8 @@ def _work(row: dict[str, Any]) -> Work:
     )
 
 
-def _took(row: dict[str, Any]) -> Took:
-    return Took(
+def _took(row: dict[str, Any]) -> Timing:
+    return Timing(
         load_s=row["load_s"],
         compute_s=row["compute_s"],
         store_s=row["store_s"],
@@ -213,15 +218,15 @@ def _took(row: dict[str, Any]) -> Took:
     )
 
 
-def _past_run(record: dict[str, Any], rows: Sequence[dict[str, Any]]) -> PastRun | None:
-    """A run's record against its receipts; None for one that tells nothing."""
+def _earlier_run(record: dict[str, Any], rows: Sequence[dict[str, Any]]) -> EarlierRun | None:
+    """A run's record compared with its receipts; None for one that is not typical."""
     if record.get("state") not in GOOD or not record.get("render_s"):
         return None
     if any(shot.get("retries") for shot in record["shots"]) or record.get("quarantined"):
         return None
     workers = {(row["node"], row["worker"]) for row in rows}
     played = _play(rows, len(workers))
-    return PastRun(
+    return EarlierRun(
         run=record["run"],
         episode=record["episode"],
         workers=len(workers),
@@ -241,12 +246,12 @@ def _play(rows: Sequence[dict[str, Any]], workers: int) -> float:
     steps = [
         tuple(
             Step(
-                pool=_pool(rows[pieces[0]], pools),
+                pool=_pool(rows[items[0]], pools),
                 group=f"{shot}/{stage}",
                 locked=stage != "encode",
-                pieces=tuple(pieces),
+                items=tuple(items),
             )
-            for stage, pieces in sorted(stages.items(), key=lambda pair: pair[0] == "encode")
+            for stage, items in sorted(stages.items(), key=lambda pair: pair[0] == "encode")
         )
         for shot, stages in sorted(shots.items())
     ]

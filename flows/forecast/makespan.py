@@ -1,4 +1,4 @@
-"""How long a farm takes for a plan, given what every piece of it takes. Pure, played through.
+"""How long a farm takes for a plan, from what every work item takes: a simulation. Pure.
 
 As the farm does it: a few shots at once, a shot's runs one after the other, its segment last; each
 worker has some calls in flight, of which one computes while others load and store; who is free
@@ -15,20 +15,20 @@ from itertools import count
 
 from cluster.pool.pool import IN_FLIGHT
 from cluster.pool.queue import choose_next
-from flows.forecast.durations import Took
+from flows.forecast.durations import Timing
 
 CPU, GPU = "cpu", "gpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Pieces of a shot that may be made side by side, on the pool `pool`. Only one of those that
-    are `locked` computes at a time in a worker; the others (encoders) do not wait."""
+    """Work items of a shot that may be made side by side, on the pool `pool`. Only one `locked`
+    item at a time computes in a worker; the others (encoders) do not wait."""
 
     pool: str
     group: str
     locked: bool
-    pieces: tuple[int, ...]
+    items: tuple[int, ...]
     """Which of the durations are theirs."""
 
 
@@ -58,12 +58,12 @@ class _Pool:
 class _Call:
     shot: int
     step: Step
-    piece: int
+    item: int
 
 
 def makespan_s(
     shots: Sequence[ShotSteps],
-    took: Sequence[Took],
+    took: Sequence[Timing],
     *,
     workers: Mapping[str, int],
     at_once: int,
@@ -74,12 +74,12 @@ def makespan_s(
 
 
 class _Farm:
-    """A farm in play: events in order of time."""
+    """A simulated farm: events in order of time."""
 
     def __init__(
         self,
         shots: Sequence[ShotSteps],
-        took: Sequence[Took],
+        took: Sequence[Timing],
         workers: Mapping[str, int],
         at_once: int,
     ) -> None:
@@ -113,9 +113,9 @@ class _Farm:
             shot = self._next_shot
             self._next_shot += 1
             self._step[shot] = -1
-            self._go_on(shot)
+            self._hand_out_next_step(shot)
 
-    def _go_on(self, shot: int) -> None:
+    def _hand_out_next_step(self, shot: int) -> None:
         """Hand out the shot's next step; after the last one, the next shot begins."""
         steps = self._shots[shot]
         at = self._step[shot] = self._step[shot] + 1
@@ -123,10 +123,10 @@ class _Farm:
             self._begin_shot()
             return
         step = steps[at]
-        self._left[shot] = len(step.pieces)
+        self._left[shot] = len(step.items)
         pool = self._pools[step.pool]
-        for piece in step.pieces:
-            pool.waiting.append(_Call(shot, step, piece))
+        for item in step.items:
+            pool.waiting.append(_Call(shot, step, item))
             if pool.idle:
                 self._take(pool, *pool.idle.popleft())
 
@@ -147,11 +147,11 @@ class _Farm:
             )
         call = pool.waiting.pop(at)
         worker.groups.append(call.step.group)
-        loaded_at = self._now + self._took[call.piece].load_s
+        loaded_at = self._now + self._took[call.item].load_s
         heappush(self._events, (loaded_at, next(self._order), True, pool, worker, call))
 
     def _compute(self, pool: _Pool, worker: _Worker, call: _Call) -> None:
-        took = self._took[call.piece]
+        took = self._took[call.item]
         ended = self._now + took.compute_s
         if call.step.locked:
             ended = worker.free_at = max(self._now, worker.free_at) + took.compute_s
@@ -163,4 +163,4 @@ class _Farm:
         self._left[call.shot] -= 1
         self._take(pool, worker, call.step.group)
         if not self._left[call.shot]:
-            self._go_on(call.shot)
+            self._hand_out_next_step(call.shot)

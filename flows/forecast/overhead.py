@@ -9,17 +9,17 @@ from itertools import combinations
 from random import Random
 from statistics import fmean, median
 
-from flows.forecast.history import PastRun
+from flows.forecast.history import EarlierRun
 
 START_S = 8.0
-"""Ray, Prefect's server and the workers, where no run tells: `douga render` of a tiny film on two
-idle cores took 7 to 9 s beside its chunks."""
+"""Ray, Prefect's server and the workers, where there are no runs: `douga render` of a tiny film on
+two idle cores took 7 to 9 s beside its chunks."""
 FRAME_S = 0.004
-"""Assembling and verifying one frame of a film, where no two films tell: 96x54 to 640x360."""
+"""Assembling and verifying one frame of a film, where there are no two films: 96x54 to 640x360."""
 BEYOND = 0.05
-"""What the farm adds to what it is played through to take, where no run tells."""
+"""What the farm adds to the simulated time, as a share, where there are no runs."""
 SCATTER = 0.2
-"""How much start-up scatters (log) where too few runs tell."""
+"""How much start-up scatters (log) where there are too few runs."""
 NEAR = 0.35
 RUNS = 8
 """Runs that one estimate rests on at the most, the latest of the nearest."""
@@ -29,31 +29,31 @@ SMALL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
-    """Possible outcomes, equally likely, in seconds: `around` the rendering, and `beyond` what it
-    is played through to take, as a share of that and `SMALL_S`. `runs` told."""
+class Overhead:
+    """Possible outcomes, equally likely, in seconds: `around` the rendering, and `beyond` its
+    simulated time, as a share of that and `SMALL_S`. `runs` is how many were read."""
 
     around: tuple[float, ...]
     beyond: tuple[float, ...]
     runs: int
 
     def draw(self, chance: Random, *, played_s: float) -> float:
-        """What may be added to a rendering that is played through to take so long."""
+        """What may be added to a rendering of this simulated time."""
         around, beyond = chance.choice(self.around), chance.choice(self.beyond)
         return max(0.0, around) + max(-played_s / 2, beyond * (played_s + SMALL_S))
 
 
 def learn_overhead(
-    runs: Sequence[PastRun], *, episode: str, film_frames: int, played_s: float
-) -> Beside:
+    runs: Sequence[EarlierRun], *, episode: str, film_frames: int, played_s: float
+) -> Overhead:
     """What earlier runs, the latest first, say of one of `film_frames` (0: no film is made) whose
-    rendering is played through to take `played_s`."""
+    rendering is simulated to take `played_s`."""
 
-    def film_distance(run: PastRun) -> float:
+    def film_distance(run: EarlierRun) -> float:
         here = math.log((film_frames + SMALL_FRAMES) / (run.film_frames + SMALL_FRAMES))
         return abs(here) + (0.0 if run.episode == episode else 0.2)
 
-    def length_distance(run: PastRun) -> float:
+    def length_distance(run: EarlierRun) -> float:
         return abs(math.log((played_s + SMALL_S) / (run.played_s + SMALL_S)))
 
     per_frame = _per_frame(runs)
@@ -64,21 +64,23 @@ def learn_overhead(
     beyond = [run.beyond_s / (run.played_s + SMALL_S) for run in _nearest(runs, length_distance)]
     start = START_S + FRAME_S * film_frames
     spread = SCATTER * start
-    return Beside(
+    return Overhead(
         around=_scattered(around or [start], least=SCATTER * fmean(around) if around else spread),
         beyond=_scattered(beyond or [BEYOND], least=BEYOND),
         runs=len(runs),
     )
 
 
-def _nearest(runs: Sequence[PastRun], distance: Callable[[PastRun], float]) -> list[PastRun]:
+def _nearest(
+    runs: Sequence[EarlierRun], distance: Callable[[EarlierRun], float]
+) -> list[EarlierRun]:
     if not runs:
         return []
     least = min(map(distance, runs))
     return [run for run in runs if distance(run) <= least + NEAR][:RUNS]
 
 
-def _per_frame(runs: Sequence[PastRun]) -> float:
+def _per_frame(runs: Sequence[EarlierRun]) -> float:
     """Seconds that a frame more of the film takes after the rendering."""
     slopes = [
         (a.around_s - b.around_s) / (a.film_frames - b.film_frames)

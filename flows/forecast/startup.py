@@ -1,4 +1,4 @@
-"""What the command takes around a render on this machine: to start and to take its farm down."""
+"""Seconds that the command takes around a render here: to start, and to end its farm."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from statistics import median
 from cluster.errors import DougaError
 from cluster.settings import home_folder
 
-BESIDE_S = 2.5
-"""Where none was seen: imports before, ending Ray and Prefect after, on two idle cores."""
+TYPICAL_S = 2.5
+"""Where none was measured: imports before, ending Ray and Prefect after, on two idle cores."""
 KEPT = 9
 
 
-def remember_command(wall_s: float) -> None:
-    """Keep how long this process has lived beyond the `wall_s` of its render; no harm where that
-    cannot be told or kept."""
+def record_startup(wall_s: float) -> None:
+    """Record how long this process has lived beyond the `wall_s` of its render; nothing where that
+    is not known or cannot be written."""
     began = _process_began()
     if began is None:
         return
@@ -33,13 +33,13 @@ def remember_command(wall_s: float) -> None:
         return
 
 
-def beside_s() -> float:
+def startup_s() -> float:
     """Seconds that the command takes beyond its render: the median of the last ones here."""
     try:
         known = _known(_file())
     except (DougaError, OSError):
         known = []
-    return median(known) if known else BESIDE_S
+    return median(known) if known else TYPICAL_S
 
 
 def _file() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.connect.connect import OBJECT_STORE_BYTES, Cluster, Node
@@ -26,7 +26,7 @@ PLENTY = 1 << 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Todo:
-    """The shots that are left as steps of a farm; `works[i]` is what piece i is, `made_by[i]` the
+    """The shots to render as steps of a farm; `works[i]` is the work of item i, `made_by[i]` the
     shot and run that it is of (None: a segment)."""
 
     shots: tuple[ShotSteps, ...]
@@ -36,7 +36,7 @@ class Todo:
 
     @property
     def chunks(self) -> int:
-        """How many chunks and pieces are to be made."""
+        """How many chunks are to be made, partial ones included."""
         return sum(run is not None for _, run in self.made_by)
 
 
@@ -55,8 +55,8 @@ def workers_for(prepared: Prepared, workers: int) -> dict[str, PoolSpec]:
         memory_bytes=PLENTY if elsewhere else _free_bytes(),
     )
     here = Cluster(address=request.ray, local=not elsewhere, nodes=(node,))
-    told = request.model_copy(update={"workers": asked})
-    return pool_specs(told, prepared.plan, here, device=device)
+    sized = request.model_copy(update={"workers": asked})
+    return pool_specs(sized, prepared.plan, here, device=device)
 
 
 def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
@@ -69,7 +69,7 @@ def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
         if not plan.has_work(shot):
             continue
         steps: list[Step] = []
-        for run, work in _pieces(plan, shot, pools):
+        for run, work in _work_by_run(plan, shot, pools):
             first = len(works)
             works += work
             made_by += [(shot, run)] * len(work)
@@ -78,7 +78,7 @@ def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
                     pool=_pool_of(run, pools),
                     group=f"{shot.shot.id}/{run.name if run else 'encode'}",
                     locked=run is not None,
-                    pieces=tuple(range(first, len(works))),
+                    items=tuple(range(first, len(works))),
                 )
             )
         if steps:
@@ -91,15 +91,15 @@ def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
     )
 
 
-def _pieces(
+def _work_by_run(
     plan: RenderPlan, shot: ShotPlan, pools: Mapping[str, PoolSpec]
 ) -> Iterator[tuple[RunPlan | None, list[Work]]]:
     """The work of each run of a shot, then of its segment; what has none is left out."""
     for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
         if items:
             lengths = [len(item.out) - frames_taken(item) for item in items]
-            alike = _chunk_work(run, device_of(run, pools))
-            yield run, [_of_length(alike, frames) for frames in lengths]
+            work = _chunk_work(run, device_of(run, pools))
+            yield run, [replace(work, frames=frames) for frames in lengths]
     if shot.segment is not None and plan.selects_all(shot) and not plan.is_done(shot):
         yield None, [segment_work(shot.segment, device_of(None, pools))]
 
@@ -126,17 +126,6 @@ def segment_work(segment: SegmentItem, device: str) -> Work:
         device=device,
         pixels=segment.picture.width * segment.picture.height,
         frames=segment.frames,
-    )
-
-
-def _of_length(alike: Work, frames: int) -> Work:
-    return Work(
-        stage=alike.stage,
-        kind=alike.kind,
-        model=alike.model,
-        device=alike.device,
-        pixels=alike.pixels,
-        frames=frames,
     )
 
 

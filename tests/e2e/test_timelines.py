@@ -167,9 +167,8 @@ def test_the_film_verifies_and_is_found_wanting_where_black_is_not(edited: Edite
     prepared = prepare(edited.request(), Silent())
     assert check_document(prepared, edited.film, Silent())["good"]
     bare = edited.request(cut=[14])
-    assert not check_document(prepare(bare, Silent()), edited.film, Silent(), film_only=True)[
-        "good"
-    ]
+    document = check_document(prepare(bare, Silent()), edited.film, Silent(), film_only=True)
+    assert not document["good"]
 
 
 def test_black_takes_the_recipes_size_and_times(edited: Edited) -> None:

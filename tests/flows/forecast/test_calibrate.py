@@ -14,7 +14,7 @@ from cluster.settings import settings
 from flows.farm.shot import make_work, render_shot_now
 from flows.farm.upload import upload_inputs
 from flows.forecast import forecast
-from flows.forecast.history import read_past
+from flows.forecast.history import read_earlier_runs
 from flows.forecast.work import todo_of, workers_for
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
@@ -157,7 +157,7 @@ def test_receipts_of_a_render_are_of_the_work_that_was_planned(
     work = make_work(prepared, OneWorker(Worker(config)), Silent())  # type: ignore[arg-type]
     for shot in prepared.plan.shots:
         render_shot_now(work, shot)
-    past = read_past(prepared.store, stages={each.stage for each in todo.works})
-    assert {one.work for one in past.seen} == set(todo.works)
-    assert len(past.seen) == len(todo.works) == read_history(prepared.store).num_rows
-    assert sum(one.took.bytes_out for one in past.seen) > 0
+    history = read_earlier_runs(prepared.store, stages={each.stage for each in todo.works})
+    assert {one.work for one in history.samples} == set(todo.works)
+    assert len(history.samples) == len(todo.works) == read_history(prepared.store).num_rows
+    assert sum(one.took.bytes_out for one in history.samples) > 0

@@ -9,18 +9,20 @@ from statistics import median
 
 import pytest
 
-from flows.forecast.durations import Durations, Estimate, Seen, Took, Work
+from flows.forecast.durations import Durations, Estimate, Sample, Timing, Work
 
 WORK = Work(stage="upscale", kind="aa.11", model="m", device="cpu", pixels=1920 * 1080, frames=24)
 CHANCE = random.Random(7)
 
 
-def seen(seconds: float, *, work: Work = WORK, run: str = "r1") -> Seen:
-    took = Took(load_s=seconds / 10, compute_s=seconds * 0.9, store_s=0.0, bytes_out=seconds * 100)
-    return Seen(work=work, run=run, took=took)
+def seen(seconds: float, *, work: Work = WORK, run: str = "r1") -> Sample:
+    took = Timing(
+        load_s=seconds / 10, compute_s=seconds * 0.9, store_s=0.0, bytes_out=seconds * 100
+    )
+    return Sample(work=work, run=run, took=took)
 
 
-def about(seconds: float, *, times: int = 30, work: Work = WORK, run: str = "r1") -> list[Seen]:
+def about(seconds: float, *, times: int = 30, work: Work = WORK, run: str = "r1") -> list[Sample]:
     return [seen(seconds * CHANCE.lognormvariate(0, 0.1), work=work, run=run) for _ in range(times)]
 
 

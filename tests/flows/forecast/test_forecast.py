@@ -10,8 +10,8 @@ import pytest
 
 from cluster.settings import settings
 from flows.forecast import forecast
-from flows.forecast.durations import Took, Work
-from flows.forecast.startup import beside_s
+from flows.forecast.durations import Timing, Work
+from flows.forecast.startup import startup_s
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request
@@ -49,11 +49,11 @@ def planned(
 def lognormal(median_s: float, scatter: float) -> Fate:
     """Chunks that take so long, whatever they are, and scatter so much (log); quick encoding."""
 
-    def took(chance: random.Random, work: Work) -> Took:
+    def took(chance: random.Random, work: Work) -> Timing:
         if work.stage == "encode":
-            return Took(load_s=0, compute_s=0.02 * work.frames, store_s=0.01, bytes_out=4000)
+            return Timing(load_s=0, compute_s=0.02 * work.frames, store_s=0.01, bytes_out=4000)
         compute = median_s * chance.lognormvariate(0, scatter)
-        return Took(load_s=0.05, compute_s=compute, store_s=0.02, bytes_out=1000 * work.frames)
+        return Timing(load_s=0.05, compute_s=compute, store_s=0.02, bytes_out=1000 * work.frames)
 
     return Fate(took=took)
 
@@ -75,7 +75,7 @@ def test_renders_end_when_they_are_said_to(
     under = near = 0
     for number in range(BEFORE, BEFORE + RENDERS):
         said = forecast(prepared, calibrate=False)
-        took = Render(prepared, fate, number=number, seed=seed).run() + beside_s()
+        took = Render(prepared, fate, number=number, seed=seed).run() + startup_s()
         assert said.basis == "history"
         under += took <= said.finish_p90_s
         near += abs(took / said.finish_p50_s - 1) <= 0.2

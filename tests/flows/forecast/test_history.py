@@ -15,7 +15,7 @@ from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.folder import FolderStore
-from flows.forecast.history import ENOUGH_RECEIPTS, ENOUGH_RUNS, MOST_RUNS, read_past
+from flows.forecast.history import ENOUGH_RECEIPTS, ENOUGH_RUNS, MOST_RUNS, read_earlier_runs
 
 NOW = datetime.now(UTC)
 
@@ -79,7 +79,7 @@ def render(store: Store, number: int, *, chunks: int = 4, stage: str = "up", **m
 
 def test_a_run_tells_what_it_took_around_and_beyond_its_chunks(store: Store) -> None:
     render(store, 1)
-    (run,) = read_past(store, stages={"up"}).runs
+    (run,) = read_earlier_runs(store, stages={"up"}).runs
     assert (run.workers, run.film_frames) == (2, 96)
     assert run.played_s == pytest.approx(2)
     assert run.around_s == pytest.approx(7)
@@ -88,14 +88,14 @@ def test_a_run_tells_what_it_took_around_and_beyond_its_chunks(store: Store) -> 
 
 def test_the_latest_receipts_come_last(store: Store) -> None:
     names = [render(store, number) for number in range(3)]
-    past = read_past(store, stages={"up"})
-    assert [one.run for one in past.seen][:: len(past.seen) // 3] == names
-    assert [run.run for run in past.runs] == names[::-1]
+    history = read_earlier_runs(store, stages={"up"})
+    assert [one.run for one in history.samples][:: len(history.samples) // 3] == names
+    assert [run.run for run in history.runs] == names[::-1]
 
 
 def test_a_run_is_read_from_the_store_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     render(store, 1)
-    first = read_past(store, stages={"up"})
+    first = read_earlier_runs(store, stages={"up"})
     render(store, 2)
     asked: list[str] = []
     from flows.forecast import history
@@ -107,11 +107,11 @@ def test_a_run_is_read_from_the_store_once(store: Store, monkeypatch: pytest.Mon
         return real(of, **question)
 
     monkeypatch.setattr(history, "read_history", noted)
-    second = read_past(store, stages={"up"})
+    second = read_earlier_runs(store, stages={"up"})
     assert asked == ["20260002"]
     assert second.runs[1:] == first.runs
-    assert second.seen[: len(first.seen)] == first.seen
-    assert read_past(store, stages={"up"}) == second
+    assert second.samples[: len(first.samples)] == first.samples
+    assert read_earlier_runs(store, stages={"up"}) == second
     assert asked == ["20260002"]
 
 
@@ -126,17 +126,17 @@ def test_a_run_is_read_from_the_store_once(store: Store, monkeypatch: pytest.Mon
 )
 def test_runs_that_went_ill_tell_only_of_their_chunks(store: Store, more: dict[str, Any]) -> None:
     render(store, 1, **more)
-    past = read_past(store, stages={"up"})
-    assert past.runs == ()
-    assert len(past.seen) == 4
+    history = read_earlier_runs(store, stages={"up"})
+    assert history.runs == ()
+    assert len(history.samples) == 4
 
 
 def test_receipts_without_a_record_count(store: Store) -> None:
     """A run that was stopped, or another program's."""
     run = render(store, 1)
     store.delete(f"runs/ep/{run}.json")
-    assert len(read_past(store, stages={"up"}).seen) == 4
-    assert read_past(store, stages={"other"}).seen == ()
+    assert len(read_earlier_runs(store, stages={"up"}).samples) == 4
+    assert read_earlier_runs(store, stages={"other"}).samples == ()
 
 
 def test_what_was_reused_took_nothing(store: Store) -> None:
@@ -153,7 +153,7 @@ def test_what_was_reused_took_nothing(store: Store) -> None:
         finished_at=NOW.isoformat(timespec="milliseconds"),
     )
     append_receipts(store, "20260001", [reused, replace(reused, key="l")])
-    assert len(read_past(store, stages={"up"}).seen) == 4
+    assert len(read_earlier_runs(store, stages={"up"}).samples) == 4
 
 
 def test_no_more_runs_are_read_than_tell_enough(
@@ -162,7 +162,7 @@ def test_no_more_runs_are_read_than_tell_enough(
     many = -(-ENOUGH_RECEIPTS // ENOUGH_RUNS)
     for number in range(ENOUGH_RUNS + 3):
         render(store, number, chunks=many)
-    assert len(read_past(store, stages={"up"}).runs) == ENOUGH_RUNS
+    assert len(read_earlier_runs(store, stages={"up"}).runs) == ENOUGH_RUNS
     assert ENOUGH_RUNS < MOST_RUNS
 
 
@@ -170,5 +170,5 @@ def test_a_stage_of_long_ago_is_sought_further_back(store: Store) -> None:
     render(store, 0, stage="old")
     for number in range(1, MOST_RUNS + 2):
         render(store, number, chunks=1)
-    past = read_past(store, stages={"old"})
-    assert {one.work.stage for one in past.seen} == {"old"}
+    history = read_earlier_runs(store, stages={"old"})
+    assert {one.work.stage for one in history.samples} == {"old"}

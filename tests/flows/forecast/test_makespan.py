@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from flows.forecast.durations import Took
+from flows.forecast.durations import Timing
 from flows.forecast.makespan import ShotSteps, Step, makespan_s
 
-CHUNK = Took(load_s=0.0, compute_s=10.0, store_s=0.0, bytes_out=0)
-SEGMENT = Took(load_s=0.0, compute_s=3.0, store_s=0.0, bytes_out=0)
+CHUNK = Timing(load_s=0.0, compute_s=10.0, store_s=0.0, bytes_out=0)
+SEGMENT = Timing(load_s=0.0, compute_s=3.0, store_s=0.0, bytes_out=0)
 
 
-def shot(name: str, *runs: int, first: int = 0, pool: str = "cpu") -> tuple[ShotSteps, list[Took]]:
+def shot(
+    name: str, *runs: int, first: int = 0, pool: str = "cpu"
+) -> tuple[ShotSteps, list[Timing]]:
     """A shot of so many chunks in each run, and its segment."""
     steps: list[Step] = []
-    took: list[Took] = []
+    took: list[Timing] = []
     for number, chunks in enumerate(runs):
-        pieces = tuple(range(first + len(took), first + len(took) + chunks))
-        steps.append(Step(pool=pool, group=f"{name}/{number}", locked=True, pieces=pieces))
+        items = tuple(range(first + len(took), first + len(took) + chunks))
+        steps.append(Step(pool=pool, group=f"{name}/{number}", locked=True, items=items))
         took += [CHUNK] * chunks
-    pieces = (first + len(took),)
-    steps.append(Step(pool="cpu", group=f"{name}/encode", locked=False, pieces=pieces))
+    items = (first + len(took),)
+    steps.append(Step(pool="cpu", group=f"{name}/encode", locked=False, items=items))
     return tuple(steps), [*took, SEGMENT]
 
 
@@ -45,7 +47,7 @@ def test_shots_fill_the_workers_that_one_leaves_idle() -> None:
 
 def test_loading_and_storing_overlap_computing() -> None:
     steps, took = shot("a", 3)
-    busy = [Took(load_s=4.0, compute_s=10.0, store_s=4.0, bytes_out=0)] * 3 + [SEGMENT]
+    busy = [Timing(load_s=4.0, compute_s=10.0, store_s=4.0, bytes_out=0)] * 3 + [SEGMENT]
     assert makespan_s([steps], busy, workers={"cpu": 1}, at_once=1) == 4 + 30 + 4 + 3
     assert took
 
@@ -57,6 +59,6 @@ def test_pools_do_not_take_each_others_work() -> None:
 
 def test_a_worker_has_three_calls_in_flight_and_computes_one() -> None:
     steps, took = shot("a", 4)
-    slow = [Took(load_s=100.0, compute_s=10.0, store_s=0.0, bytes_out=0)] * 4 + [SEGMENT]
+    slow = [Timing(load_s=100.0, compute_s=10.0, store_s=0.0, bytes_out=0)] * 4 + [SEGMENT]
     assert makespan_s([steps], slow, workers={"cpu": 1}, at_once=1) == 100 + 10 + 100 + 10 + 3
     assert len(took) == 5

@@ -6,7 +6,7 @@ from statistics import median
 
 import pytest
 
-from flows.forecast.history import PastRun
+from flows.forecast.history import EarlierRun
 from flows.forecast.overhead import START_S, learn_overhead
 
 
@@ -17,8 +17,8 @@ def run(
     beyond: float = 0.0,
     played: float = 60,
     name: str = "ep",
-) -> PastRun:
-    return PastRun(
+) -> EarlierRun:
+    return EarlierRun(
         run="r",
         episode=name,
         workers=2,
@@ -29,7 +29,7 @@ def run(
     )
 
 
-def around(*runs: PastRun, frames: int = 0) -> float:
+def around(*runs: EarlierRun, frames: int = 0) -> float:
     return median(learn_overhead(runs, episode="ep", film_frames=frames, played_s=60).around)
 
 

@@ -21,7 +21,7 @@ from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.pool.dispatch import Call, Dispatcher, Worker
 from cluster.pool.pool import IN_FLIGHT
 from flows.farm.shot import shots_at_once
-from flows.forecast.durations import Took, Work
+from flows.forecast.durations import Timing, Work
 from flows.forecast.work import Todo, todo_of, workers_for
 from flows.plan.prepare import Prepared
 
@@ -30,10 +30,10 @@ BEGAN = datetime.now(UTC) - timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Fate:
-    """How long things take: `took` draws a piece's time; the rest is seconds around the chunks,
+    """How long things take: `took` draws an item's time; the rest is seconds around the chunks,
     and how much slower than usual all of a run may be (log)."""
 
-    took: Callable[[random.Random, Work], Took]
+    took: Callable[[random.Random, Work], Timing]
     start_s: float = 8.0
     start_scatter: float = 0.08
     film_frame_s: float = 0.004
@@ -85,9 +85,9 @@ class Render:
                 begin_next()
                 return
             step = shots[shot].pop(0)
-            left[shot] = len(step.pieces)
-            for piece in step.pieces:
-                payload = (shot, step, piece)
+            left[shot] = len(step.items)
+            for item in step.items:
+                payload = (shot, step, item)
                 dispatcher.waiting.append(Call(method="make", payload=payload, group=step.group))
 
         def begin_next() -> None:
@@ -108,8 +108,8 @@ class Render:
         serve()
         while events:
             self.now, _, what, worker, call = heappop(events)
-            shot, step, piece = call.payload
-            took = self._took[piece]
+            shot, step, item = call.payload
+            took = self._took[item]
             if what == "loaded":
                 ends = self.now + took.compute_s
                 if step.locked:
@@ -119,7 +119,7 @@ class Render:
                 continue
             worker.calls.remove(call)
             idle.append((worker, call.group))
-            self.receipts.append(self._receipt(shot, piece, worker.number, took))
+            self.receipts.append(self._receipt(shot, item, worker.number, took))
             left[shot] -= 1
             if not left[shot]:
                 hand_out(shot)
@@ -130,16 +130,16 @@ class Render:
     def name(self) -> str:
         return f"{BEGAN + timedelta(hours=self.number):%Y%m%dT%H%M%S}-virt"
 
-    def _receipt(self, shot: int, piece: int, worker: int, took: Took) -> Receipt:
-        work = self.todo.works[piece]
-        plan, _ = self.todo.made_by[piece]
+    def _receipt(self, shot: int, item: int, worker: int, took: Timing) -> Receipt:
+        work = self.todo.works[item]
+        plan, _ = self.todo.made_by[item]
         ended = BEGAN + timedelta(hours=self.number, seconds=self.now)
         return Receipt(
             run=self.name,
             episode=self.prepared.name,
             shot=plan.shot.id,
             stage=work.stage,
-            key=f"{piece:040x}",
+            key=f"{item:040x}",
             start=0,
             end=work.frames,
             frames=work.frames,
