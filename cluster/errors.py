@@ -127,6 +127,16 @@ class EncodeError(DougaError):
     """ffmpeg or the muxer failed."""
 
 
+def os_reason(error: OSError) -> str:
+    """What the operating system said, in lower case: `no space left on device`."""
+    return (error.strerror or str(error)).lower()
+
+
+def unwritable(path: object, error: OSError, *, remedy: str = "") -> EncodeError:
+    """The error for a place that the operating system refuses to write to."""
+    return EncodeError(f"cannot be written ({os_reason(error)})", where=str(path), remedy=remedy)
+
+
 class ClusterError(DougaError):
     """Ray cannot be reached, or lacks the resources asked for."""
 

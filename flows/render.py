@@ -12,7 +12,7 @@ from cluster.connect.head_check import check_head
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.open import open_store
-from flows.farm.farm import Farm, open_farm
+from flows.farm.farm import Farm, OpenFarm, open_farm
 from flows.farm.film import finish_film
 from flows.farm.output import check_output
 from flows.farm.pins import pinned
@@ -40,7 +40,11 @@ RETRY_DELAY_S = 1.0
 
 
 def render(
-    request: RenderRequest, reporter: Reporter, *, claim: Claim | None = None
+    request: RenderRequest,
+    reporter: Reporter,
+    *,
+    claim: Claim | None = None,
+    farm: OpenFarm | None = None,
 ) -> EpisodeResult:
     """Render an episode. Shots that fail do not stop the others; the result names them. `claim` is
     the job that this run is for (`flows.runs.job`).
@@ -68,7 +72,7 @@ def render(
         if shots:
             _check_servers(request)
         with pinned(prepared, reporter) as held:
-            result = _render(held, reporter, began=began)
+            result = _render(held, reporter, began=began, farm=farm or open_farm)
         record_result(record, result, command=request.command)
         return result
 
@@ -101,21 +105,23 @@ def render_once(
     )
 
 
-def _render(prepared: Prepared, reporter: Reporter, *, began: float) -> EpisodeResult:
+def _render(
+    prepared: Prepared, reporter: Reporter, *, began: float, farm: OpenFarm
+) -> EpisodeResult:
     if not shots_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
     request = prepared.request
     upload_inputs(prepared)
     if settings().prefect == "off":
-        with open_farm(request, prepared.plan, reporter) as farm:
-            return _render_plainly(prepared, farm, reporter, began=began)
+        with farm(request, prepared.plan, reporter) as opened:
+            return _render_plainly(prepared, opened, reporter, began=began)
     # Prefect's server takes as long to start as Ray: side by side.
-    with _prefect_beside() as starting, open_farm(request, prepared.plan, reporter) as farm:
+    with _prefect_beside() as starting, farm(request, prepared.plan, reporter) as opened:
         api = starting.result()
         # Prefect reads its settings when imported: not before its server's address is known.
         from flows.episode import ActiveRun, run_flow
 
-        return run_flow(ActiveRun(prepared, farm, reporter, began), api=api)
+        return run_flow(ActiveRun(prepared, opened, reporter, began), api=api)
 
 
 def _check_servers(request: RenderRequest) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from flows.farm.farm import Farm
 from flows.plan.plan import RenderPlan
 from flows.plan.shot_plan import RunPlan
 from flows.progress import Reporter
@@ -19,13 +18,13 @@ from tasks.worker.item import SegmentItem, WorkItem
 from tasks.worker.worker import Worker, WorkerConfig
 
 
-class FarmHere:
-    """Takes work items and gives futures of receipts, as `flows.farm.farm.Farm` does. `made` are
-    all the items that were handed over, in order."""
+class FarmHere(Farm):
+    """Takes work items and gives futures of receipts. `made` are all the items that were handed
+    over, in order; `lose` is called before each chunk is made."""
 
-    quarantined: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
+    def __init__(self, lose: Callable[[], None] = lambda: None) -> None:
+        super().__init__(None, None)
+        self.lose = lose
         self.made: list[WorkItem | SegmentItem] = []
         self._worker: Worker | None = None
         self._threads = ThreadPoolExecutor(1)
@@ -34,7 +33,7 @@ class FarmHere:
     def opened(
         self, request: RenderRequest, plan: RenderPlan, reporter: Reporter
     ) -> Iterator[FarmHere]:
-        """In place of `flows.farm.farm.open_farm`."""
+        """For `render`, in place of `flows.farm.farm.open_farm`."""
         cache = Path(request.output).parent / "cache"
         self._worker = Worker(
             WorkerConfig(store_url=request.store, cache=str(cache), device=Device())
@@ -42,6 +41,7 @@ class FarmHere:
         yield self
 
     def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+        self.lose()
         assert self._worker is not None
         self.made.append(item)
         return self._threads.submit(self._worker.make_chunk, item)
@@ -56,10 +56,3 @@ class FarmHere:
 
     def close(self) -> None:
         """Nothing to end."""
-
-
-def use_farm_here(monkeypatch: pytest.MonkeyPatch) -> FarmHere:
-    """Renders of this process use a farm in it from now on."""
-    farm = FarmHere()
-    monkeypatch.setattr("flows.render.open_farm", farm.opened)
-    return farm

@@ -14,7 +14,7 @@ from typing import Any
 from cluster.errors import InputError, UsageError
 from cluster.keys import Key
 from flows.export.handles import Handles
-from flows.export.places import Export, make_folders, write_whole
+from flows.export.places import Export, make_folders, write_document
 from flows.export.provenance import about_shot, about_timeline, rendered_by
 from flows.export.shot_files import write_shot_file
 from flows.export.write import Part, Sound, build_timeline, write_edl
@@ -89,9 +89,9 @@ def export_timeline(
         edited=edit.timeline if edit else None,
         sound=_sound(prepared, export),
     )
-    write_whole(export.timeline, timeline.to_json_string(indent=2))
+    write_document(export.timeline, timeline.to_json_string(indent=2))
     if export.edl is not None:
-        write_whole(export.edl, write_edl(timeline, rate=rate))
+        write_document(export.edl, write_edl(timeline, rate=rate))
     return _document(prepared, export, parts, files, missing, rate)
 
 
@@ -132,8 +132,8 @@ def _edited(prepared: Prepared) -> Conformed | None:
     episode = prepared.request.episode
     if not isinstance(episode.cut, str) or episode.cut == "auto":
         return None
-    given = prepared.indices[: len(episode.sources)]
-    return conform(Path(episode.resolve(episode.cut)), sources=given)
+    sources = prepared.indices[: len(episode.sources)]
+    return conform(Path(episode.resolve(episode.cut)), sources=sources)
 
 
 def _segments(own: Key, head: ShotPlan | None, tail: ShotPlan | None) -> list[Key]:

@@ -48,9 +48,9 @@ def plan_handles(prepared: Prepared, count: int, reporter: Reporter) -> tuple[Pr
             continue
         sides: list[ShotPlan | None] = []
         for shot in _around(entry.shot, count, index):
-            given = _input(entry, shot, index, reporter) if len(shot) else None
-            inputs += [given] if given else []
-            sides.append(_plan(prepared, given) if given else None)
+            handle = _input(entry, shot, index, reporter) if len(shot) else None
+            inputs += [handle] if handle else []
+            sides.append(_plan(prepared, handle) if handle else None)
         made[entry.shot.id] = (sides[0], sides[1])
     shots = tuple(part for pair in made.values() for part in pair if part)
     own = replace(plan, episode=f"{plan.episode}.handles", shots=shots)

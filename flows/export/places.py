@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from cluster.errors import EncodeError, UsageError
+from cluster.errors import UsageError, unwritable
 from flows.plan.prepare import Prepared
 from flows.spec.documents import Container, Encoder
 from flows.spec.request import HOLDS
+
+REMEDY = "name another place"
 
 CONTAINER_FOR: dict[Encoder, Container] = {
     "libx264": "mov",
@@ -78,10 +80,10 @@ def make_folders(export: Export) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise unwritable(folder, error, remedy=REMEDY) from error
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_document(path: Path, text: str) -> None:
     """A document under its name, whole or not at all. EncodeError where it cannot be written."""
     fresh = path.with_name(f".{path.name}.partial")
     try:
@@ -89,9 +91,4 @@ def write_whole(path: Path, text: str) -> None:
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> EncodeError:
-    why = (error.strerror or str(error)).lower()
-    return EncodeError(f"cannot be written ({why})", where=str(path), remedy="name another place")
+        raise unwritable(path, error, remedy=REMEDY) from error

@@ -27,7 +27,7 @@ def about_timeline(prepared: Prepared) -> dict[str, Any]:
         "film": Path(prepared.request.output).name,
         "version": douga_version(),
         "rate": str(rate) if rate else "",
-        "sources": [Path(index.path).name for index in _given(prepared)],
+        "sources": [Path(index.path).name for index in _named_sources(prepared)],
     }
 
 
@@ -46,7 +46,9 @@ def about_shot(prepared: Prepared, shot: ShotPlan, *, run: str) -> dict[str, Any
     picks = index.picks
     about |= {
         "source": Path(index.path).name,
-        "source_digest": next(one.digest for one in _given(prepared) if one.path == index.path),
+        "source_digest": next(
+            one.digest for one in _named_sources(prepared) if one.path == index.path
+        ),
         "frames": [min(picks), max(picks) + 1] if picks else [entry.start, entry.end],
         "segment": shot.segment.key if shot.segment else "",
         "stages": [_stage(call) for part in shot.runs for call in _calls(part.items)],
@@ -81,7 +83,7 @@ def douga_version() -> str:
         return ""
 
 
-def _given(prepared: Prepared) -> Sequence[SourceIndex]:
+def _named_sources(prepared: Prepared) -> Sequence[SourceIndex]:
     """The sources that the episode names, without those that its timeline makes."""
     return prepared.indices[: len(prepared.request.episode.sources)]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -80,9 +80,13 @@ class Farm:
         return pool
 
 
+OpenFarm = Callable[[RenderRequest, RenderPlan, Reporter], AbstractContextManager["Farm"]]
+"""How a render gets its farm; `open_farm`, or a test's own."""
+
+
 @contextmanager
 def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> Iterator[Farm]:
-    """Ray and its workers for the length of a `with`. ClusterError if they cannot be had."""
+    """Ray and its workers for the length of a `with`. ClusterError if they do not start."""
     reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
@@ -102,9 +106,9 @@ def _with_retries(receipt: Receipt, retries: int) -> Receipt:
 def pool_specs(
     request: RenderRequest, plan: RenderPlan, cluster: Cluster, *, device: str
 ) -> dict[str, PoolSpec]:
-    """Which pools to open, from the cards of what is to be done and what the cluster has.
+    """Which pools to open, from the cards of the stages to run and what the cluster has.
 
-    A worker asks for the CPUs and memory that the greediest of its runs needs; where the
+    A worker asks for the CPUs and memory of its most demanding run; where the
     plan's keys name CUDA as `device`, runs with a `gpu_share` get workers of their own holding
     that share of a GPU. Without `--workers` there are as many as fit. ClusterError where a GPU is
     planned for and there is none.

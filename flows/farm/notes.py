@@ -1,4 +1,4 @@
-"""What stages left for people, laid beside the film: `NAME.notes/`, a folder for each shot."""
+"""What stages leave for people, beside the film: `NAME.notes/`, a folder for each shot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from cluster.errors import EncodeError
+from cluster.errors import unwritable
 from cluster.store.base import Store
 from flows.plan.plan import RenderPlan
 from tasks.stages.stage import Note
@@ -16,7 +16,7 @@ from tasks.worker.notes import join_lists, unpack_notes
 
 LIST = "notes.yaml"
 TRIES = 100
-"""More runs never end at the same moment; a folder that is still there is not ours."""
+"""No more runs end at the same moment; a folder that is still there after these is not ours."""
 
 
 def notes_folder(film: Path) -> Path:
@@ -37,7 +37,7 @@ def gather_notes(store: Store, plan: RenderPlan, film: Path) -> tuple[str, ...]:
     folder = notes_folder(film)
     try:
         if not shots:
-            _take_away(folder)
+            _remove_old(folder)
             return ()
         fresh = _beside(folder)
         fresh.mkdir(parents=True)
@@ -49,19 +49,18 @@ def gather_notes(store: Store, plan: RenderPlan, film: Path) -> tuple[str, ...]:
             in_order = [shot.shot.id for shot in plan.shots if shot.shot.id in shots]
             listed = join_lists({shot: shots[shot].values() for shot in in_order})
             (fresh / LIST).write_bytes(listed)
-            _put_in_place(fresh, folder)
+            _move_into_place(fresh, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise EncodeError(f"cannot be written ({why})", where=str(folder)) from error
+        raise unwritable(folder, error) from error
     return (f"{len(shots)} shots have something for a person to look at: {folder / LIST}",)
 
 
-def _put_in_place(fresh: Path, folder: Path) -> None:
+def _move_into_place(fresh: Path, folder: Path) -> None:
     """Give a folder its name; of two runs that do so at once, the later one's notes stay."""
     for left in range(TRIES, -1, -1):
-        _take_away(folder)
+        _remove_old(folder)
         try:
             fresh.rename(folder)
             return
@@ -70,7 +69,7 @@ def _put_in_place(fresh: Path, folder: Path) -> None:
                 raise
 
 
-def _take_away(folder: Path) -> None:
+def _remove_old(folder: Path) -> None:
     """Remove notes of an earlier run at once; what is not notes stays, and is refused later."""
     if not (folder / LIST).is_file():
         return

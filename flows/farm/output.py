@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.errors import EncodeError, UsageError
+from cluster.errors import UsageError, unwritable
 from flows.plan.prepare import Prepared
+
+REMEDY = "name another place with -o"
 
 
 def check_output(prepared: Prepared) -> None:
@@ -30,7 +32,7 @@ def check_output(prepared: Prepared) -> None:
     try:
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise _unwritable(film, error) from error
+        raise unwritable(film, error, remedy=REMEDY) from error
 
 
 @contextmanager
@@ -40,13 +42,6 @@ def folder_beside(film: Path) -> Iterator[Path]:
         film.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent)
     except OSError as error:
-        raise _unwritable(film, error) from error
+        raise unwritable(film, error, remedy=REMEDY) from error
     with folder as name:
         yield Path(name)
-
-
-def _unwritable(film: Path, error: OSError) -> EncodeError:
-    why = (error.strerror or str(error)).lower()
-    return EncodeError(
-        f"cannot be written ({why})", where=str(film), remedy="name another place with -o"
-    )

@@ -17,7 +17,7 @@ from cluster.settings import settings
 from cluster.store.base import Store
 from flows.changes.manifest import write_manifest
 from flows.farm.farm import Farm
-from flows.plan.partial import frames_taken
+from flows.plan.partial import reused_frames
 from flows.plan.partial_record import record_partials
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
@@ -27,7 +27,7 @@ from flows.spec.request import RenderRequest
 from tasks.worker.item import SegmentItem, WorkItem
 
 SEGMENT_UNIT = 0.1
-"""How much encoding a frame counts in the progress bar against rendering it."""
+"""What encoding a frame counts in the progress bar; rendering it counts 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +62,16 @@ class ShotWork:
         self.reporter = reporter
         self.shots = tuple(shots)
         self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
-        self._taken: dict[str, int] = {}
+        self._reused: dict[str, int] = {}
         self._tried: set[str] = set()
         self._failed_at: dict[str, WorkItem | SegmentItem] = {}
-        self._looking = threading.Lock()
+        self._lock = threading.Lock()
         self._began = time.monotonic()
 
     def begin(self, shot: ShotPlan) -> RenderPlan:
-        """The plan to go by in an attempt at a shot: in a second one the store is asked again, for
-        the first may have failed on an object that was planned with and has vanished."""
-        with self._looking:
+        """The plan for an attempt at a shot. A second attempt asks the store again: the first may
+        have failed because an object that the plan counts on has vanished."""
+        with self._lock:
             if shot.shot.id in self._tried:
                 names = set(shot.objects())
                 there = self.store.has(names)
@@ -81,7 +81,7 @@ class ShotWork:
             return self.plan
 
     def failed_at(self, shot: ShotPlan, item: WorkItem | SegmentItem) -> None:
-        """Remember what an attempt at a shot failed at."""
+        """Remember the item that an attempt at a shot failed at."""
         self._failed_at[shot.shot.id] = item
 
     def give_up(self, shot: ShotPlan, error: DougaError) -> ShotResult:
@@ -98,7 +98,7 @@ class ShotWork:
         )
         try:
             keep_failure(self.store, failure, item, error)
-        except StoreError as unkept:  # the shot's own error is the one to tell
+        except StoreError as unkept:  # the shot's own error is the one to report
             self.reporter.note(f"why {shot.shot.id} failed could not be kept: {unkept}")
         return replace(self.result(shot), error=error, failure=failure)
 
@@ -106,24 +106,24 @@ class ShotWork:
         """What came of a shot so far, in all attempts."""
         name = shot.shot.id
         return ShotResult(
-            shot=name, receipts=tuple(self._receipts[name]), frames_reused=self._taken.get(name, 0)
+            shot=name, receipts=tuple(self._receipts[name]), frames_reused=self._reused.get(name, 0)
         )
 
-    def made(self, item: WorkItem | SegmentItem, receipt: Receipt) -> None:
-        """Hear that an item was made, for the count of what it took and for the progress bar."""
+    def report_made(self, item: WorkItem | SegmentItem, receipt: Receipt) -> None:
+        """Count what an item reused, and move the progress bar."""
         if isinstance(item, WorkItem) and not receipt.reused:
-            with self._looking:
-                self._taken[item.shot] = self._taken.get(item.shot, 0) + frames_taken(item)
+            with self._lock:
+                self._reused[item.shot] = self._reused.get(item.shot, 0) + reused_frames(item)
         unit = 1.0 if isinstance(item, WorkItem) else SEGMENT_UNIT
         self.reporter.advance((receipt.end - receipt.start) * unit)
 
-    def keep(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
-        """Count what an attempt made, and write it to the ledger."""
+    def record_receipts(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
+        """Add what an attempt made to the shot's result and to the ledger."""
         self._receipts[shot.shot.id].extend(receipts)
         append_receipts(self.store, self.plan.run, list(receipts))
 
     def seconds(self) -> float:
-        """Since the work was handed over."""
+        """Seconds since the work was handed over."""
         return time.monotonic() - self._began
 
     def shot(self, shot_id: str) -> ShotPlan:
@@ -132,7 +132,7 @@ class ShotWork:
 
 
 def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
-    """The shots that a request leaves to render, and the reporter told how much that is."""
+    """The work on a request's missing shots; its partial chunks are recorded in the store."""
     plan = prepared.plan
     work = ShotWork(
         plan=plan,
@@ -186,7 +186,7 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
             segment = work.farm.make_segment(shot.segment)
             _gather(work, shot, {segment: shot.segment}, made)
     finally:
-        work.keep(shot, made)
+        work.record_receipts(shot, made)
     if shot.segment and whole:
         write_manifest(work.store, work.plan, shot)
     return work.result(shot)
@@ -214,6 +214,6 @@ def _gather(
                 drop_rest()
             continue
         receipts.append(receipt)
-        work.made(futures[future], receipt)
+        work.report_made(futures[future], receipt)
     if first is not None:
         raise first

@@ -42,7 +42,7 @@ def sum_up(
         chunks_computed=sum(line.computed for line in lines),
         chunks_reused=sum(line.reused for line in lines),
         frames_reused=sum(line.frames_reused for line in lines),
-        film_s=round(float(sum(_shown_s(shot) for shot in plan.shots if plan.is_done(shot))), 3),
+        film_s=round(float(sum(_seconds(shot) for shot in plan.shots if plan.is_done(shot))), 3),
         wall_s=round(wall_s, 3),
         render_s=round(render_s, 3),
         compute_s=round(sum(r.compute_s for result in results for r in result.receipts), 3),
@@ -57,7 +57,7 @@ def sum_up(
     )
 
 
-def _shown_s(shot: ShotPlan) -> Fraction:
+def _seconds(shot: ShotPlan) -> Fraction:
     return shot.track.end - shot.track.times[0] if shot.track.times else Fraction(0)
 
 

@@ -49,8 +49,8 @@ def forecast(
     reporter: Reporter | None = None,
 ) -> Forecast:
     """What a render of this plan is expected to take, as a whole command, from what similar work
-    and earlier runs of the same store took. Writes nothing to the store; the same store and plan give
-    the same forecast.
+    and earlier runs of the same store took. Writes nothing to the store; the same store and plan
+    give the same forecast.
 
     `workers` 0: as many as the farm would have. Work of which nothing is known is tried here on a
     few frames, reported to `reporter`, unless `calibrate` is False. What is still unknown then is

@@ -12,7 +12,7 @@ from cluster.pool.spec import PoolSpec
 from flows.farm.farm import pool_specs
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
-from flows.plan.partial import frames_taken
+from flows.plan.partial import reused_frames
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared, device_type
 from flows.plan.shot_plan import RunPlan
@@ -97,7 +97,7 @@ def _work_by_run(
     """The work of each run of a shot, then of its segment; what has none is left out."""
     for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
         if items:
-            lengths = [len(item.out) - frames_taken(item) for item in items]
+            lengths = [len(item.out) - reused_frames(item) for item in items]
             work = _chunk_work(run, device_of(run, pools))
             yield run, [replace(work, frames=frames) for frames in lengths]
     if shot.segment is not None and plan.selects_all(shot) and not plan.is_done(shot):

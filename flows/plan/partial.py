@@ -107,7 +107,7 @@ def frame_places(
     return places
 
 
-def frames_taken(item: WorkItem) -> int:
+def reused_frames(item: WorkItem) -> int:
     """How many of a chunk's frames are taken from partial chunks."""
     return sum(len(span) for _, span in item.have)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cluster.errors import DougaError, InputError
+from cluster.errors import DougaError, InputError, os_reason
 from flows.spec.documents import EpisodeSpec, StageSpec
 from tasks.stages.registry import stage_class
 from tasks.stages.stage import ShotContext
@@ -37,5 +37,6 @@ def _read(episode: EpisodeSpec, path: str) -> bytes:
     try:
         return Path(episode.resolve(path)).read_bytes()
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise InputError(f"cannot be read ({why})", where=path, remedy="check the path") from error
+        raise InputError(
+            f"cannot be read ({os_reason(error)})", where=path, remedy="check the path"
+        ) from error

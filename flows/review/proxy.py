@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.chunks.chunk import read_frames
-from cluster.errors import EncodeError
+from cluster.errors import unwritable
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan.partial import frame_places
@@ -34,13 +34,13 @@ from tasks.frames.contact_sheet import contact_sheet
 from tasks.frames.picture import Picture
 from tasks.worker.item import chunk_name
 
-WIDTH_MOST = 640
+MAX_WIDTH = 640
 """Pixels across: enough to judge staging and colour, a tenth of 1080p to encode and to send."""
 SPEC = EncodeSpec(encoder="libx264", quality=23, preset="veryfast", gop=12)
 """Short groups, for whoever drags through it."""
-SHEET_MOST = 400
+MAX_PICTURES = 400
 """Pictures on a sheet, unless there are more shots than that."""
-AT_ONCE = 8
+READ_AHEAD = 8
 """Frames read ahead: most of the time of each is the way there and back."""
 
 
@@ -84,8 +84,7 @@ def make_proxy(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Prox
         with tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent) as folder:
             _write_film(prepared, plan, cells, film, Path(folder), reporter)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise EncodeError(f"cannot be written ({why})", where=str(film)) from error
+        raise unwritable(film, error) from error
     record_preview(
         prepared.store,
         plan,
@@ -145,8 +144,8 @@ def _write_film(
 
 
 def _small_picture(picture: Picture) -> Picture:
-    """At most WIDTH_MOST wide, both sides even, 8 bits, 4:2:0: what every player plays."""
-    scale = min(1.0, WIDTH_MOST / picture.width)
+    """At most MAX_WIDTH wide, both sides even, 8 bits, 4:2:0: what every player plays."""
+    scale = min(1.0, MAX_WIDTH / picture.width)
     width, height = (
         max(2, 2 * round(side * scale / 2)) for side in (picture.width, picture.height)
     )
@@ -169,7 +168,7 @@ def _sheet(store: Store, cells: list[_Cell]) -> bytes:
     for cell in cells:
         if cell.name is not None:
             shots.setdefault(cell.shot, []).append(cell)
-    each = max(1, SHEET_MOST // max(1, len(shots)))
+    each = max(1, MAX_PICTURES // max(1, len(shots)))
     picked = [cell for own in shots.values() for cell in own[:: -(-len(own) // each)]]
     few = len(picked) <= 24
     pictures = [
@@ -206,9 +205,9 @@ def _frames(store: Store, cells: list[_Cell]) -> Iterator[Frames | None]:
             return None
         return frame
 
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(READ_AHEAD) as threads:
         waiting = iter(cells)
-        ahead = [threads.submit(read, cell) for cell in islice(waiting, AT_ONCE)]
+        ahead = [threads.submit(read, cell) for cell in islice(waiting, READ_AHEAD)]
         while ahead:
             yield ahead.pop(0).result()
             ahead.extend(threads.submit(read, cell) for cell in islice(waiting, 1))

@@ -18,7 +18,7 @@ from tasks.frames.contact_sheet import contact_sheet
 from tasks.worker.item import chunk_name
 
 JPEG_QUALITY = 85
-JPEG_MOST = 65_500
+MAX_JPEG_HEIGHT = 65_500
 """Pixels high: the format holds no more. A taller sheet stays a PNG."""
 
 
@@ -26,8 +26,8 @@ def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str
     """Make the sheet of the shots `made`, once for what they are now, and store it; its name, or
     None where none of them has its middle frame stored."""
     shots = [shot for shot in plan.shots if shot.shot.id in made and plan.is_done(shot)]
-    look = make_key([shot.segment.key if shot.segment else "" for shot in shots])
-    name = f"reviews/{plan.episode}/sheet-{look}.jpg"
+    key = make_key([shot.segment.key if shot.segment else "" for shot in shots])
+    name = f"reviews/{plan.episode}/sheet-{key}.jpg"
     if not shots or store.has([name]):
         return name if shots else None
     pictures = [
@@ -45,7 +45,7 @@ def _as_jpeg(png: bytes) -> bytes:
     """A fifth of the bytes: a sheet must not be most of what a small change puts."""
     picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
     assert picture is not None
-    if picture.shape[0] > JPEG_MOST:
+    if picture.shape[0] > MAX_JPEG_HEIGHT:
         return png
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 

@@ -202,15 +202,15 @@ def _factor(clip: Any, where: str) -> Fraction:
                 remedy="bake it into the media, or take it off",
             )
         scalar = effect.time_scalar
-        told = Fraction(scalar).limit_denominator(1000) if abs(scalar) < 1e6 else Fraction(-1)
-        one_way = told.numerator == 1 or told.denominator == 1
-        if told < 0 or not one_way or abs(told - Fraction(scalar)) > Fraction(1, 10**9):
+        exact = Fraction(scalar).limit_denominator(1000) if abs(scalar) < 1e6 else Fraction(-1)
+        one_way = exact.numerator == 1 or exact.denominator == 1
+        if exact < 0 or not one_way or abs(exact - Fraction(scalar)) > Fraction(1, 10**9):
             raise UsageError(
                 f"retimed by {scalar:g} ({name}); honoured are 2, 3, … and 1/2, 1/3, … and freezes",
                 where=where,
                 remedy=_BAKE,
             )
-        factor *= told
+        factor *= exact
     if factor.numerator > 1 and factor.denominator > 1:
         raise UsageError(f"retimed by {factor}", where=where, remedy=_BAKE)
     return factor

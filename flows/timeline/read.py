@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import InputError, UsageError
+from cluster.errors import InputError, UsageError, os_reason
 from flows.timeline.edl import plain_edl
 
 MAX_BYTES = 64 << 20
@@ -41,7 +41,7 @@ def read_timeline(path: Path, *, rate: Fraction | None) -> Any:
         ) from error
     except OSError as error:
         raise InputError(
-            f"cannot be read ({(error.strerror or str(error)).lower()})",
+            f"cannot be read ({os_reason(error)})",
             where=str(path),
             remedy="check the path",
         ) from error

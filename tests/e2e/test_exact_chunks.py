@@ -112,12 +112,13 @@ def test_a_killed_worker_changes_no_frame(
 ) -> None:
     killer = Killer(after)
 
-    class Watched(Pool):
-        def __enter__(self) -> Pool:
-            killer.pools.append(self)
-            return super().__enter__()
+    enter = Pool.__enter__
 
-    monkeypatch.setattr("flows.farm.farm.Pool", Watched)
+    def watched(pool: Pool) -> Pool:
+        killer.pools.append(pool)
+        return enter(pool)
+
+    monkeypatch.setattr(Pool, "__enter__", watched)
     assert render(tmp_path, chunk=5, workers=1, reporter=killer) == expected
     workers = {receipt.worker for receipt in read_ledger(open_store(str(tmp_path / "store")))}
     assert str(killer.killed) in workers

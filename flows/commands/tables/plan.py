@@ -12,7 +12,7 @@ from flows.changes.why import Why, why
 from flows.commands.tables.gc import size
 from flows.commands.tables.tables import make_console, make_table
 from flows.forecast.forecast import Forecast
-from flows.plan.partial import frame_words, frames_taken
+from flows.plan.partial import frame_words, reused_frames
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.runs.result import part_state, reason_for
@@ -82,7 +82,7 @@ def _line(prepared: Prepared, shot: ShotPlan, reasons: Why) -> dict[str, Any]:
             for number, (run, made) in enumerate(zip(shot.runs, by_run, strict=True))
             if made
         ],
-        "frames_reused": sum(frames_taken(item) for items in by_run for item in items),
+        "frames_reused": sum(reused_frames(item) for items in by_run for item in items),
         "reason": part or reason_for(plan, shot, seen_before=name in reasons.seen_before),
         "why": [part] if part else reasons.words(name),
     }

@@ -16,7 +16,7 @@ from flows.render import render
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest, make_request
 from tasks.worker.item import SegmentItem, WorkItem, chunk_name
-from tests.farm_here import use_farm_here
+from tests.farm_here import FarmHere
 
 SHOTS, LONG, CHUNK = 300, 24, 8
 """Two of the shots, and the last one, are long enough to be most of the store; the others are of a
@@ -62,24 +62,24 @@ def state(request: RenderRequest) -> dict[str, tuple[int, object, bytes]]:
     return {o.name: (o.size_bytes, o.modified, store.get(o.name)) for o in store.list()}
 
 
-def verified(request: RenderRequest) -> EpisodeResult:
-    result = render(request, Silent())
+def verified(request: RenderRequest, farm: FarmHere) -> EpisodeResult:
+    result = render(request, Silent(), farm=farm.opened)
     assert (result.failed, result.findings, result.verified) == ((), (), True)
     return result
 
 
 def test_two_changed_shots_of_300_are_rendered_encoded_and_put_and_nothing_else(
-    request_300: RenderRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request_300: RenderRequest, tmp_path: Path
 ) -> None:
-    farm = use_farm_here(monkeypatch)
-    first = verified(request_300)
+    farm = FarmHere()
+    first = verified(request_300, farm)
     assert first.chunks_computed == SHOTS - 3 + 3 * LONG // CHUNK
     before, film = state(request_300), (tmp_path / "film.mkv").read_bytes()
     for shot in CHANGED:
         paint(tmp_path / "frames", range(first_of(shot), first_of(shot) + LONG), seed=1)
 
     farm.made.clear()
-    second = verified(request_300)
+    second = verified(request_300, farm)
     names = [f"sh{(shot + 1) * 10}" for shot in CHANGED]
     assert {item.shot for item in farm.made if isinstance(item, WorkItem)} == set(names)
     assert sorted(i.shot for i in farm.made if isinstance(i, SegmentItem)) == names
@@ -103,7 +103,7 @@ def test_two_changed_shots_of_300_are_rendered_encoded_and_put_and_nothing_else(
     for number in range(sum(lengths()) - 5, sum(lengths())):
         (tmp_path / "frames" / f"{number:04d}.png").unlink()
     farm.made.clear()
-    trimmed = verified(request_300)
+    trimmed = verified(request_300, farm)
     made = [item for item in farm.made if isinstance(item, WorkItem)]
     assert [(item.shot, item.out.start, item.out.end) for item in made] == [("sh3000", 16, 19)]
     assert [item.shot for item in farm.made if isinstance(item, SegmentItem)] == ["sh3000"]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from flows.plan.partial import (
     frame_words,
-    frames_taken,
     missing_spans,
     pick_chunks,
     pick_frames,
     plan_partials,
+    reused_frames,
 )
 from flows.plan.plan import ShotPlan
 from flows.plan.shot_plan import ShotInput
@@ -96,7 +96,7 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
             assert sorted([*taken, *made((item,))]) == list(item.out.indices())
             assert kept & set(item.out.indices()) <= set(taken)
             assert {chunk_name(key) for key, _ in item.have} <= there
-            assert frames_taken(item) == len(taken)
+            assert reused_frames(item) == len(taken)
         asked = {c.key for c in run.items if chunk_name(c.key) not in stored}
         assert {item.key for item in items} <= asked
     last = {chunk_name(item.key) for item in shot.runs[-1].items}

@@ -25,7 +25,7 @@ from flows.render import render
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest, make_request
 from tasks.worker.item import SegmentItem, WorkItem, chunk_name
-from tests.farm_here import FarmHere, use_farm_here
+from tests.farm_here import FarmHere
 from tests.servers.swift import S3Server
 
 EPISODE = """
@@ -72,7 +72,7 @@ class Desk:
         return prepare(self.ask(**options), Silent()).plan
 
     def render(self, **options: Any) -> EpisodeResult:
-        result = render(self.ask(**options), Silent())
+        result = render(self.ask(**options), Silent(), farm=self.farm.opened)
         assert (result.failed, result.findings) == ((), ())
         return result
 
@@ -94,10 +94,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path) -> Desk:
     """With a store in a folder."""
     paint(tmp_path / "frames", range(36))
-    return Desk(tmp_path, use_farm_here(monkeypatch), "store")
+    return Desk(tmp_path, FarmHere(), "store")
 
 
 @pytest.fixture(params=["folder", "moto"])
@@ -224,9 +224,7 @@ def test_a_piece_of_a_changed_frame_is_made_again_and_the_others_stay(desk: Desk
     assert result.state == "done"
 
 
-def test_what_is_lost_or_damaged_of_a_pickup_is_made_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_lost_or_damaged_of_a_pickup_is_made_again(desk: Desk) -> None:
     """Lost before it is planned with, or only then."""
     pick = "sh020:3,5,20"
     desk.render(frames=pick)
@@ -237,13 +235,7 @@ def test_what_is_lost_or_damaged_of_a_pickup_is_made_again(
     data = bytearray(damaged.read_bytes())
     data[len(data) // 2] ^= 255
     damaged.write_bytes(data)
-    begin = FarmHere.make_chunk
-
-    def losing(farm: FarmHere, item: WorkItem, run: Any) -> Any:
-        later.unlink(missing_ok=True)
-        return begin(farm, item, run)
-
-    monkeypatch.setattr(FarmHere, "make_chunk", losing)
+    desk.farm.lose = lambda: later.unlink(missing_ok=True)
     assert desk.render(shots="sh020").chunks_computed > 0
     made = stored_chunks(desk)
     shutil.rmtree(desk.folder / "store")

@@ -26,6 +26,7 @@ from tasks.encode.encoders import EncodeSpec
 from tasks.frames.colour import delivery_picture
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
+from tasks.stages.upscale import Upscale
 from tasks.worker.item import SourceInput, WorkItem, chunk_name, segment_name
 
 PICTURE = Picture(width=64, height=48)
@@ -307,7 +308,7 @@ def test_another_recipe_has_other_keys(recipe: list[Any], changed: list[Any]) ->
 def test_a_new_version_of_a_stage_has_other_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     film = make_film([names("a", 9)], recipe=[DOUBLE, UPSCALE])
     old = plan(film)
-    monkeypatch.setattr("tasks.stages.upscale.Upscale.version", 1000)
+    monkeypatch.setattr(Upscale, "version", 1000)
     new = plan(film)
     assert [i.key for i in old.shots[0].runs[0].items] == [
         i.key for i in new.shots[0].runs[0].items

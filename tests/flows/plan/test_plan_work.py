@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cluster.store.base import Store
+from flows.changes import compare
 from flows.changes import fingerprint as fingerprints
 from flows.commands.tables.plan import plan_document
 from flows.forecast import forecast
@@ -96,7 +97,7 @@ def test_only_manifests_of_changed_shots_are_read(
         made.append(shot.shot.id)
         return real(shot)
 
-    monkeypatch.setattr("flows.changes.compare.fingerprint", noted)
+    monkeypatch.setattr(compare, "fingerprint", noted)
     document, asked = ask(prepare(prepared.request, Silent()))
     assert asked["get shots"] == 3
     assert made == ["sh010", "sh020", "sh030"]

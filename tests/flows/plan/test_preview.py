@@ -21,7 +21,7 @@ from flows.review.gate import decide, review_document
 from flows.runs.result import EpisodeResult, waits_for_review
 from flows.spec.request import RenderRequest, make_request
 from tasks.worker.item import SegmentItem, WorkItem
-from tests.farm_here import FarmHere, use_farm_here
+from tests.farm_here import FarmHere
 
 EPISODE = """
 name: ep
@@ -52,7 +52,7 @@ class Desk:
         return prepare(self.ask(**options), Silent())
 
     def render(self, **options: Any) -> EpisodeResult:
-        result = render(self.ask(**options), Silent())
+        result = render(self.ask(**options), Silent(), farm=self.farm.opened)
         assert (result.failed, result.findings) == ((), ())
         return result
 
@@ -63,8 +63,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, tiny_film: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    return Desk(tmp_path, tiny_film, use_farm_here(monkeypatch))
+def desk(tmp_path: Path, tiny_film: Path) -> Desk:
+    return Desk(tmp_path, tiny_film, FarmHere())
 
 
 def shots(result: EpisodeResult) -> list[str]:
