@@ -22,7 +22,9 @@ LIMIT_S = 60.0
 class Court:
     """Judges for cases; `close` ends them."""
 
-    def __init__(self, folder: Path, *, root: Path, judges: int = 2, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *, root: Path, environment: dict[str, str], judges: int = 2
+    ) -> None:
         self._folder = folder
         self._goods = folder / "goods"
         self._goods.mkdir(parents=True)

@@ -144,6 +144,7 @@ def _look_here(
     """What the process apart would answer, found in this one."""
     from tasks.analysis.sandbox import child
     from tasks.analysis.sandbox import run as look
+    from tasks.analysis.sandbox.limits import limits
 
     class Quiet:
         def beat(self) -> None: ...
@@ -151,7 +152,7 @@ def _look_here(
 
     answer = child._answer(request, Quiet())  # type: ignore[arg-type]
     answer = json.loads(json.dumps(answer))
-    return look._found(answer, where, within or look.limits())
+    return look._found(answer, where, within or limits())
 
 
 if __name__ == "__main__":

@@ -90,11 +90,12 @@ def _none() -> Iterator[Case]:
     outside = "../../../../../../etc/passwd"
     yield refused("a path out", outside, write=text("x", ""), said="passwd … video")
     yield refused("a path with a zero", "a\0b.mkv", write=text("x", ""), said="a … b.mkv")
+
+    def png(here: Path, goods: Path) -> None:
+        (here / "f").mkdir()
+        (here / "f" / "1.png").write_bytes(make_good(goods, "one.png").read_bytes())
+
     for rate in ("0", "-24", "1e9", "24/0", "nan", "inf", "1/1000000000", "٢٤", "24 fps"):
-        png: Write = lambda here, goods: (  # noqa: E731
-            (here / "f").mkdir(),
-            (here / "f" / "1.png").write_bytes(make_good(goods, "one.png").read_bytes()),
-        )
         code = GOOD if rate in ("1/1000000000", "٢٤") else USAGE
         if code == GOOD:
             yield Case(
@@ -167,13 +168,12 @@ def _shapes() -> Iterator[Case]:
         frames=FRAMES,
     )
     for turn in (90, 180, 270):
-        size = (64, 48) if turn == 180 else (48, 64)
         yield good(
             f"turned by {turn}",
             "a.mp4",
             write=_turned(turn),
             frames=FRAMES,
-            size=size,
+            size=(64, 48) if turn == 180 else (48, 64),
             noted=("turned by",),
         )
 

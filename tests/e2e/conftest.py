@@ -309,7 +309,7 @@ def _see(frame: av.VideoFrame) -> Seen:
 def _plane(frame: av.VideoFrame, place: int) -> NDArray[Any]:
     plane = frame.planes[place]
     kind = np.dtype("u1" if frame.format.components[0].bits == 8 else "<u2")
-    rows = np.frombuffer(plane, kind).reshape(plane.height, -1)
+    rows = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)
     return rows[:, : plane.width].copy()
 
 

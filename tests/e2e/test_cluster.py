@@ -87,7 +87,7 @@ def test_a_machine_without_a_node_of_the_cluster_can_drive_it(
     if shutil.which("unshare") is None or subprocess.run([*apart, "true"]).returncode:
         pytest.skip("needs a process namespace of its own (root on Linux)")
     film = tmp_path / "film.mkv"
-    command = [*apart, sys.executable, "-m", "flows.cli", "render", tiny_film]
+    command: list[str | Path] = [*apart, sys.executable, "-m", "flows.cli", "render", tiny_film]
     done = subprocess.run(
         [*command, *words(ray_cluster, film, tmp_path / "store"), "--workers", "1"],
         capture_output=True,

@@ -33,8 +33,8 @@ NEXT = (";", "see douga --help", "did you mean", "expected", "should", "known:",
 @pytest.fixture(scope="module")
 def court(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Court]:
     folder = tmp_path_factory.mktemp("corpus")
-    home = {**os.environ, "DOUGA_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
-    court = Court(folder, root=ROOT, **home)
+    own = {"DOUGA_HOME": str(folder / "home"), "OMP_NUM_THREADS": "1"}
+    court = Court(folder, root=ROOT, environment={**os.environ, **own})
     yield court
     court.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import av
 import numpy as np
@@ -25,7 +25,7 @@ SITINGS = ("left", "center", "topleft")
 class Kind:
     """A kind of source; every siting meets every depth, matrix and range somewhere."""
 
-    depth: Literal[8, 10]
+    depth: int
     colour: str
     range: str
     siting: str = "left"
@@ -82,7 +82,7 @@ def render_identity(
 
     reporter = Silent()
     if said is not None:
-        reporter.note = said.append  # type: ignore[method-assign]
+        reporter.note = said.append  # type: ignore[method-assign, assignment]
     document = {"source": str(source), "cut": [], "recipe": [], "delivery": {"encoder": "ffv1"}}
     return lab.render(folder, document, output=str(film), reporter=reporter)
 

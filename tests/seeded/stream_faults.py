@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -70,7 +71,8 @@ def loud_moments(film: Path) -> list[float]:
     """When its sound can be heard well, in seconds."""
     with av.open(str(film)) as file:
         frames = list(file.decode(audio=0))
-        full = float(np.iinfo(frames[0].to_ndarray().dtype).max)
+        sound: Any = frames[0].to_ndarray()
+        full = float(np.iinfo(sound.dtype).max)
         return [f.time for f in frames if np.abs(f.to_ndarray() / full).max() > 0.1]
 
 

@@ -47,7 +47,9 @@ class RayNodes:
 
     def add(self, *, variables: Mapping[str, str] | None = None, **more: Any) -> Any:
         """Another node, with these variables in its workers' environment."""
-        from ray._private.services import node_ip_address_from_perspective
+        from ray._private.services import (  # type: ignore[attr-defined]
+            node_ip_address_from_perspective,
+        )
 
         # Said outright: a Ray of our own in this process would lend its 127.0.0.1.
         here = {"node_ip_address": node_ip_address_from_perspective()}

@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from swift.common import wsgi
 from swift.common.ring import RingBuilder
@@ -193,8 +194,8 @@ def keep_xattrs_in_memory() -> None:
     first = METADATA_KEY.decode()
     kept: dict[tuple[int, int], dict[str, bytes]] = {}
 
-    def inode(where: object) -> tuple[int, int]:
-        stat = os.stat(where.fileno() if hasattr(where, "fileno") else where)  # type: ignore[call-overload]
+    def inode(where: Any) -> tuple[int, int]:
+        stat = os.stat(where.fileno() if hasattr(where, "fileno") else where)
         return stat.st_dev, stat.st_ino
 
     def plain(name: str | bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -61,7 +62,7 @@ def test_receipts_come_in_the_order_they_were_finished(tmp_path: Path) -> None:
 
 def test_receipts_are_found_by_run_episode_shot_and_stage(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
-    others = {"run": "b", "episode": "ep02", "shot": "sh020", "stage": "encode"}
+    others: dict[str, Any] = {"run": "b", "episode": "ep02", "shot": "sh020", "stage": "encode"}
     changed = {name: replace(RECEIPT, **{name: value}) for name, value in others.items()}
     for receipt in (RECEIPT, *changed.values()):
         append_receipts(store, receipt.run, [receipt])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -274,7 +275,8 @@ def test_too_long_is_tried_once_more_and_its_companions_are_not_blamed() -> None
 
 
 def test_memory_is_won_in_this_order() -> None:
-    room = {"stale": True, "smaller": True, "workers": 3, "elsewhere": True, "alone": False}
+    room: dict[str, Any] = dict.fromkeys(("stale", "smaller", "elsewhere"), True)
+    room |= {"workers": 3, "alone": False}
     order = [choose_relief(**room)]
     for step in ({"stale": False}, {"smaller": False}, {"workers": 1}, {"elsewhere": False}):
         room |= step

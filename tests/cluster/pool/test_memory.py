@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cluster.connect.connect import Cluster, join_cluster
-from cluster.pool.pool import Pool, PoolSpec
+from cluster.pool.pool import Pool
+from cluster.pool.spec import PoolSpec
 
 CALLS = 3_000
 EVERY = 100

@@ -7,15 +7,16 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import digest_bytes
 from cluster.store import folder as store_folder
-from cluster.store import local_files as store_files
 from cluster.store.base import NotStored
 from cluster.store.folder import DIGESTS, FolderStore
 from cluster.store.open import open_store
@@ -110,7 +111,7 @@ def fill_disk(patch: pytest.MonkeyPatch, step: str, number: int) -> None:
 
     real = Path.open
 
-    def open_full(path: Path, mode: str = "r", *more: object) -> object:
+    def open_full(path: Path, mode: str = "r", *more: Any) -> Any:
         file = real(path, mode, *more)
         if "x" in mode:
             file.close()
@@ -118,7 +119,7 @@ def fill_disk(patch: pytest.MonkeyPatch, step: str, number: int) -> None:
         return file
 
     if step.startswith("os.fsync"):
-        patch.setattr(store_files.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
     elif step == "write":
         patch.setattr(Path, "open", open_full)
     else:
@@ -165,7 +166,7 @@ def test_file_systems_without_hard_links_do_too(
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     store = FolderStore(tmp_path)
-    monkeypatch.setattr(store_files.os, "link", no_links)
+    monkeypatch.setattr(os, "link", no_links)
     first = store.put(NAME, b"first", if_absent=True)
     assert store.put(NAME, b"second", if_absent=True) == first
     assert store.get(NAME) == b"first"
@@ -218,7 +219,7 @@ def test_reader_in_the_middle_of_a_delete_is_told_that_nothing_is_stored(
         if len(looks) == step:
             (tmp_path / NAME).unlink()
 
-    monkeypatch.setattr(store_folder.time, "sleep", look_away)
+    monkeypatch.setattr(time, "sleep", look_away)
     with pytest.raises(NotStored):
         store.get(NAME)
     assert len(looks) == step

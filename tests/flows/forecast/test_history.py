@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from cluster.ledger.history import read_history
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store.base import Store
@@ -100,7 +101,7 @@ def test_a_run_is_read_from_the_store_once(store: Store, monkeypatch: pytest.Mon
     asked: list[str] = []
     from flows.forecast import history
 
-    real = history.read_history
+    real = read_history
 
     def noted(of: Store, **question: Any) -> Any:
         asked.append(question.get("run", "all"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flows.forecast.durations import Timing
 from flows.forecast.makespan import ShotSteps, Step, makespan_s
 
@@ -36,7 +38,8 @@ def test_runs_follow_one_another() -> None:
 
 
 def test_shots_fill_the_workers_that_one_leaves_idle() -> None:
-    shots, took = [], []
+    shots: list[Any] = []
+    took: list[Timing] = []
     for name in "abcd":
         steps, more = shot(name, 1, 1, first=len(took))
         shots.append(steps)

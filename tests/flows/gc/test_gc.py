@@ -368,7 +368,7 @@ def test_what_a_run_held_or_recorded_meanwhile_stays(
         store.put(name, b"y")
     read_again = StoreReader.read_again
     pin = json.dumps({"names": data("c")}).encode()
-    manifest = {"run": "3", "segment": SEGMENT.format("d"), "runs": [], "reads": []}
+    manifest: dict[str, Any] = {"run": "3", "segment": SEGMENT.format("d"), "runs": [], "reads": []}
     manifest["runs"] = [{"chunks": [{"name": CHUNK.format("d")}]}]
 
     def begin(self: Any, *given: Any) -> Snapshot:

@@ -136,7 +136,8 @@ def test_over_many_nights_shows_get_their_shares_by_weight(weights: dict[str, fl
     """Every night has room for two of many episodes of an hour each."""
     used: dict[str, float] = defaultdict(float)
     nights = 120
-    waiting = [candidate(f"{s}{n}", s, place=n, forecast=work(gpu=1)) for s in SHOWS for n in "12"]
+    hour = work(gpu=1)
+    waiting = [candidate(f"{s}{n}", s, place=n, forecast=hour) for s in SHOWS for n in (1, 2)]
     for _ in range(nights):
         shares = Shares(weights=weights, used=dict(used))
         for each in plan_night(waiting, shares=shares, means=Means(gpu_hours=2)).taken:

@@ -15,7 +15,7 @@ from flows.notify import send
 from flows.notify.event import Event, ToldEpisode, ToldShot
 from flows.notify.mail import send_mail
 from flows.notify.mail_message import make_letter
-from flows.notify.retry import Delivery
+from flows.notify.retry import Delivery, next_pause_s
 from flows.notify.send import deliver, notify
 from flows.notify.targets import Mailbox, read_targets
 from tests.servers.post_office import PASSWORD, USER, PostOffice, post_office, write_certificate
@@ -56,7 +56,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(*args: Any, **more: Any) -> float | None:
         return None if real(*args, **more) is None else 0.0
 
-    real = send.next_pause_s
+    real = next_pause_s
     monkeypatch.setattr(send, "next_pause_s", at_once)
 
 

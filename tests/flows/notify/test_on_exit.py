@@ -20,7 +20,7 @@ from tests.servers.hooks import Receiver, Reply
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 REQUEST = RenderRequest(
-    episode=EpisodeSpec(source="ep01.mkv", name="ep01"),
+    episode=EpisodeSpec.model_validate({"source": "ep01.mkv", "name": "ep01"}),
     output="ep01.douga.mkv",
     store="file:///store",
     command="douga render ep01.mkv",

@@ -11,6 +11,7 @@ import pytest
 from cluster.errors import UsageError
 from cluster.settings import settings
 from flows.notify.targets import Mailbox, Targets, Webhook, choose_kinds, read_targets
+from flows.runs.outcome import Outcome
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 Change = Callable[..., None]
@@ -22,7 +23,7 @@ def read() -> Targets:
 
 def test_nobody_is_told_unless_somebody_is_named(setting: Change) -> None:
     assert read().targets == ()
-    assert not read().wants("failed")
+    assert not read().wants(Outcome.FAILED)
 
 
 def test_several_urls_from_a_file_signed_by_a_secret_from_a_file(

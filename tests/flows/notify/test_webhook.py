@@ -15,7 +15,7 @@ from cluster.settings import settings
 from flows.notify import send
 from flows.notify.event import Event
 from flows.notify.events import trial_event
-from flows.notify.retry import Delivery
+from flows.notify.retry import Delivery, next_pause_s
 from flows.notify.send import deliver, notify
 from flows.notify.targets import read_targets
 from flows.runs.outcome import Outcome
@@ -40,7 +40,7 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(*args: Any, **more: Any) -> float | None:
         return None if real(*args, **more) is None else 0.0
 
-    real = send.next_pause_s
+    real = next_pause_s
     monkeypatch.setattr(send, "next_pause_s", at_once)
 
 

@@ -148,13 +148,13 @@ def test_a_frame_held_between_two_that_are_needed_is_in_no_key() -> None:
     """Frames 8 and 9 are one drawing; the in-between at 11 is made of the drawings 8 and 10."""
     recipe = [step("hold", True), step("interpolate", None, rate=30)]
     (entry,) = make_film([names("a", 11)], on=2, recipe=recipe)
+
+    def changed(at: int | None) -> ShotInput:
+        return replace(entry, material=lambda indices: ["new" if i == at else i for i in indices])
+
     keys = []
-    for changed in (None, 9, 10):
-        told = replace(
-            entry,
-            material=lambda indices, new=changed: ["new" if i == new else i for i in indices],
-        )
-        (shot,) = planned([told], 8).shots
+    for at in (None, 9, 10):
+        (shot,) = planned([changed(at)], 8).shots
         keys.append(shot.runs[-1].maker.partial(Span(11, 12)).key)
     assert keys[0] == keys[1] != keys[2]
 

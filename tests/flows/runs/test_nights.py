@@ -40,8 +40,8 @@ def shot(name: str, segment: str, *, bad: bool = False, computed: int = 1) -> Ni
 
 
 def episode(*shots: NightShot, name: str = "ep", **more: Any) -> NightEpisode:
-    given = {"episode": name, "show": "main", "state": "done", "film": "ep.mkv", "shots": shots}
-    given |= more
+    given: dict[str, Any] = {"episode": name, "show": "main", "state": "done", "film": "ep.mkv"}
+    given |= {"shots": shots, **more}
     return NightEpisode(**{**given, "state": Outcome(given["state"])})
 
 
@@ -134,9 +134,12 @@ def test_no_more_nights_are_read_than_needed(store: Store, monkeypatch: pytest.M
         keep(store, number, episode(shot("sh010", "a1")))
     reads: list[str] = []
     read = type(store).get
-    monkeypatch.setattr(
-        type(store), "get", lambda self, name: reads.append(name) or read(self, name)
-    )
+
+    def get(self: Store, name: str) -> bytes:
+        reads.append(name)
+        return read(self, name)
+
+    monkeypatch.setattr(type(store), "get", get)
     past = Past(store, "demo")
     last_good(past, "ep", shots={"sh010"})
     last_good(past, "ep", shots={"sh010"})

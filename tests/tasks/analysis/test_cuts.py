@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -111,7 +112,7 @@ def test_a_flash_inside_a_shot_is_no_cut(kind: str, length: int) -> None:
             "black": whole * 0,
             "negative": 255 - frames[at],
             "red": np.asarray(whole * (1, 0.1, 0.1), np.uint8),
-            "wash": cv2.addWeighted(frames[at], 0.08, whole, 0.92, 0),
+            "wash": np.asarray(cv2.addWeighted(frames[at], 0.08, whole, 0.92, 0), np.uint8),
         }[kind]
     assert cuts_of(frames) == ()
 
@@ -143,7 +144,7 @@ def test_fades_at_the_ends_of_a_film_are_no_cuts() -> None:
 @pytest.mark.parametrize("length", [8, 14, 24])
 def test_a_dissolve_is_one_cut_in_its_middle(length: int) -> None:
     old, new = acting(13, 20 + length, on=2), acting(14, length + 20, on=3)
-    mixed = [
+    mixed: list[Any] = [
         cv2.addWeighted(new[i], (i + 1) / (length + 1), old[20 + i], 1 - (i + 1) / (length + 1), 0)
         for i in range(length)
     ]
@@ -167,7 +168,7 @@ def thumbnails(path: Path) -> Iterator[Picture]:
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             small = frame.reformat(width=WIDTH, height=HEIGHT, format="rgb24", interpolation="AREA")
-            yield small.to_ndarray()
+            yield np.asarray(small.to_ndarray(), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_real_anime_shot_has_no_cut() -> None:
     folder = DATA / "anime_sequence"
     if not folder.exists():
         pytest.skip("anime_sequence is test material that is not shipped")
-    pictures = (cv2.imread(str(file))[..., ::-1] for file in sorted(folder.glob("*.png")))
+    pictures: Any = (cv2.imread(str(file))[..., ::-1] for file in sorted(folder.glob("*.png")))
     assert (
         cuts_of(cv2.resize(p, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA) for p in pictures)
         == ()

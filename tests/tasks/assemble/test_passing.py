@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 
 from tasks.assemble import Passthrough, SourceRange, assemble_film, probe_source
+from tasks.assemble.streams import Container
 from tasks.frames.picture import Picture
 
 PICTURE = Picture(width=64, height=64)
@@ -31,7 +33,7 @@ def make(clips, out: Path, passthrough: Passthrough, *, late_s=Fraction(0), code
         times=[time + late_s for time in times],
         end=end + late_s,
         picture=PICTURE,
-        container=out.suffix[1:],
+        container=cast(Container, out.suffix[1:]),
         passthrough=passthrough,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.errors import InputError
-from cluster.keys import digest_file, make_key
+from cluster.keys import Digest, digest_file, make_key
 from tasks.decode import decoder_build, index_source, source_key_material
 from tasks.decode.digest import file_digest
 
@@ -23,7 +23,7 @@ def test_key_depends_on_content_frames_and_colour_alone(clips: Any) -> None:
     assert make_key(source_key_material(index, [4, 3])) != key
     other = replace(index, picture=replace(index.picture, matrix="bt709"))
     assert make_key(source_key_material(other, [3, 4])) != key
-    assert make_key(source_key_material(replace(index, digest="0" * 64), [3, 4])) != key
+    assert make_key(source_key_material(replace(index, digest=Digest("0" * 64)), [3, 4])) != key
 
 
 def test_build_names_the_decoder() -> None:

@@ -40,7 +40,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
             self.killed_before_input_ended |= self.stdin is not None and not self.stdin.closed
             super().kill()
 
-    monkeypatch.setattr(module.subprocess, "Popen", Watched)
+    monkeypatch.setattr(subprocess, "Popen", Watched)
     return processes
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import av
 import numpy as np
@@ -72,12 +72,12 @@ def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
     layout = layout_of(frame.format.name)
     dtype = np.uint8 if layout.depth == 8 else np.uint16
     if frame.format.name == "bgr0":
-        packed = np.frombuffer(frame.planes[0], np.uint8)
+        packed = np.frombuffer(memoryview(frame.planes[0]), np.uint8)
         packed = packed.reshape(frame.height, -1)[:, : 4 * frame.width]
         return [packed[:, start::4] for start in (2, 1, 0)]
     shapes = layout.plane_shapes(width=frame.width, height=frame.height)
     planes = [
-        np.frombuffer(plane, dtype).reshape(rows, -1)[:, :columns]
+        np.frombuffer(memoryview(plane), dtype).reshape(rows, -1)[:, :columns]
         for plane, (rows, columns) in zip(frame.planes, shapes, strict=False)
     ]
     return [planes[2], planes[0], planes[1]] if layout.kind == "rgb" else planes
@@ -200,7 +200,7 @@ def test_lossless_identity_through_codes_and_ffv1(
         )
         for _ in range(3)
     ]
-    frames = np.stack([rgb_from_planes(planes, told) for planes in shots])
+    frames = np.stack([rgb_from_planes(cast(Any, planes), told) for planes in shots])
     target = tmp_path / "shot.mkv"
     encode(target, [frames], count=3, picture=picture, spec=spec_of("ffv1"))
     back = decoded(target)
@@ -264,7 +264,7 @@ def test_hdr_side_data_reaches_the_stream(encoder: Encoder, tmp_path: Path) -> N
     target = tmp_path / "shot.mkv"
     encode(target, drawn(2, picture), count=2, picture=picture, spec=spec_of(encoder))
     frame = decoded(target)[0]
-    kinds = {data.type.name for data in frame.side_data}
+    kinds = {cast(Any, data).type.name for data in frame.side_data}
     assert {"MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"} <= kinds
     assert int(frame.color_trc) == 16
 

@@ -157,12 +157,12 @@ def test_codes_agree_with_swscale(matrix: str, colorspace: int) -> None:
     picture = make_picture("yuv444p", size=(64, 48), matrix=matrix)
     rows, columns = np.indices((48, 64))
     planes = [
-        np.uint8(60 + columns + rows),
-        np.uint8(128 + 20 * np.sin(columns / 9)),
-        np.uint8(128 + 20 * np.cos(rows / 9)),
+        np.asarray(60 + columns + rows, np.uint8),
+        np.asarray(128 + 20 * np.sin(columns / 9), np.uint8),
+        np.asarray(128 + 20 * np.cos(rows / 9), np.uint8),
     ]
     frame = av.VideoFrame.from_ndarray(np.stack(planes), format="yuv444p", channel_last=False)
-    theirs = frame.reformat(
+    theirs: Any = frame.reformat(
         format="rgb24", src_colorspace=colorspace, interpolation="ACCURATE_RND"
     ).to_ndarray()
     ours = rgb_from_planes(planes, picture)

@@ -17,7 +17,7 @@ from tasks.models.device import Device
 from tasks.models.inbetween.net import Inbetween, carry, enlarge_maps
 from tasks.models.inbetweening import Pair, Relation
 from tasks.models.morph import open_morph
-from tasks.models.shelf import load_model, read_card
+from tasks.models.shelf import ModelCard, load_model, read_card
 from tasks.training.inbetween.losses import census, flow_error, laplacian, loss
 from tasks.training.inbetween.material import Triplets, make_triplets
 from tasks.training.inbetween.train import Run, _turned, compare, train
@@ -181,7 +181,7 @@ def test_triplets_are_the_same_every_time() -> None:
         assert torch.equal(getattr(first, field.name), getattr(again, field.name))
 
 
-def _card() -> object:
+def _card() -> ModelCard:
     return read_card("inbetween", verb="interpolate")
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -244,9 +245,8 @@ def test_close_is_safe_twice_and_before_setup():
 def test_beats_lanczos_on_drawings_it_never_saw():
     gains = []
     for index in range(6):
-        truth = draw(4242, index, edge=256)
-        small = from_uint8(halved(truth))[None]
-        truth = from_uint8(truth)[None]
+        drawn = draw(4242, index, edge=256)
+        small, truth = from_uint8(halved(drawn))[None], from_uint8(drawn)[None]
         gains.append(psnr(run(small), truth) - psnr(lanczos(small), truth))
     assert np.mean(gains) > 1.5, gains
     assert min(gains) > 0, gains
@@ -267,7 +267,7 @@ def test_beats_lanczos_on_the_sample_rendered_at_twice_the_size():
 def test_beats_lanczos_on_real_frames():
     gains = []
     for name in ("0000.png", "0040.png", "0080.png"):
-        pixels = cv2.imread(str(REAL_FRAMES / name), cv2.IMREAD_COLOR_RGB)
+        pixels: Any = cv2.imread(str(REAL_FRAMES / name), cv2.IMREAD_COLOR_RGB)
         small, truth = from_uint8(halved(pixels))[None], from_uint8(pixels)[None]
         gains.append(psnr(run(small), truth) - psnr(lanczos(small), truth))
     assert min(gains) > 1.5, gains

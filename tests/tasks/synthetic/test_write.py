@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -28,19 +29,19 @@ from tasks.synthetic import (
 from tasks.synthetic.font import FILE_NAME, MIMETYPE, checksum, font_bytes
 from tasks.synthetic.sound import BEEP_HZ, BEEP_LEVEL, make_sound
 
-SMALL = {"seed": 5, "shots": 12, "seconds": 4.0, "size": (160, 90)}
+SMALL: dict[str, Any] = {"seed": 5, "shots": 12, "seconds": 4.0, "size": (160, 90)}
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> SamplePaths:
-    return write_sample(tmp_path_factory.mktemp("sample"), **SMALL)  # type: ignore[arg-type]
+    return write_sample(tmp_path_factory.mktemp("sample"), **SMALL)
 
 
 @pytest.fixture(scope="module")
 def short() -> Short:
     return synthesise(
         SMALL["seed"], shots=SMALL["shots"], seconds=SMALL["seconds"], size=SMALL["size"]
-    )  # type: ignore[arg-type]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,13 @@ from flows.plan.inputs import index_name
 from tasks.decode import index_source
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
-from tasks.worker import worker as work
 from tasks.worker.item import SourceInput, WorkItem, chunk_name
 from tasks.worker.worker import STORE_RETRIES, Worker, WorkerConfig
 
 
 @pytest.fixture
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    monkeypatch.setattr(work.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     url = (tmp_path / "store").as_uri()
     return Worker(WorkerConfig(store_url=url, cache=str(tmp_path), device=Device()))
 
@@ -54,7 +54,7 @@ def away(worker: Worker, times: int, *, retryable: bool = True) -> list[str]:
             raise StoreError("nobody answers", retryable=retryable)
         return put(name, data, **how)
 
-    worker._store.put = refuse  # type: ignore[method-assign]
+    worker._store.put = refuse  # type: ignore[method-assign, assignment]
     return asked
 
 

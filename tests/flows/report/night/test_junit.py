@@ -160,8 +160,8 @@ def test_hostile_names_stay_text_and_files_stay_inside(store: Store, tmp_path: P
         assert path.name.isascii()
     for out in root.iter("system-out"):
         for line in (out.text or "").split("\n"):
-            path = line.removeprefix("[[ATTACHMENT|").removesuffix("]]")
-            assert (folder / path).is_file(), line
+            name = line.removeprefix("[[ATTACHMENT|").removesuffix("]]")
+            assert (folder / name).is_file(), line
 
 
 def test_shots_that_nobody_asked_for_are_skipped(store: Store, tmp_path: Path) -> None:

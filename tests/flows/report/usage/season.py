@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from cluster.keys import make_key
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.store.base import Store
-from flows.review.gate import Decision
+from flows.plan.decisions import Decision
 
 FIRST = datetime(2024, 10, 1, 22, tzinfo=UTC)
 

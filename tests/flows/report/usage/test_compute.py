@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store.folder import FolderStore
+from flows.plan.decisions import Decision
 from flows.report.usage.figures import Report
 from flows.report.usage.make import make_report
 from flows.report.usage.work import covered_s
-from flows.review.gate import Decision
 
 T0 = datetime(2024, 11, 2, 20, tzinfo=UTC)
 

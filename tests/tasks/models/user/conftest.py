@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def own_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 def add(tmp_path: Path) -> Callable[..., ModelCard]:
     """Registers bytes as a user would register a file."""
 
-    def add_bytes(name: str, data: bytes, **more: object) -> ModelCard:
+    def add_bytes(name: str, data: bytes, **more: Any) -> ModelCard:
         path = tmp_path / f"{name}.weights"
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()

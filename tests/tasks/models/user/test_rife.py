@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from tasks.models.user.state import read_state
 from tasks.stages.registry import make_stage
 
 WIDE = (192, 128, 96, 64)
-LAYOUTS = {
+LAYOUTS: dict[str, dict[str, Any]] = {
     "4.6": {"widths": WIDE},
     "4.7": {"widths": WIDE, "head": [16], "features": 4, "names": "01"},
     "4.10": {"widths": WIDE, "head": [32, 32, 32], "features": 8, "names": "0246"},
@@ -42,7 +43,7 @@ def published(version, *, narrow=8, prefix="module.", seed=0, spread=0.02):
     random = torch.Generator().manual_seed(seed)
     layout = LAYOUTS[version]
     features, made = layout.get("features", 0), layout.get("made", 6)
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for index, full in enumerate(layout["widths"]):
         width = full // narrow
         taken = (

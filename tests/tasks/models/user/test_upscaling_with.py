@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.models.passes import plan_passes
+from tasks.models.shelf import read_card
 from tasks.models.user.register import add_model
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
@@ -107,8 +109,8 @@ def test_community_networks_are_given_red_first(community):
     """In the wrong order a network that knows animation does worse on a real frame: one of these
     two in its colours, the other in its lines."""
     card, data = community
-    pixels = cv2.imread(str(STILLS / "0060.png"), cv2.IMREAD_COLOR_RGB)[:320, :480]
-    small = from_uint8(cv2.resize(pixels, (240, 160), interpolation=cv2.INTER_AREA))
+    pixels: Any = cv2.imread(str(STILLS / "0060.png"), cv2.IMREAD_COLOR_RGB)[:320, :480]
+    small = from_uint8(np.asarray(cv2.resize(pixels, (240, 160), interpolation=cv2.INTER_AREA)))
     made = run(small[None], cards=(card,))[0]
     swapped = as_published(data, np.ascontiguousarray(small[..., ::-1]))[..., ::-1]
     truth = to_float(from_uint8(pixels))
@@ -205,7 +207,7 @@ def test_a_worker_elsewhere_needs_no_folder_of_models(add, own_models, monkeypat
     made = run(frames, model="two", scale=4)
     planned = make_stage("upscale", {"model": "two", "scale": 4})
     (path,) = planned.assets()
-    card = planned._cards[0]
+    card = read_card("two", verb="upscale")
     call = StageCall(
         name="upscale",
         params={"model": "two", "scale": 4, **planned.looked_up({path: card.sha256})},

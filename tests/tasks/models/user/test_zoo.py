@@ -67,7 +67,7 @@ class ModelLoader:
 
 @pytest.fixture(autouse=True)
 def spandrel(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = types.ModuleType("spandrel")
+    module: Any = types.ModuleType("spandrel")
     module.ModelLoader = ModelLoader
     module.UnsupportedModelError = UnsupportedModelError
     module.ImageModelDescriptor = ImageModelDescriptor

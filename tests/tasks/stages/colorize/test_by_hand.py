@@ -1,6 +1,7 @@
 """The artist's last word: doubtful regions are left to a person, corrections are carried."""
 
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,8 @@ def render(pictures, files, *, chunk=99, **params):
     track = track_of(len(frames))
     stage = make_stage("colorize", params)
     stage.setup(Device(), files.__getitem__)
-    made, notes = [], {}
+    made: list[Any] = []
+    notes: dict[str, Any] = {}
     for start in range(0, len(frames), chunk):
         out = Span(start, min(start + chunk, len(frames)))
         indices = stage.needs(out, track)

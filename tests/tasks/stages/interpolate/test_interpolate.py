@@ -44,7 +44,7 @@ def varying(times, end):
 
 def run(frames, track, **params):
     stage = make_stage("interpolate", params)
-    stage.setup(Device(), {}.__getitem__)
+    stage.setup(Device(), dict[str, bytes]().__getitem__)
     out = stage.track_after(track).span
     indices = stage.needs(out, track)
     frames = frames[list(indices)]
@@ -257,7 +257,7 @@ def test_threads_and_size_change_nothing_but_time():
         cv2.setNumThreads(threads)
         made.append(Pair(*film_of(*pictures), depth=8).between(0.5))
     cv2.setNumThreads(before)
-    assert np.array_equal(*made)
+    assert np.array_equal(made[0], made[1])
     assert psnr(to_uint8(made[0]), cv2.resize(ball(33), (1440, 960))) > 30
 
 
@@ -296,7 +296,7 @@ def sample_shot(kind, *, count, near=False):
     short = synthesise(2, shots=14, seconds=12, size=(320, 180))
     scene = next(s for s in short.shots if (s.kind, s.near) == (kind, near))
     film = film_of(*(render_frame(short, scene.start + i) for i in range(count)))
-    drawing = []
+    drawing: list[int] = []
     for i in range(count):
         same = i > 0 and np.array_equal(film[i], film[i - 1])
         drawing.append(drawing[-1] if same else i)

@@ -228,7 +228,7 @@ def test_an_in_between_lies_between_neighbouring_drawings_of_the_shot(
             continue
         assert after == following[track.drawing[before]]
         assert before <= number // factor < after
-        assert after - before <= max(1, Fraction(7, 48) * rate), "windows stay small"
+        assert after - before <= max(Fraction(1), Fraction(7, 48) * rate), "windows stay small"
 
 
 @given(exposures, rates, st.integers(1, 5))

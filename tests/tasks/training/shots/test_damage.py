@@ -1,5 +1,7 @@
 """Every damage is repeatable, does what it says, and leaves alone what it should."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -134,7 +136,8 @@ def test_speckles_are_few_and_dark_or_light():
 
 
 def test_wear_does_only_what_its_shares_allow():
-    none = Wear(**{name: 0.0 for name in Wear.__dataclass_fields__ if name.endswith("_share")})
+    shares: dict[str, Any] = {n: 0.0 for n in Wear.__dataclass_fields__ if n.endswith("_share")}
+    none = Wear(**shares)
     pictures = drawings(4)
     assert torch.equal(wear_down(pictures, seed=1, wear=none), pictures)
     only_jpeg = wear_down(pictures, seed=1, wear=Wear(**{**_shares(none), "jpeg_share": 1.0}))
