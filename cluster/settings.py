@@ -67,10 +67,10 @@ class Settings(BaseSettings):
     server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
 
     gpu_hour_price: float = Field(
-        default=0, ge=0, description="money for one hour of a busy GPU; 0: not reckoned"
+        default=0, ge=0, description="money for one hour of a busy GPU; 0: no price"
     )
     cpu_hour_price: float = Field(
-        default=0, ge=0, description="money for one hour of a busy CPU core; 0: not reckoned"
+        default=0, ge=0, description="money for one hour of a busy CPU core; 0: no price"
     )
     currency: str = Field(default="EUR", description="what the two prices are in")
 

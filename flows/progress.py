@@ -7,6 +7,8 @@ import time
 from types import TracebackType
 from typing import Protocol
 
+from flows.words import duration_words
+
 LINE_EVERY_S = 5.0
 """How often a plain line is written where there is no terminal."""
 
@@ -92,7 +94,7 @@ class Plain:
             self._spoke = now
             left = (now - self._began) * (self._total / self._done - 1)
             share = 100 * self._done / self._total
-            print(f"douga: {share:.0f} %, {left:.0f} s left", file=sys.stderr, flush=True)
+            print(f"douga: {share:.0f} %, {duration_words(left)} left", file=sys.stderr, flush=True)
 
 
 class Bar:

@@ -36,7 +36,7 @@ def report(
     """Say what rendering cost, what was reused, where time went, and what went wrong.
 
     Cost per minute of film, cache hit rate, idle GPUs, the slowest stages, retakes per shot,
-    failures and retries over a time. Money is reckoned with DOUGA_GPU_HOUR_PRICE and
+    failures and retries over a time. Money is computed from DOUGA_GPU_HOUR_PRICE and
     DOUGA_CPU_HOUR_PRICE; without them, device-hours. The page opens without a network.
     """
     from cluster.settings import settings

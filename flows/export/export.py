@@ -24,6 +24,7 @@ from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.timeline.conform import Conformed, conform
+from flows.words import few_words
 from tasks.assemble import probe_source
 from tasks.worker.item import segment_name
 
@@ -118,9 +119,8 @@ def refuse_missing(prepared: Prepared, export: Export) -> list[str]:
         if shot.segment and segment_name(shot.segment.key) not in stored
     ]
     if missing and not export.partial:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise InputError(
-            f"{len(missing)} shot(s) not rendered: {', '.join(missing[:5])}{more}",
+            f"{len(missing)} shot(s) not rendered: {few_words(missing)}",
             where=prepared.name,
             remedy="render first, or leave them without media with --partial",
         )

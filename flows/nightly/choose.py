@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from flows.forecast.forecast import Forecast
-
-MINUTE_S, HOUR_S = 60, 3600
+from flows.words import duration_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +122,6 @@ def why_not(work: Forecast, means: Means, *, currency: str = "") -> str:
                 f"({needed - max(0.0, left_over):.3g} over the budget)"
             )
     return ""
-
-
-def duration_words(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < MINUTE_S:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    if seconds < HOUR_S:
-        return f"{seconds / MINUTE_S:.0f} min"
-    minutes = round(seconds / MINUTE_S)
-    return f"{minutes // 60} h {minutes % 60} min"
 
 
 def _turn(candidate: Candidate, shares: Shares) -> tuple[float, float, int]:

@@ -13,7 +13,7 @@ from cluster.ledger.history import read_ledger
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.nightly.candidates import Ready
-from flows.nightly.choose import Means, Shares, duration_words, plan_night
+from flows.nightly.choose import Means, Shares, plan_night
 from flows.nightly.collect import Desk, collect
 from flows.nightly.spec import NightlySpec
 from flows.nightly.time_limit import Alarm, alarm
@@ -24,6 +24,7 @@ from flows.runs.nights import SHARED_NIGHTS, Past, hours_by_show, last_good
 from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
+from flows.words import duration_words
 
 Stop = Literal["", "person", "time"]
 """Who ended a night before its end: nobody, a person, or the time given to it."""

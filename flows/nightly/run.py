@@ -22,7 +22,7 @@ from flows.nightly.time_limit import Alarm, alarm
 from flows.plan.prepare import new_run_id
 from flows.progress import Reporter
 from flows.render import render
-from flows.report.night.headline import night_words
+from flows.report.night.words import night_words
 from flows.runs.job import Claim, ClaimLost, error_of, once
 from flows.runs.night import Night
 from flows.runs.nights import PREFIX, Past

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flows.notify.event import plain
-from flows.report.night.words import regression_line
-from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.report.night.words import regression_words
+from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
 
 Level = Literal["error", "warning"]
@@ -71,7 +71,7 @@ def _of_episode(episode: NightEpisode) -> Iterator[Annotation]:
     if level != "good" and not (episode.state is Outcome.FAILED and shots):
         yield _annotation(level, f"{episode.episode} {episode.state.words}", why)
     if episode.regressions:
-        words = _regressions(episode.regressions)
+        words = regression_words(episode.regressions)
         yield _annotation("error", f"{episode.episode} regressed", words)
 
 
@@ -81,11 +81,7 @@ def _of_shot(episode: NightEpisode, shot: NightShot) -> Iterator[Annotation]:
     if shot.state == "failed" or shot.error:
         yield _annotation("error", f"{name}{at} failed", shot.error or "failed")
     elif shot.regressions:
-        yield _annotation("error", f"{name} regressed", _regressions(shot.regressions))
-
-
-def _regressions(regressions: tuple[Regression, ...]) -> str:
-    return "; ".join(regression_line(each) for each in regressions)
+        yield _annotation("error", f"{name} regressed", regression_words(shot.regressions))
 
 
 def _annotation(level: Level, title: str, message: str) -> Annotation:

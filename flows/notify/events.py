@@ -6,10 +6,11 @@ from cluster.errors import DougaError, Interrupted
 from cluster.keys import make_key
 from cluster.secrets import without_password
 from flows.notify.event import NAMED_AT_MOST, About, Event, ToldEpisode, ToldShot, plain
-from flows.report.night.words import regression_line
-from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.report.night.words import regression_words
+from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
+from flows.words import few_words
 
 ERROR_WORDS = {Outcome.LEFT_OUT: "was refused", Outcome.STOPPED: "was stopped"}
 """What an error did to a render or a night; the others `failed` or `failed verification`."""
@@ -114,7 +115,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
         failed=tuple(told[:NAMED_AT_MOST]),
         waiting=tuple(waiting[:NAMED_AT_MOST]),
         findings=tuple(
-            plain(f"{episode.episode}: {_regressions(episode.regressions)}")
+            plain(f"{episode.episode}: {regression_words(episode.regressions)}")
             for episode in night.episodes
             if episode.regressions
         )[:NAMED_AT_MOST],
@@ -144,9 +145,8 @@ def _id(*what: str) -> str:
 def _result_words(result: EpisodeResult, made: int) -> str:
     total = len(result.shots)
     if result.failed:
-        names = ", ".join(shot.id for shot in result.failed[:5])
-        more = f" and {len(result.failed) - 5} more" if len(result.failed) > 5 else ""
-        return f"failed: {len(result.failed)} of {total} shots ({names}{more})"
+        names = few_words([shot.id for shot in result.failed])
+        return f"failed: {len(result.failed)} of {total} shots ({names})"
     if result.findings:
         return f"{result.outcome.words}: {result.findings[0]}"
     if result.waiting:
@@ -176,10 +176,6 @@ def _regressed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
     return ToldShot(
         episode=plain(episode.episode),
         shot=plain(shot.id),
-        error=plain(f"regressed: {_regressions(shot.regressions)}"),
+        error=plain(f"regressed: {regression_words(shot.regressions)}"),
         frame=shot.regressions[0].frame,
     )
-
-
-def _regressions(regressions: tuple[Regression, ...]) -> str:
-    return "; ".join(map(regression_line, regressions))

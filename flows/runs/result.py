@@ -8,6 +8,7 @@ from typing import Any
 from cluster.errors import RefusedError, ShotsFailed
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.runs.outcome import Outcome
+from flows.words import few_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,7 @@ def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
 
 def waits_for_review(result: EpisodeResult, command: str = "") -> RefusedError:
     """What a run ends with whose shots wait for a person."""
-    more = f" and {len(result.waiting) - 5} more" if len(result.waiting) > 5 else ""
-    few = f"{', '.join(result.waiting[:5])}{more}"
+    few = few_words(result.waiting)
     if result.preview is not None:
         return RefusedError(
             f"the preview waits for review: {few}",

@@ -1,4 +1,4 @@
-"""What verification found, for people."""
+"""What `douga verify` says."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.commands.tables.tables import make_console
+from flows.commands.tables.tables import make_console, say
 
 COLUMNS = {"what": 14, "where": 22, "expected": 21, "got": 21, "next": 12}
 """Names in the document, and how wide each is at the least: 98 of 100 columns with the gaps."""
@@ -17,11 +17,7 @@ def show_findings(document: dict[str, Any], *, command: str) -> None:
     out = make_console()
     if not document["findings"]:
         chunks = f", {document['chunks']} chunks" if document["chunks"] else ""
-        out.print(
-            f"{document['film']}: good, {document['frames']} frames{chunks} checked",
-            soft_wrap=True,
-            markup=False,
-        )
+        say(out, f"{document['film']}: good, {document['frames']} frames{chunks} checked")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, width in COLUMNS.items():
@@ -31,5 +27,4 @@ def show_findings(document: dict[str, Any], *, command: str) -> None:
         table.add_row(*(str(finding[name]) for name in COLUMNS))
     out.print(table)
     repair = f"douga verify {command} --repair && " if document["objects"] else ""
-    line = f"next: {repair}douga render {command}"
-    out.print(line, soft_wrap=True, markup=False, highlight=False)
+    say(out, f"next: {repair}douga render {command}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.table import Table
-
-from flows.commands.tables.tables import make_console
+from flows.commands.tables.tables import make_console, make_table, say
+from flows.words import size_words
 
 NOTHING = {"objects": 0, "bytes": 0}
 
@@ -16,41 +15,22 @@ def show_gc(document: dict[str, Any]) -> None:
     console = make_console()
     if document["dry_run"]:
         for removal in document["removed"]:
-            console.print(
-                f"{size(removal['size_bytes']):>9}  {removal['name']}  ({removal['why']})",
-                soft_wrap=True,
-                markup=False,
-                highlight=False,
-            )
+            size = size_words(removal["size_bytes"])
+            say(console, f"{size:>9}  {removal['name']}  ({removal['why']})")
     goes = "would go" if document["dry_run"] else "gone"
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("kind")
-    for column in ("kept", "size", goes, "size"):
-        table.add_column(column, justify="right")
+    table = make_table(("kind", "kept>", "size>", f"{goes}>", "size>"))
     for kind in sorted({*document["kept"], *document["gone"]}):
         kept, gone = (document[name].get(kind, NOTHING) for name in ("kept", "gone"))
         table.add_row(
             kind,
-            *(str(kept["objects"]), size(kept["bytes"])),
-            *(str(gone["objects"]), size(gone["bytes"])),
+            *(str(kept["objects"]), size_words(kept["bytes"])),
+            *(str(gone["objects"]), size_words(gone["bytes"])),
         )
     console.print(table)
-    console.print(
+    say(
+        console,
         f"{document['store']}: {document['removed_objects']} objects "
-        f"({size(document['removed_bytes'])}) {goes}, {document['kept_objects']} "
-        f"({size(document['kept_bytes'])}) kept; nothing younger than {document['grace_h']:g} h "
-        "is touched",
-        soft_wrap=True,
-        markup=False,
-        highlight=False,
+        f"({size_words(document['removed_bytes'])}) {goes}, {document['kept_objects']} "
+        f"({size_words(document['kept_bytes'])}) kept; nothing younger than "
+        f"{document['grace_h']:g} h is touched",
     )
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    value, unit = float(count), "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"

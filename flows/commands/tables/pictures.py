@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.table import Table
 
-from flows.commands.tables.tables import make_console
+from flows.commands.tables.tables import make_console, make_table, say
+from flows.words import number_words, percent_words
 from tasks.benchmarks.table import short_name
 
 
@@ -14,48 +15,34 @@ def show_pictures(document: dict[str, Any]) -> None:
     """A table for each stage and condition; a star marks what a render takes by itself."""
     console = make_console()
     for section in document["stages"]:
-        console.print(f"{section['stage']}: {section['what']}", style="bold", highlight=False)
-        material = ", ".join(section["material"])
-        console.print(f"{section['cases']} pictures of {material}", highlight=False, markup=False)
+        say(console, f"{section['stage']}: {section['what']}", style="bold")
+        say(console, f"{section['cases']} pictures of {', '.join(section['material'])}")
         console.print(_table(section["rows"]))
-        console.print()
-    console.print(
+        say(console, "")
+    say(
+        console,
         "lines: mean distance of ink lines from the true ones, in pixels.\n"
         "flicker: change in time where the truth stands still, in 8-bit codes.\n"
         f"ms: per picture, on {document['on']}.",
-        highlight=False,
-        markup=False,
     )
     if document["sheet"]:
-        console.print(f"worst cases: {document['sheet']}", soft_wrap=True, markup=False)
+        say(console, f"worst cases: {document['sheet']}")
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     painted = any(row["regions"] is not None for row in rows)
-    columns = ["PSNR dB", "SSIM", "lines", "flicker", *(["regions", "pixels"] if painted else [])]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("way", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for column in (*columns, "ms"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        shares = [_percent(row["regions"]), _percent(row["pixels"])] if painted else []
-        table.add_row(
-            short_name(row["method"]) + (" *" if row["default"] else ""),
-            row["kind"],
-            f"{row['psnr']:.2f}",
-            f"{row['ssim']:.4f}",
-            _number(row["lines_px"], 2),
-            _number(row["flicker"], 3),
-            *shares,
-            _number(row["ms"], 0),
-        )
-    return table
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
+    shares = ("regions>", "pixels>") if painted else ()
+    return make_table(
+        ("method", "", "PSNR dB>", "SSIM>", "lines>", "flicker>", *shares, "ms>"),
+        [
+            (
+                short_name(row["method"]) + (" *" if row["default"] else ""),
+                row["kind"],
+                *(number_words(row["psnr"], 2), number_words(row["ssim"], 4)),
+                *(number_words(row["lines_px"], 2), number_words(row["flicker"], 3)),
+                *(percent_words(row[name.removesuffix(">")]) for name in shares),
+                number_words(row["ms"]),
+            )
+            for row in rows
+        ],
+    )

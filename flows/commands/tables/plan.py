@@ -9,14 +9,16 @@ from typing import Any
 from cluster.settings import settings
 from flows.changes.changed import Changed
 from flows.changes.why import Why, why
-from flows.commands.tables.gc import size
-from flows.commands.tables.tables import make_console, make_table
+from flows.commands.tables.tables import make_console, make_table, say
 from flows.forecast.forecast import Forecast
 from flows.plan.partial import frame_words, reused_frames
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.runs.result import part_state, reason_for
+from flows.words import device_words, duration_words, money_words, size_words
 from tasks.worker.item import chunk_name
+
+SHOTS = ("shot", "source frames", "out>", "stages", "chunks>", "stored>", "to do>", "why")
 
 
 def plan_document(
@@ -115,30 +117,23 @@ def _moment(now: datetime, seconds: float) -> str:
 def show_plan(document: dict[str, Any]) -> None:
     """The plan as a table, one line per shot, totals below."""
     in_part = any(not shot["whole"] for shot in document["shots"])
-    table = make_table(
-        *("shot", "source frames", "out", "stages", "chunks", "stored", "to do", "why"),
-        *(["frames to make"] if in_part else []),
-    )
-    for shot in document["shots"]:
-        table.add_row(
-            shot["id"],
-            f"{shot['start']}-{shot['end'] - 1}",
-            str(shot["frames"]),
+    rows = [
+        (
+            *(shot["id"], f"{shot['start']}-{shot['end'] - 1}", shot["frames"]),
             " → ".join(shot["stages"]),
-            str(shot["chunks"]),
-            str(shot["cached"]),
-            str(shot["to_compute"]),
+            *(shot["chunks"], shot["cached"], shot["to_compute"]),
             "; ".join(shot["why"]),
             *([_frames_to_make(shot)] if in_part else []),
         )
+        for shot in document["shots"]
+    ]
     console = make_console()
-    console.print(table if document["shots"] else _no_shots(document))
+    if rows:
+        console.print(make_table([*SHOTS, *(["frames to make"] if in_part else [])], rows))
+    else:
+        say(console, f"no shot of {document['episode']} depends on {document['changed']}")
     for line in _totals(document):
-        console.print(line, markup=False, highlight=False)
-
-
-def _no_shots(document: dict[str, Any]) -> str:
-    return f"no shot of {document['episode']} depends on {document['changed']}"
+        say(console, line)
 
 
 def _totals(document: dict[str, Any]) -> Iterator[str]:
@@ -159,30 +154,13 @@ def _totals(document: dict[str, Any]) -> Iterator[str]:
     if document["basis"] == "none":
         yield document["based_on"]
         return
-    hours = [("GPU", document["gpu_hours"]), ("CPU", document["cpu_hours"])]
-    costs = [f"{_amount(value)} {of}-hours" for of, value in hours if value]
-    costs.append(f"{size(document['bytes_put'])} to store")
+    costs = [device_words(document["gpu_hours"], document["cpu_hours"])]
+    costs.append(f"{size_words(document['bytes_put'])} to store")
     if settings().gpu_hour_price or settings().cpu_hour_price:
-        money = document["money"]
-        costs.append(f"{money:{'.2f' if money >= 1 else '.2g'}} {document['currency']}")
+        costs.append(money_words(document["money"], document["currency"]))
     yield ", ".join(costs)
-    soon, late = time_words(p50), time_words(p90)
+    soon, late = duration_words(p50), duration_words(p90)
     yield f"done in about {soon}, 9 times of 10 within {late}, from {document['based_on']}"
-
-
-def _amount(hours: float) -> str:
-    return f"{hours:.1f}" if hours >= 10 else f"{hours:.2g}" if hours < 0.1 else f"{hours:.2f}"
-
-
-def time_words(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `12 min`, `3 h 20 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _frames_to_make(shot: dict[str, Any]) -> str:

@@ -9,16 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.commands.tables.tables import make_console
+from flows.commands.tables.tables import make_console, make_table, say
 from flows.report.usage.figures import Report
-from flows.report.usage.words import (
-    cost_words,
-    hour_words,
-    minute_words,
-    percent,
-    period_words,
-    second_words,
-)
+from flows.report.usage.words import cost_words, film_words, period_words
+from flows.words import duration_words, number_words, percent_words
 
 STAGES, EPISODES, SHOTS, FAILURES = 10, 20, 10, 5
 """Rows shown at the most; the page and `--json` have all."""
@@ -27,17 +21,17 @@ STAGES, EPISODES, SHOTS, FAILURES = 10, 20, 10, 5
 def show_report(report: Report, page: str) -> None:
     """The figures in lines, then stages, episodes, shots sent back and the last failures."""
     console = make_console()
-    said = f", {report.episode}" if report.episode else ""
-    _line(console, f"{period_words(report)}{said}, {report.store}")
+    episode = f", {report.episode}" if report.episode else ""
+    say(console, f"{period_words(report)}{episode}, {report.store}")
     if report.totals.runs:
         console.print(_figures(report))
     else:
-        _line(console, "nothing was rendered in this time; name an earlier --since, such as all")
+        say(console, "nothing was rendered in this time; name an earlier --since, such as all")
     _show_stages(console, report)
     _show_episodes(console, report)
     _print(
         console,
-        ("sent back", "times>", "last", "words"),
+        ("sent back", "times>", "last", "note"),
         [
             (f"{row.episode}/{row.shot}", str(row.retakes), row.last_at[:10], row.note)
             for row in report.retaken
@@ -51,20 +45,20 @@ def show_report(report: Report, page: str) -> None:
         most=FAILURES,
     )
     if page:
-        _line(console, f"\nthe page: {page}")
+        say(console, f"\nthe page: {page}")
 
 
 def show_compaction(document: dict[str, Any]) -> None:
     """What a compaction came to."""
     console = make_console()
     would = "would become" if document["dry_run"] else "are now"
-    _line(
+    say(
         console,
         f"{document['store']}: {document['rows']:,} receipts; {document['objects_before']:,} "
         f"objects {would} {document['objects_after']:,}",
     )
     if document["left"]:
-        _line(
+        say(
             console,
             f"{document['left']:,} of them are replaced and not removed: {document['why_left']}",
         )
@@ -74,36 +68,35 @@ def _figures(report: Report) -> Table:
     totals = report.totals
     on_gpu = totals.gpu_idle_share is not None
     chunks = totals.chunks_reused + totals.chunks_computed
-    per_shot = totals.retakes_per_shot
-    film = f"{minute_words(totals.film_minutes)} of film" if totals.film_minutes else "no film"
+    film = f"{film_words(totals.film_minutes)} of film" if totals.film_minutes else "no film"
     table = Table.grid(padding=(0, 2))
     for name, value, about in (
         ("a minute of film", cost_words(report, totals.per_film_minute), f"{film} came out"),
         (
             "spent",
             cost_words(report, totals.cost),
-            f"{hour_words(totals.cost.gpu_hours)} of GPUs, "
-            f"{hour_words(totals.cost.cpu_hours)} of CPU cores",
+            f"{duration_words(totals.cost.gpu_hours * 3600)} of GPUs, "
+            f"{duration_words(totals.cost.cpu_hours * 3600)} of CPU cores",
         ),
         (
             "reused",
-            percent(totals.cache_hit_rate),
+            percent_words(totals.cache_hit_rate),
             f"{totals.chunks_reused:,} of {chunks:,} chunks were in the store",
         ),
         (
             "GPUs idle" if on_gpu else "workers idle",
-            percent(totals.gpu_idle_share if on_gpu else totals.cpu_idle_share),
+            percent_words(totals.gpu_idle_share if on_gpu else totals.cpu_idle_share),
             "of the time that runs held them" + ("" if on_gpu else "; no GPU was used"),
         ),
         (
             "retakes per shot",
-            "–" if per_shot is None else f"{per_shot:.2f}",
+            number_words(totals.retakes_per_shot, 2),
             f"{totals.retakes} on {totals.shots:,} shots",
         ),
         (
             "failed shots",
             str(totals.failed_shots),
-            f"{totals.retries} tries made good, in {totals.runs} "
+            f"{totals.retries} attempts that succeeded on retry, in {totals.runs} "
             f"{'run' if totals.runs == 1 else 'runs'}",
         ),
     ):
@@ -114,12 +107,13 @@ def _figures(report: Report) -> Table:
 def _show_stages(console: Console, report: Report) -> None:
     _print(
         console,
-        ("stage", "on", "busy>", "share>", "pieces>", "a frame>", "p50>", "p90>", "retries>"),
+        ("stage", "on", "busy>", "share>", "items>", "a frame>", "p50>", "p90>", "retries>"),
         [
             (
-                *(row.stage, row.device, hour_words(row.hours), percent(row.share)),
-                *(f"{row.items:,}", second_words(row.frame_s), second_words(row.p50_s)),
-                *(second_words(row.p90_s), str(row.retries or "")),
+                *(row.stage, row.device, duration_words(row.hours * 3600)),
+                *(percent_words(row.share), f"{row.items:,}"),
+                *map(duration_words, (row.frame_s, row.p50_s, row.p90_s)),
+                str(row.retries or ""),
             )
             for row in report.stages
         ],
@@ -133,9 +127,9 @@ def _show_episodes(console: Console, report: Report) -> None:
         ("episode", "runs>", "film>", "spent>", "a minute>", "reused>", "retakes>", "failed>"),
         [
             (
-                *(row.episode, str(row.runs), minute_words(row.film_minutes)),
+                *(row.episode, str(row.runs), film_words(row.film_minutes)),
                 *(cost_words(report, row.cost), cost_words(report, row.per_film_minute)),
-                *(percent(row.cache_hit_rate), str(row.retakes or "")),
+                *(percent_words(row.cache_hit_rate), str(row.retakes or "")),
                 str(row.failed_shots or ""),
             )
             for row in report.episodes
@@ -147,23 +141,10 @@ def _show_episodes(console: Console, report: Report) -> None:
 def _print(
     console: Console, columns: Sequence[str], rows: Sequence[Iterable[str]], *, most: int
 ) -> None:
-    """A table after an empty line, none for no rows; a column whose name ends in > stands to the
-    right."""
+    """A table after an empty line, none for no rows."""
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        right = column.endswith(">")
-        table.add_column(
-            column.removesuffix(">"), justify="right" if right else "left", no_wrap=right
-        )
-    for row in rows[:most]:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print()
-    console.print(table)
+    say(console, "")
+    console.print(make_table(columns, rows[:most]))
     if len(rows) > most:
-        _line(console, f"and {len(rows) - most} more")
-
-
-def _line(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+        say(console, f"and {len(rows) - most} more")

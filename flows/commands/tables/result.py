@@ -8,10 +8,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.commands.tables.tables import make_console, make_table
+from flows.commands.tables.tables import make_console, make_table, say
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
+from flows.words import duration_words, few_words
 
+SHOTS = ("shot", "source frames", "out>", "chunks>", "made>", "reused>", "busy>", "state")
 SHAPING = (
     "--stage",
     "--recipe",
@@ -26,48 +28,42 @@ SHAPING = (
 
 def show_result(result: EpisodeResult, request: RenderRequest) -> None:
     """The shots, the film's path and what to do next."""
-    table = make_table(
-        "shot", "source frames", "out", "chunks", "made", "reused", "seconds", "state"
-    )
-    for shot in result.shots:
-        table.add_row(
-            shot.id,
-            f"{shot.start}-{shot.end - 1}",
-            str(shot.frames),
-            str(shot.chunks),
-            str(shot.computed),
-            str(shot.reused),
-            f"{shot.seconds:.1f}",
-            shot.state,
-        )
     console = make_console()
-    console.print(table)
-    console.print(
+    rows = [
+        (
+            *(shot.id, f"{shot.start}-{shot.end - 1}", shot.frames),
+            *(shot.chunks, shot.computed, shot.reused),
+            *(duration_words(shot.seconds), shot.state),
+        )
+        for shot in result.shots
+    ]
+    console.print(make_table(SHOTS, rows))
+    say(
+        console,
         f"{result.frames_in} frames in, {result.frames_out} out; {result.chunks_computed} chunks "
-        f"computed, {result.chunks_reused} reused; {result.wall_s:.1f} s"
+        f"computed, {result.chunks_reused} reused; {duration_words(result.wall_s)}",
     )
     if result.frames_reused:
-        console.print(f"{result.frames_reused} frames taken from earlier pickups and previews")
+        say(console, f"{result.frames_reused} frames taken from earlier pickups and previews")
     for note in result.notes:
-        console.print(f"note: {note}", markup=False)
+        say(console, f"note: {note}")
     if result.retries:
-        console.print(f"{result.retries} tries failed and were made good")
+        say(console, f"{result.retries} failed attempts succeeded on retry")
     for host in result.quarantined:
-        console.print(f"quarantined: host {host}", style="red", markup=False)
+        say(console, f"quarantined: host {host}", style="red")
     for finding in result.findings:
-        console.print(f"wanting: {finding}", style="red", markup=False)
+        say(console, f"failed verification: {finding}", style="red")
     if result.preview is not None:
         _show_preview(console, result, request)
         return
     missing = [shot.id for shot in result.shots if shot.state not in ("rendered", "stored")]
     if missing and not result.failed:
-        few = ", ".join(missing[:6]) + (" …" if len(missing) > 6 else "")
-        console.print(f"no film yet: {len(missing)} shot(s) to go ({few})", markup=False)
+        say(console, f"no film yet: {len(missing)} shot(s) to go ({few_words(missing)})")
     if result.film is None:
         if result.waiting:
             _show_next(console, [*_decisions(result, request), (request.command, "then the film")])
         return
-    console.print(f"film: {result.film}", soft_wrap=True, markup=False, highlight=False)
+    say(console, f"film: {result.film}")
     checked = f"{same_options('verify', request.command)} -o {shlex.quote(result.film)}"
     lines = [
         (same_options("plan", request.command), "what another render would do: nothing"),
@@ -82,7 +78,7 @@ def _show_preview(console: Console, result: EpisodeResult, request: RenderReques
     assert result.preview is not None
     film = Path(result.preview)
     for line in (f"preview: {film}", f"contact sheet: {film.with_suffix('.png')}"):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(console, line)
     again = (request.command, "the same again: what is approved is rendered whole")
     _show_next(console, [*_decisions(result, request), again])
 
@@ -98,9 +94,9 @@ def _decisions(result: EpisodeResult, request: RenderRequest) -> list[tuple[str,
 
 
 def _show_next(console: Console, lines: Sequence[tuple[str, str]]) -> None:
-    console.print("next:")
+    say(console, "next:")
     for line, why in lines:
-        console.print(f"  {line}   # {why}", soft_wrap=True, markup=False, highlight=False)
+        say(console, f"  {line}   # {why}")
 
 
 def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> str:
@@ -113,6 +109,6 @@ def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> s
         if not word.startswith("-"):
             source = word
         elif word != "--" and (word.startswith("--") or word == "-o"):
-            told = [word] if equals else [word, next(words, "")]
-            kept += told if name in keep else []
+            given = [word] if equals else [word, next(words, "")]
+            kept += given if name in keep else []
     return shlex.join([program, verb, source, *kept])

@@ -4,65 +4,63 @@ from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
+from flows.commands.tables.tables import make_console, make_table, say
+from flows.words import NONE, duration_words
 
-from flows.commands.tables.tables import make_console, make_table
+RUNS = ("run", "episode", "state", "frames>", "computed>", "reused>", "took>", "film")
+SHOTS = ("shot", "source frames", "out>", "stored>", "state", "last run")
+REVIEWED = ("shot", "rendered", "verdict", "by", "at", "note")
 
 
 def show_status(document: dict[str, Any]) -> None:
     """Runs of a store, newest first, or the shots of one episode."""
+    _show_shots(document) if "shots" in document else _show_runs(document)
+
+
+def _show_shots(document: dict[str, Any]) -> None:
+    """Each shot, then why those failed that did, where the traceback is, and how to try again."""
     console = make_console()
-    if "shots" in document:
-        table = make_table("shot", "source frames", "out", "stored", "state", "last run")
-        for shot in document["shots"]:
-            table.add_row(
-                shot["id"],
-                f"{shot['start']}-{shot['end'] - 1}",
-                str(shot["frames"]),
-                f"{shot['cached']}/{shot['chunks']}",
-                shot["state"],
-                shot["last_run"] or "-",
-            )
-        console.print(table)
-        for failure in document["failures"]:
-            _show_failure(console, failure)
-        return
-    table = make_table("run", "episode", "state", "frames", "computed", "reused", "seconds", "film")
-    for run in document["runs"]:
-        table.add_row(
-            run["run"],
-            run["episode"],
-            run["state"],
-            str(run["frames_out"]),
-            str(run["chunks_computed"]),
-            str(run["chunks_reused"]),
-            f"{run['wall_s']:.1f}",
-            str(run["film"] or "-"),
+    rows = [
+        (
+            *(shot["id"], f"{shot['start']}-{shot['end'] - 1}", shot["frames"]),
+            *(f"{shot['cached']}/{shot['chunks']}", shot["state"], shot["last_run"] or NONE),
         )
-    console.print(table if document["runs"] else f"no runs in {document['store']} yet")
-    newest = document["runs"][0] if document["runs"] else {}
+        for shot in document["shots"]
+    ]
+    console.print(make_table(SHOTS, rows))
+    for failure in document["failures"]:
+        say(console, f"{failure['shot']} failed in run {failure['run']}: {failure['error']}")
+        say(console, f"  traceback: {failure['name']} in the store")
+        say(console, f"  again: {failure['command']}")
+
+
+def _show_runs(document: dict[str, Any]) -> None:
+    console = make_console()
+    if not document["runs"]:
+        say(console, f"no runs in {document['store']} yet")
+        return
+    rows = [
+        (
+            *(run["run"], run["episode"], run["state"], run["frames_out"]),
+            *(run["chunks_computed"], run["chunks_reused"]),
+            *(duration_words(run["wall_s"]), run["film"] or NONE),
+        )
+        for run in document["runs"]
+    ]
+    console.print(make_table(RUNS, rows))
+    newest = document["runs"][0]
     if newest.get("error"):
-        line = f"{newest['run']} {newest['state']}: {newest['error']}"
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-
-def _show_failure(console: Console, failure: dict[str, Any]) -> None:
-    """Why a shot failed last, where its traceback is, and how to try it again."""
-    lines = (
-        f"{failure['shot']} failed in run {failure['run']}: {failure['error']}",
-        f"  traceback: {failure['name']} in the store",
-        f"  again: {failure['command']}",
-    )
-    for line in lines:
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(console, f"{newest['run']} {newest['state']}: {newest['error']}")
 
 
 def show_review(document: dict[str, Any]) -> None:
     """Each shot with the decision that stands."""
-    table = make_table("shot", "rendered", "verdict", "by", "at", "note")
-    for shot in document["shots"]:
-        rendered = "yes" if shot["rendered"] else "preview" if shot["previewed"] else "no"
-        table.add_row(
-            shot["id"], rendered, *(shot[name] for name in ("verdict", "by", "at", "note"))
+    rows = [
+        (
+            shot["id"],
+            "yes" if shot["rendered"] else "preview" if shot["previewed"] else "no",
+            *(shot[name] for name in ("verdict", "by", "at", "note")),
         )
-    make_console().print(table)
+        for shot in document["shots"]
+    ]
+    make_console().print(make_table(REVIEWED, rows))

@@ -1,29 +1,30 @@
-"""Tables for people: 100 columns, plain when piped, no colour where NO_COLOR says so."""
+"""Lines and tables for people: 100 columns, plain when piped, no colour where NO_COLOR says so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 WIDTH = 100
 
 
-def make_table(*columns: str) -> Table:
-    """A table without lines; columns of numbers to the right."""
+def make_table(columns: Iterable[str], rows: Iterable[Iterable[object]] = ()) -> Table:
+    """A table without lines; a column whose name ends in > stands to the right. What cells hold
+    is shown as it is."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        right = column in (
-            "out",
-            "chunks",
-            "made",
-            "reused",
-            "seconds",
-            "stored",
-            "to do",
-            "frames/s",
-            "parameters",
+        right = column.endswith(">")
+        table.add_column(
+            column.removesuffix(">"),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=right,
         )
-        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table
 
 
@@ -31,3 +32,8 @@ def make_console() -> Console:
     """The terminal, or 100 columns where there is none."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
+
+
+def say(console: Console, line: str, *, style: str = "") -> None:
+    """A line as it is, however long: nothing in it is markup, so that paths can be copied."""
+    console.print(line, style=style, soft_wrap=True, markup=False, highlight=False)

@@ -6,34 +6,34 @@ from typing import Any
 
 from rich.table import Column, Table
 
-from flows.commands.tables.tables import make_console, make_table
+from flows.commands.tables.tables import make_console, make_table, say
+from flows.words import size_words
+
+MODELS = ("model", "verb", "scale", "kind", "parameters>", "size>", "from", "licence")
 
 
 def show_doctor(document: dict[str, Any]) -> None:
-    """Each thing looked at, whether it is well, and the remedy where it is not."""
-    table = make_table("", "what", "found", "remedy")
-    for check in document["checks"]:
-        mark = {"good": "ok", "optional": "-", "bad": "BAD"}[check["state"]]
-        table.add_row(mark, check["what"], check["found"], check["remedy"])
-    make_console().print(table)
+    """Each check, whether it is good, and the remedy where it is not."""
+    marks = {"good": "ok", "optional": "-", "bad": "BAD"}
+    rows = [
+        (marks[check["state"]], check["what"], check["found"], check["remedy"])
+        for check in document["checks"]
+    ]
+    make_console().print(make_table(("", "what", "found", "remedy"), rows))
 
 
 def show_models(document: dict[str, Any]) -> None:
     """The networks: name, what each does, its size, where it is from, its licence."""
-    table = make_table("model", "verb", "scale", "kind", "parameters", "size", "from", "licence")
-    for card in document["models"]:
-        upscales = card["verb"] == "upscale"
-        table.add_row(
-            card["name"],
-            card["verb"],
-            f"{card['scale']}x" if upscales else "",
-            card["kind"] if upscales else "",
-            f"{card['parameters']:,}",
-            f"{card['size_bytes'] / 1e6:.1f} MB",
-            card["origin"].rpartition("/")[2],
-            card["licence"],
+    rows = [
+        (
+            *(card["name"], card["verb"]),
+            *((f"{card['scale']}x", card["kind"]) if card["verb"] == "upscale" else ("", "")),
+            *(f"{card['parameters']:,}", size_words(card["size_bytes"])),
+            *(card["origin"].rpartition("/")[2], card["licence"]),
         )
-    make_console().print(table)
+        for card in document["models"]
+    ]
+    make_console().print(make_table(MODELS, rows))
 
 
 def show_model(document: dict[str, Any]) -> None:
@@ -46,15 +46,13 @@ def show_model(document: dict[str, Any]) -> None:
     console = make_console()
     console.print(table)
     if document["licence_text"]:
-        console.print()
-        console.print(document["licence_text"], markup=False, highlight=False)
+        say(console, "")
+        say(console, document["licence_text"])
 
 
 def show_bench(document: dict[str, Any]) -> None:
     """Frames per second of each way, and the ratios that count."""
-    table = make_table("way", "frames/s", "share of the limit")
-    for way in document["ways"]:
-        table.add_row(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}")
+    rows = [(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}") for way in document["ways"]]
     console = make_console()
-    console.print(table)
-    console.print(document["on"])
+    console.print(make_table(("way", "frames/s>", "share of the limit>"), rows))
+    say(console, document["on"])

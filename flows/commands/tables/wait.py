@@ -4,40 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.commands.tables.tables import make_console, make_table
+from flows.commands.tables.tables import make_console, make_table, say
 from flows.runs.state import Seen
+from flows.words import duration_words
+
+EPISODES = ("episode", "state", "shots>", "took>", "why")
+SHOTS = ("shot", "out>", "chunks>", "made>", "reused>", "busy>", "state")
 
 
 def show_seen(seen: Seen) -> None:
     """Its shots or its episodes, then a line that says how it stands."""
     console = make_console()
-    if rows := seen.document.get("episodes"):
-        table = make_table("episode", "state", "shots", "seconds", "why")
-        for each in rows:
-            table.add_row(*_texts(each["episode"], each["state"], len(each["shots"])), *_why(each))
-        console.print(table)
-    elif rows := seen.document.get("shots"):
-        table = make_table("shot", "out", "chunks", "made", "reused", "seconds", "state")
-        for each in rows:
-            numbers = (each[name] for name in ("frames", "chunks", "computed", "reused"))
-            seconds = f"{each['seconds']:.1f}"
-            table.add_row(*_texts(each["id"], *numbers, seconds, each["state"]))
-        console.print(table)
-    line = f"{seen.name} {seen.run}: {seen.state}"
-    console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if episodes := seen.document.get("episodes"):
+        console.print(make_table(EPISODES, map(_episode_row, episodes)))
+    elif shots := seen.document.get("shots"):
+        console.print(make_table(SHOTS, map(_shot_row, shots)))
+    say(console, f"{seen.name} {seen.run}: {seen.state}")
     if seen.document.get("film"):
-        film = f"film: {seen.document['film']}"
-        console.print(film, soft_wrap=True, markup=False, highlight=False)
+        say(console, f"film: {seen.document['film']}")
 
 
-def _why(episode: dict[str, Any]) -> tuple[Any, ...]:
-    from rich.text import Text
+def _episode_row(each: dict[str, Any]) -> tuple[object, ...]:
+    took = duration_words(each["wall_s"])
+    return (each["episode"], each["state"], len(each["shots"]), took, each["why"])
 
-    return f"{episode['wall_s']:.1f}", Text(episode["why"])
 
-
-def _texts(*values: Any) -> list[Any]:
-    """Cells in which nothing is markup."""
-    from rich.text import Text
-
-    return [Text(str(value)) for value in values]
+def _shot_row(each: dict[str, Any]) -> tuple[object, ...]:
+    counts = (each[name] for name in ("frames", "chunks", "computed", "reused"))
+    return (each["id"], *counts, duration_words(each["seconds"]), each["state"])

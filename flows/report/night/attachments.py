@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flows.report.night.objects import Objects
-from flows.report.night.words import file_slug, regression_line
+from flows.report.night.words import regression_words
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
 
 PNG = b"\x89PNG\r\n\x1a\n"
+SLUG_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +52,23 @@ def attach(night: Night, folder: Path, objects: Objects) -> Attachments:
             if shot.error or shot.failure or shot.regressions or shot.state == "failed":
                 found[episode.episode, shot.id] = _attach_shot(episode, shot, folder, objects)
         if episode.why or episode.regressions:
-            text = "\n".join([episode.why, *map(regression_line, episode.regressions)]).strip()
+            text = "\n".join([episode.why, *_lines(episode.regressions)]).strip()
             path = _write_log(folder, episode.episode, "film", text)
             found[episode.episode, ""] = Attached(log=path, log_text=text)
     return Attachments(found)
+
+
+def file_slug(name: str) -> str:
+    """A file name for any name at all: plain characters, and a digest where that lost something."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[:SLUG_LENGTH]
+    if plain == name:
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain}-{digest}" if plain else digest
+
+
+def _lines(regressions: tuple[Regression, ...]) -> list[str]:
+    return [regression_words([each]) for each in regressions]
 
 
 def _attach_shot(
@@ -77,7 +93,7 @@ def worst_first(regressions: tuple[Regression, ...]) -> list[Regression]:
 def log_text(shot: NightShot, failure: Mapping[str, Any]) -> str:
     """Everything that is known of why a shot failed or regressed, tracebacks too."""
     lines = [shot.error or str(failure.get("error", ""))]
-    lines += [regression_line(each) for each in shot.regressions]
+    lines += _lines(shot.regressions)
     if failure.get("stage"):
         lines.append(f"stage: {failure['stage']}")
     if failure.get("frame") is not None:

@@ -15,13 +15,14 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from flows.report.night.attachments import Attached, Attachments
-from flows.report.night.words import regression_line, safe_text
-from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.report.night.words import regression_words
+from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome, Verdict
+from flows.words import safe_text
 
 FILM = "film"
 GOOD_SHOTS = ("rendered", "stored", "done", "reused")
-"""States of a shot that is there; of other shots nothing was asked, or they were not come to."""
+"""States of a shot that is there; the others were not asked for, or not reached."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,7 @@ def _shot_case(episode: NightEpisode, shot: NightShot, attachments: Attachments)
         verdict, kind = "failure", "failed"
         message = shot.error or "failed"
     elif shot.regressions:
-        verdict, kind, message = "failure", "regressed", _regressions(shot.regressions)
+        verdict, kind, message = "failure", "regressed", regression_words(shot.regressions)
     elif shot.state not in GOOD_SHOTS:
         verdict, message = "skipped", shot.state
     return _Case(
@@ -127,7 +128,7 @@ def _film_case(episode: NightEpisode, attachments: Attachments) -> _Case:
     verdict, kind = episode.state.verdict, episode.state.value
     message = episode.why or episode.state.words
     if episode.state is Outcome.DONE and episode.regressions:
-        verdict, kind, message = "failure", "regressed", _regressions(episode.regressions)
+        verdict, kind, message = "failure", "regressed", regression_words(episode.regressions)
     return _Case(
         name=FILM,
         seconds=max(0.0, episode.wall_s - sum(shot.seconds for shot in episode.shots)),
@@ -149,17 +150,13 @@ def _element(episode: NightEpisode, case: _Case, base: Path) -> ET.Element:
     if case.verdict == "skipped":
         ET.SubElement(element, "skipped", message=message)
     elif case.verdict != "good":
-        told = ET.SubElement(element, case.verdict, message=message, type=case.kind)
-        told.text = safe_text(case.attached.log_text or case.message)
+        found = ET.SubElement(element, case.verdict, message=message, type=case.kind)
+        found.text = safe_text(case.attached.log_text or case.message)
     paths = [*case.attached.frames, *filter(None, [case.attached.log])]
     if paths and case.verdict in ("failure", "error"):
         out = ET.SubElement(element, "system-out")
         out.text = safe_text("\n".join(f"[[ATTACHMENT|{_named(path, base)}]]" for path in paths))
     return element
-
-
-def _regressions(regressions: Iterable[Regression]) -> str:
-    return "; ".join(regression_line(each) for each in regressions)
 
 
 def _named(path: Path, base: Path) -> str:

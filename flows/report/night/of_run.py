@@ -35,7 +35,7 @@ def night_of_run(document: Mapping[str, Any]) -> Night:
     return Night(
         nightly=episode.episode,
         night=episode.run,
-        began_at=began or _begun(episode.run),
+        began_at=began or _began_at(episode.run),
         ended_at=ended,
         episodes=(episode,),
     )
@@ -72,8 +72,8 @@ def _shot(line: Mapping[str, Any]) -> NightShot:
     )
 
 
-def _begun(run: str) -> str:
-    """When a run of before records began, by its name."""
+def _began_at(run: str) -> str:
+    """When a run without a record began, by its name."""
     try:
         return datetime.strptime(f"{run[:15]}+0000", "%Y%m%dT%H%M%S%z").isoformat()
     except ValueError:

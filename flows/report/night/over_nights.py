@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from flows.report.night.plots import Line, plot
+from flows.report.plots import Plot, Series, lines
 from flows.runs.night import Night
 from flows.runs.outcome import Outcome
 
@@ -16,7 +16,8 @@ NIGHTS_SHOWN = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightTotals:
-    """A night in a line. Times are hours; `psnr` and `ssim` of the worst and of the middle shot."""
+    """A night in a line. Times are hours; `psnr`, `ssim` and `flicker` are of the worst shot,
+    `psnr_median` of the median shot."""
 
     night: str
     label: str
@@ -30,18 +31,9 @@ class NightTotals:
     failed_shots: int
     regressed_shots: int
     psnr: float | None
-    psnr_middle: float | None
+    psnr_median: float | None
     ssim: float | None
     flicker: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """A figure: its title, the names of its lines, and the SVG."""
-
-    title: str
-    lines: tuple[str, ...]
-    svg: str
 
 
 VERDICTS = {
@@ -60,7 +52,7 @@ def totals(night: Night) -> NightTotals:
     flicker = [shot.flicker for shot in shots if shot.flicker is not None]
     return NightTotals(
         night=night.night,
-        label=night.began_at[:10] or night.night,
+        label=night.began_at[5:10] or night.night,
         verdict=VERDICTS.get(night.outcome, "incomplete"),
         good=night.outcome is Outcome.DONE,
         wall_h=wall_s(night) / 3600,
@@ -71,7 +63,7 @@ def totals(night: Night) -> NightTotals:
         failed_shots=sum(shot.state == "failed" for shot in shots),
         regressed_shots=sum(bool(shot.regressions) for shot in shots),
         psnr=min(psnr, default=None),
-        psnr_middle=median(psnr) if psnr else None,
+        psnr_median=median(psnr) if psnr else None,
         ssim=min(ssim, default=None),
         flicker=max(flicker, default=None),
     )
@@ -88,50 +80,64 @@ def wall_s(night: Night) -> float:
 
 
 def make_plots(rows: Sequence[NightTotals], *, currency: str) -> list[Plot]:
-    """The figures that there are numbers for."""
-    hours = max((row.wall_h for row in rows), default=0.0) >= 2
-    unit, scale = (" h", 1.0) if hours else (" min", 60.0)
-    asked: list[tuple[str, str, list[Line]]] = [
+    """The plots that there are at least two values for."""
+    in_hours = max((row.wall_h for row in rows), default=0.0) >= 2
+    unit, scale = ("hours", 1.0) if in_hours else ("minutes", 60.0)
+    asked: list[tuple[str, str, str, list[Series]]] = [
         (
-            f"Time,{unit}",
+            "Time",
+            "from the start to the end, and of busy workers",
             unit,
             [
-                _line("from begin to end", [row.wall_h * scale for row in rows]),
-                _line("busy workers", [row.busy_h * scale for row in rows]),
+                _series("start to end", [row.wall_h * scale for row in rows]),
+                _series("busy workers", [row.busy_h * scale for row in rows]),
             ],
         ),
-        (f"Cost, {currency}", f" {currency}", [_line("cost", [row.money or None for row in rows])]),
         (
-            "Likeness to the last good night, PSNR in dB",
-            " dB",
+            "Cost",
+            "by the hours of busy devices",
+            currency,
+            [_series("cost", [row.money or None for row in rows])],
+        ),
+        (
+            "Similarity, PSNR",
+            "to the last good night, of the worst frame of a shot",
+            "dB",
             [
-                _line("worst shot", [row.psnr for row in rows]),
-                _line("middle shot", [row.psnr_middle for row in rows]),
+                _series("worst shot", [row.psnr for row in rows]),
+                _series("median shot", [row.psnr_median for row in rows]),
             ],
         ),
-        ("Likeness, SSIM", "", [_line("worst shot", [row.ssim for row in rows])]),
-        ("Flicker where the picture holds", "", [_line("worst shot", [r.flicker for r in rows])]),
         (
-            "Shots gone wrong",
-            "",
+            "Similarity, SSIM",
+            "to the last good night, of the worst frame of the worst shot",
+            "SSIM",
+            [_series("worst shot", [row.ssim for row in rows])],
+        ),
+        (
+            "Flicker",
+            "where the picture holds still, in the worst shot",
+            "8-bit codes",
+            [_series("worst shot", [row.flicker for row in rows])],
+        ),
+        (
+            "Failures and regressions",
+            "shots that failed, shots that came out worse than in the last good night",
+            "shots",
             [
-                _line("failed", [float(row.failed_shots) for row in rows]),
-                _line("regressed", [float(row.regressed_shots) for row in rows]),
+                _series("failed", [float(row.failed_shots) for row in rows]),
+                _series("regressed", [float(row.regressed_shots) for row in rows]),
             ],
         ),
     ]
     labels, bad = [row.label for row in rows], [not row.good for row in rows]
-    made = [
-        Plot(
-            title=title,
-            lines=tuple(line.name for line in lines) if len(lines) > 1 else (),
-            svg=plot(title, lines, nights=labels, bad=bad, unit=unit),
-        )
-        for title, unit, lines in asked
-        if any(value for line in lines for value in line.values)
+    return [
+        Plot(title=title, about=about, svg=lines(title, unit, labels, series, bad=bad))
+        for title, about, unit, series in asked
+        if any(value for each in series for value in each.known)
+        and sum(len(each.known) for each in series) > 1
     ]
-    return [each for each in made if each.svg]
 
 
-def _line(name: str, values: Sequence[float | None]) -> Line:
-    return Line(name=name, values=tuple(values))
+def _series(name: str, values: Sequence[float | None]) -> Series:
+    return Series(name=name, values=tuple(values))

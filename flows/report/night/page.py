@@ -1,24 +1,20 @@
-"""The page of a night: one HTML file that opens from disk, without a network and without scripts.
-
-Everything that comes from outside (names, errors, paths) is escaped by the template.
-"""
+"""The page of a night: what needs a person, the worst frames, plots over the nights, every shot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.report.night.attachments import Attachments
 from flows.report.night.objects import Objects
 from flows.report.night.over_nights import NIGHTS_SHOWN, make_plots, totals, wall_s
 from flows.report.night.pictures import data_uri
-from flows.report.night.words import UNITS, duration_words, regression_line, safe_text
+from flows.report.night.words import UNITS, regression_words
+from flows.report.page import render
 from flows.runs.night import Night, NightEpisode, NightShot, Regression
 from flows.runs.outcome import Outcome
 
-TEMPLATE = Path(__file__).with_name("page.html.j2")
 THUMBNAIL, FRAME = 160, 480
 """Widths in pixels of pictures in the page."""
 THUMBNAILS, PAIRS = 1500, 24
@@ -68,19 +64,12 @@ def render_page(
 ) -> str:
     """The page; `nights` are those to plot, in any order, `night` among them or not. `word` is what
     it calls one of them."""
-    from jinja2 import Environment, StrictUndefined
-
     known = {each.night: each for each in [*nights, night]}
     shown = sorted(known.values(), key=lambda each: (each.began_at, each.night))[-NIGHTS_SHOWN:]
     rows = [totals(each) for each in shown]
     troubles = list(_troubles(night, attachments))
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["lasting"] = duration_words
-    environment.filters["plain"] = safe_text
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    return render(
+        "night/page.html.j2",
         night=night,
         word=word,
         now=totals(night),
@@ -96,7 +85,7 @@ def render_page(
         thumbnails=_thumbnails(night, thumbnail or _stored_thumbnail(objects)),
         columns=_columns(night),
         is_open=lambda episode: _is_bad(episode) or len(episode.shots) <= OPEN_SHOTS,
-        regression_line=regression_line,
+        regression_words=regression_words,
     )
 
 
@@ -148,7 +137,7 @@ def _troubles(night: Night, attachments: Attachments) -> Iterator[Trouble]:
                     line = f"frame {shot.frame}: {line}"
                 found.append((0, _trouble("failed", name, shot.id, line, log)))
             elif shot.regressions:
-                line = "; ".join(map(regression_line, shot.regressions))
+                line = regression_words(shot.regressions)
                 found.append((2, _trouble("regressed", name, shot.id, line)))
         said = episode.state is Outcome.FAILED and any(s.state == "failed" for s in episode.shots)
         if episode.state is not Outcome.DONE and not said:
@@ -156,7 +145,7 @@ def _troubles(night: Night, attachments: Attachments) -> Iterator[Trouble]:
             line = episode.why or episode.state.words
             found.append((rank, _trouble(episode.state.words, name, "", line)))
         if episode.regressions:
-            line = "; ".join(map(regression_line, episode.regressions))
+            line = regression_words(episode.regressions)
             found.append((2, _trouble("regressed", name, "", line)))
     yield from (trouble for _, trouble in sorted(found, key=lambda each: each[0]))
 
@@ -184,7 +173,7 @@ def _pairs(night: Night, objects: Objects) -> list[Pair]:
         Pair(
             episode=episode.episode,
             shot=shot.id,
-            line=regression_line(each),
+            line=regression_words([each]),
             frame=each.frame,
             before=data_uri(objects.get(each.before, episode), width=FRAME, quality=85),
             after=data_uri(objects.get(each.after, episode), width=FRAME, quality=85),

@@ -1,13 +1,14 @@
-"""Names and numbers as reports write them."""
+"""A night and its regressions in words: what a person or a log must read first."""
 
 from __future__ import annotations
 
-import hashlib
-import re
+from collections.abc import Iterable
 
-from flows.runs.night import Measure, Regression
+from cluster.errors import Exit
+from flows.runs.night import Measure, Night, NightEpisode, Regression
+from flows.runs.outcome import Outcome
+from flows.words import NAMED, few_words, number_words
 
-SLUG_LENGTH = 60
 UNITS: dict[Measure, tuple[str, str, int]] = {
     "psnr": ("PSNR", " dB", 1),
     "ssim": ("SSIM", "", 4),
@@ -18,39 +19,52 @@ UNITS: dict[Measure, tuple[str, str, int]] = {
     "money": ("cost", "", 2),
 }
 """What a measure is called, its unit, and its digits behind the point."""
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def safe_text(text: str) -> str:
-    """Text without the characters that XML 1.0 has no way to write, control characters above
-    all; each is replaced by U+FFFD."""
-    return _FORBIDDEN.sub("\ufffd", text)
+def night_words(night: Night, code: Exit) -> str:
+    """Why a night ended with this exit code; empty where it was good."""
+    if code is Exit.TIMEOUT:
+        return f"the time given was over; {_counted(night)}"
+    if code is Exit.INTERRUPTED:
+        return f"stopped; {_counted(night)}"
+    if code is Exit.GOOD:
+        return ""
+    lines: list[str] = []
+    for outcome in Outcome:
+        chosen = [each for each in night.episodes if each.state is outcome]
+        if chosen and outcome is not Outcome.DONE:
+            lines.append(f"{outcome.words}: {few_words([_named(each) for each in chosen])}")
+        regressed = [each for each in night.episodes if each.regressed]
+        if regressed and outcome is Outcome.WANTING:
+            lines.append(f"regressed: {few_words([_regressed(each) for each in regressed])}")
+    return f"{_counted(night)}; {'; '.join(lines)}"
 
 
-def file_slug(name: str) -> str:
-    """A file name for any name at all: plain characters, and a digest where that lost something."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".")[:SLUG_LENGTH]
-    if plain == name:
-        return plain
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    return f"{plain}-{digest}" if plain else digest
+def regression_words(regressions: Iterable[Regression]) -> str:
+    """Regressions in a sentence: `PSNR 24.9 dB at frame 7, was 99.0 dB, limit 36.0 dB`."""
+    return "; ".join(map(_regression, regressions))
 
 
-def regression_line(regression: Regression) -> str:
-    """A regression in a sentence."""
+def _regression(regression: Regression) -> str:
     called, unit, digits = UNITS[regression.measure]
     now, was, limit = (
-        f"{value:.{digits}f}" for value in (regression.now, regression.was, regression.limit)
+        f"{number_words(value, digits)}{unit}"
+        for value in (regression.now, regression.was, regression.limit)
     )
     at = "" if regression.frame is None else f" at frame {regression.frame}"
-    return f"{called} {now}{unit}{at}, was {was}{unit}, limit {limit}{unit}"
+    return f"{called} {now}{at}, was {was}, limit {limit}"
 
 
-def duration_words(seconds: float) -> str:
-    """Seconds as a person reads them: `42 s`, `7 min 5 s`, `3 h 20 min`."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def _named(episode: NightEpisode) -> str:
+    return f"{episode.episode} ({episode.why})" if episode.why else episode.episode
+
+
+def _regressed(episode: NightEpisode) -> str:
+    shots = [shot.id for shot in episode.shots if shot.regressions]
+    parts = (["film"] if episode.regressions else []) + shots
+    return f"{episode.episode} {' '.join(parts[:NAMED])}{' …' if len(parts) > NAMED else ''}"
+
+
+def _counted(night: Night) -> str:
+    done = sum(each.state is Outcome.DONE for each in night.episodes)
+    return f"{done} of {len(night.episodes)} episodes done"

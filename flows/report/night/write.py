@@ -1,4 +1,4 @@
-"""Write what a night or a run came to into a folder: report.html, report.json, junit.xml."""
+"""Writes the report of a night or a run into a folder: report.html, report.json, junit.xml."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def write_junit_of(store: Store, seen: Seen, path: Path) -> Path:
 
 
 def night_of(seen: Seen) -> Night:
-    """A run or a night as a night; one that has not ended has come to nothing yet."""
+    """A run or a night as a night; one that has not ended has no episodes yet."""
     if not seen.is_night:
         return night_of_run(seen.document)
     if "episodes" in seen.document:

@@ -38,7 +38,7 @@ DAYS, WEEKS = 45, 366
 """Longest time in days that is shown by day, and by week; what is longer, by month."""
 
 
-def reckon(facts: Facts, *, episode: str = "") -> Report:
+def compute_report(facts: Facts, *, episode: str = "") -> Report:
     """The figures of a time."""
     work = read_work(facts.receipts)
     used = uses(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from cluster.store.open import open_store
-from flows.report.usage.compute import reckon
+from flows.report.usage.compute import compute_report
 from flows.report.usage.facts import gather_facts
 from flows.report.usage.figures import Report
 from flows.report.usage.period import parse_period
@@ -20,4 +20,4 @@ def make_report(
     """
     begin, end = parse_period(since, until, now=now or datetime.now(UTC))
     facts = gather_facts(open_store(store), since=begin, until=end, episode=episode)
-    return reckon(facts, episode=episode)
+    return compute_report(facts, episode=episode)

@@ -1,53 +1,29 @@
-"""The page of a report: one HTML file that opens from disk, without a network and scripts."""
+"""The page of a usage report."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from functools import partial
 
-from flows.report.plots import SERIES, Series, bars, gather_rest, lines, lying_bars
+from flows.report.page import render
+from flows.report.plots import SERIES, Plot, Series, bars, gather_rest, horizontal_bars, lines
 from flows.report.usage.figures import Cost, Report, Slot
-from flows.report.usage.words import (
-    cost_words,
-    hour_words,
-    minute_words,
-    percent,
-    period_words,
-    second_words,
-)
+from flows.report.usage.words import cost_words, film_words, period_words
 
 STAGES_SHOWN = 12
 ROWS_SHOWN = 200
 """Failures and retaken shots listed at the most."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plot:
-    """A plot of the page: heading, one line of explanation, SVG."""
-
-    title: str
-    about: str
-    svg: str
-
-
 def render_page(report: Report) -> str:
-    """The whole page. Everything that comes from outside is escaped by the template."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["percent"] = percent
-    environment.filters["hours"] = hour_words
-    environment.filters["period"] = period_words
-    environment.filters["seconds"] = second_words
-    environment.filters["minutes"] = minute_words
-    environment.filters["cost"] = lambda cost: cost_words(report, cost)
-    template = files("flows.report.usage").joinpath("report.html.j2").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    """The whole page."""
+    return render(
+        "usage/page.html.j2",
         report=report,
         totals=report.totals,
+        period=period_words(report),
+        cost=partial(cost_words, report),
+        film=film_words,
         plots=[plot for plot in _plots(report) if plot.svg],
         shown=ROWS_SHOWN,
     )
@@ -110,7 +86,7 @@ def _plots(report: Report) -> list[Plot]:
         Plot(
             title="Where a frame's time goes",
             about="seconds of one worker per frame, the stages with most hours first",
-            svg=lying_bars(
+            svg=horizontal_bars(
                 "Where a frame's time goes",
                 "seconds per frame",
                 [f"{row.stage} ({row.device})" for row in stages],

@@ -1,9 +1,10 @@
-"""Figures as a person reads them."""
+"""A report's time and costs in words."""
 
 from __future__ import annotations
 
 from flows.report.usage.figures import Cost, Report
 from flows.report.usage.period import ALWAYS
+from flows.words import NONE, device_words, duration_words, money_words
 
 
 def period_words(report: Report) -> str:
@@ -17,44 +18,15 @@ def period_words(report: Report) -> str:
     return f"{ends[0]} to {ends[1]} UTC"
 
 
-def percent(share: float | None) -> str:
-    """`87 %`; a dash where there is nothing to have a share of."""
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 or 0.9 < share < 1 else f"{100 * share:.0f} %"
-
-
-def hour_words(hours: float) -> str:
-    """`3.2 h`, `14 min`, `5 s`."""
-    if hours >= 1:
-        return f"{hours:,.1f} h" if hours < 100 else f"{hours:,.0f} h"
-    return f"{hours * 60:.0f} min" if hours * 60 >= 1 else second_words(hours * 3600)
-
-
-def second_words(seconds: float) -> str:
-    """`12 s`, `3.1 s`, `0.042 s`."""
-    if seconds >= 10:
-        return f"{seconds:,.0f} s"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.3f} s" if seconds else "0 s"
-
-
-def minute_words(minutes: float) -> str:
-    """A film's length: `23.4 min`, `48 s`; a dash for none."""
-    if not minutes:
-        return "–"
-    return f"{minutes:,.1f} min" if minutes >= 1 else second_words(minutes * 60)
-
-
 def cost_words(report: Report, cost: Cost | None) -> str:
-    """`12.40 EUR` if prices are set, else `3.2 h of GPUs, 14 min of cores`."""
+    """`12.40 EUR` if prices are set, else `GPU 3 h 20 min, CPU 14 min`; a dash for none."""
     if cost is None:
-        return "–"
+        return NONE
     if report.priced:
-        digits = 2 if cost.money >= 0.1 or not cost.money else 4
-        return f"{cost.money:,.{digits}f} {report.currency}"
-    parts = []
-    if cost.gpu_hours:
-        parts.append(f"{hour_words(cost.gpu_hours)} GPU")
-    if cost.cpu_hours or not parts:
-        parts.append(f"{hour_words(cost.cpu_hours)} CPU")
-    return ", ".join(parts)
+        return money_words(cost.money, report.currency)
+    return device_words(cost.gpu_hours, cost.cpu_hours)
+
+
+def film_words(minutes: float) -> str:
+    """A film's length: `23 min`; a dash where no film came out."""
+    return duration_words(minutes * 60) if minutes else NONE

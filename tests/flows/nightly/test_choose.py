@@ -179,7 +179,7 @@ def test_a_smaller_one_behind_what_does_not_fit_still_goes() -> None:
     ("forecast", "means", "words"),
     [
         (work(7200), Means(seconds=3600), "would end 1 h 0 min after the deadline (p90 2 h 0 min"),
-        (work(30), Means(seconds=-5), "would end 35 s after the deadline (p90 30 s, 0.0 s left)"),
+        (work(30), Means(seconds=-5), "would end 35 s after the deadline (p90 30 s, 0 s left)"),
         (work(gpu=3), Means(gpu_hours=2.5), "needs 3 GPU-hours, 2.5 left (0.5 over the budget)"),
         (work(cpu=3), Means(cpu_hours=1), "needs 3 CPU-hours, 1 left (2 over the budget)"),
         (work(money=12), Means(money=10), "needs 12 EUR, 10 left (2 over the budget)"),

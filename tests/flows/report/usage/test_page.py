@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cluster.store.folder import FolderStore
-from flows.report.plots import VARIABLES, Series, bars, gather_rest, lines, lying_bars
+from flows.report.plots import VARIABLES
 from flows.report.usage.figures import Report
 from flows.report.usage.make import make_report
 from flows.report.usage.page import render_page
@@ -138,24 +138,6 @@ def test_page_of_nothing_says_so(tmp_path: Path) -> None:
     assert "no film came out" in page
     assert "<svg" not in page
     assert "<table" not in page
-
-
-def test_values_that_are_missing_leave_gaps_and_nothing_is_drawn_of_nothing() -> None:
-    nothing = Series(name="a", values=(None, None))
-    assert lines("t", "u", ["1", "2"], [nothing]) == ""
-    assert bars("t", "u", ["1", "2"], [Series(name="a", values=(0.0, 0.0))]) == ""
-    assert lying_bars("t", "u", [], []) == ""
-    some = lines("t", "u", ["1", "2", "3"], [nothing, Series(name="b", values=(1.0, None, 3.0))])
-    assert "b 1 to 3" in some
-    assert "a " not in re.findall(r'aria-label="([^"]*)"', some)[0].partition(":")[2]
-
-
-def test_series_after_the_largest_are_put_together() -> None:
-    parts = {name: (float(number), 1.0) for number, name in enumerate("abcdef")}
-    found = gather_rest(parts, most=4)
-    assert [each.name for each in found] == ["f", "e", "d", "c", "2 others"]
-    assert found[-1].values == (1.0, 2.0)
-    assert [each.name for each in gather_rest(parts, most=5)] == list("fedcba"), "one is not others"
 
 
 def test_same_report_makes_the_same_page(season: Report, page: str) -> None:
