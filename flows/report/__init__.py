@@ -1,5 +1,5 @@
 """Pages and documents about what was rendered.
 
-`night` tells of a night or a run, `usage` of the farm over a time, `plots` draws for both. In: what
-runs, nights and the ledger kept in the store. Out: HTML that opens from disk, JSON, JUnit.
+`night` is of a night or a run, `usage` of the farm over a time; `page` and `plots` serve both.
+In: what runs, nights and the ledger kept in the store. Out: HTML that opens from disk, JSON, JUnit.
 """

@@ -1,7 +1,7 @@
-"""What a night or a run came to, for machines and for people.
+"""The report of a night or a run, for machines and for people.
 
-`write` makes the three files: report.html (`page`, `plots`, `pictures`), report.json, junit.xml
-(`junit`); `of_run` turns a single run into a night of one. In: a night. Out: a folder.
+`write` makes the three files: report.html (`page`, `over_nights`, `pictures`), report.json,
+junit.xml (`junit`); `of_run` turns a single run into a night of one. In: a night. Out: a folder.
 """
 
 from flows.report.night.write import (
