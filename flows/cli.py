@@ -10,7 +10,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,24 +21,7 @@ from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
-from flows.commands.options import (
-    JOB_HELP,
-    Calibrate,
-    ChangedThing,
-    Chunk,
-    EncoderName,
-    Fps,
-    Frames,
-    Output,
-    PreviewEvery,
-    Quality,
-    RayAddress,
-    Recipe,
-    Shots,
-    Source,
-    Stages,
-    Workers,
-)
+from flows.commands.options import RenderOptions, spread_options
 from flows.commands.report import ledger, report
 from flows.commands.review import approve, retake, review
 from flows.commands.timeline import timeline
@@ -46,9 +29,6 @@ from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_s
 from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
-
-if TYPE_CHECKING:
-    from flows.spec.request import RenderRequest
 
 app = typer.Typer(
     name="douga",
@@ -69,22 +49,17 @@ def _options(
 
 
 @app.command()
+@spread_options()
 def render(
-    source: Source,
-    output: Output = "",
-    stage: Stages = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    ray: RayAddress = "",
-    workers: Workers = None,
-    chunk: Chunk = None,
-    encoder: EncoderName = "",
-    quality: Quality = None,
-    fps: Fps = "",
-    shots: Shots = "",
-    frames: Frames = "",
-    preview_every: PreviewEvery = None,
-    job: Annotated[str, typer.Option("--job", help=JOB_HELP)] = "",
+    *,
+    options: RenderOptions,
+    job: Annotated[
+        str,
+        typer.Option(
+            "--job",
+            help="submitted again with the same key, it is not done again; default DOUGA_JOB",
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Render an episode to a film; what is stored already is not made again."""
@@ -98,7 +73,7 @@ def render(
     from flows.render import render_once
     from flows.runs.result import shots_failed, waits_for_review
 
-    request = _request(locals())
+    request = options.request(command=_command())
     job = job or settings().job
     with (
         stray_output_to_stderr(),
@@ -122,23 +97,20 @@ def render(
 
 
 @app.command()
+@spread_options()
 def plan(
-    source: Source,
-    output: Output = "",
-    stage: Stages = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    ray: RayAddress = "",
-    workers: Workers = None,
-    chunk: Chunk = None,
-    encoder: EncoderName = "",
-    quality: Quality = None,
-    fps: Fps = "",
-    shots: Shots = "",
-    frames: Frames = "",
-    preview_every: PreviewEvery = None,
-    changed: ChangedThing = "",
-    calibrate: Calibrate = True,
+    *,
+    options: RenderOptions,
+    changed: Annotated[
+        str,
+        typer.Option(
+            "--changed", help="as if char:NAME, source:, stage: or model:NAME had changed"
+        ),
+    ] = "",
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate/--no-calibrate", help="try frames of what no history tells"),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Say what a render would do: what is to be made and why, what it costs, when it is done."""
@@ -148,7 +120,7 @@ def plan(
     from flows.plan.prepare import prepare
     from flows.progress import make_reporter
 
-    request = _request(locals())
+    request = options.request(command=_command())
     with stray_output_to_stderr(), make_reporter() as reporter:
         prepared = prepare(request, reporter)
         supposed = as_if_changed(prepared, changed) if changed else None
@@ -237,28 +209,10 @@ def _explain(error: Exception) -> int:
     return code
 
 
-def _request(given: dict[str, Any]) -> RenderRequest:
-    """A request from a command's own parameters, and the command to type for the same again."""
-    from flows.spec.request import make_request
-
+def _command() -> str:
+    """What to type for the same again."""
     words = [word for word in sys.argv[1:] if word not in ("--json", "--debug")]
-    return make_request(
-        given["source"],
-        output=given["output"],
-        stages=given["stage"],
-        recipe=given["recipe"],
-        store=given["store"],
-        ray=given["ray"],
-        workers=given["workers"],
-        chunk=given["chunk"],
-        encoder=given["encoder"],
-        quality=given["quality"],
-        fps=given["fps"],
-        shots=given["shots"],
-        frames=given["frames"],
-        preview_every=given["preview_every"],
-        command=shlex.join([_program(), *words]),
-    )
+    return shlex.join([_program(), *words])
 
 
 def _program() -> str:

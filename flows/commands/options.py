@@ -1,37 +1,126 @@
-"""The options that several commands share: those that say what a render is of, and how."""
+"""The options that say what a render is of, and how: one set, of which each command takes some."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-Source = Annotated[str, typer.Argument(help="film, frame folder, s3:// object or episode.yaml")]
-Output = Annotated[str, typer.Option("--output", "-o", help="the film; default NAME.douga.mkv")]
+from flows.commands.tools import StoreUrl
+
+if TYPE_CHECKING:
+    from flows.spec.request import RenderRequest
+
 Stages = Annotated[
     list[str] | None, typer.Option("--stage", help="a step, as name:param=value,...; repeatable")
 ]
-Recipe = Annotated[str, typer.Option("--recipe", help="a YAML list of stages")]
-RayAddress = Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")]
-Workers = Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")]
-Chunk = Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")]
-EncoderName = Annotated[
-    str, typer.Option("--encoder", help="libx264, libx265, libsvtav1, ffv1 or prores")
+RenderedStages = Annotated[
+    list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
 ]
-Quality = Annotated[int | None, typer.Option(min=0, max=63, help="the encoder's CRF or qscale")]
-Fps = Annotated[str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")]
-Shots = Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")]
-Frames = Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")]
-JOB_HELP = "submitted again with the same key, it is not done again; default DOUGA_JOB"
-PreviewEvery = Annotated[
-    int | None,
-    typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
-]
-ChangedThing = Annotated[
-    str,
-    typer.Option("--changed", help="as if char:NAME, source:, stage: or model:NAME had changed"),
-]
-Calibrate = Annotated[
-    bool,
-    typer.Option("--calibrate/--no-calibrate", help="try frames of what no history tells"),
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderOptions:
+    """What a render is of, and how, as it was typed; what is empty or None was not."""
+
+    source: Annotated[str, typer.Argument(help="film, frame folder, s3:// object or episode.yaml")]
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="the film; default NAME.douga.mkv")
+    ] = ""
+    stages: Annotated[
+        list[str] | None,
+        typer.Option("--stage", help="a step, as name:param=value,...; repeatable"),
+    ] = None
+    recipe: Annotated[str, typer.Option("--recipe", help="a YAML list of stages")] = ""
+    store: StoreUrl = ""
+    ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")] = ""
+    workers: Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")] = (
+        None
+    )
+    chunk: Annotated[
+        int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")
+    ] = None
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="libx264, libx265, libsvtav1, ffv1 or prores")
+    ] = ""
+    quality: Annotated[
+        int | None, typer.Option(min=0, max=63, help="the encoder's CRF or qscale")
+    ] = None
+    fps: Annotated[
+        str, typer.Option("--fps", help="rate of a frame folder, such as 24000/1001")
+    ] = ""
+    shots: Annotated[str, typer.Option("--shots", help="only these: sh010,sh020")] = ""
+    frames: Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")] = ""
+    preview_every: Annotated[
+        int | None,
+        typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
+    ] = None
+
+    def request(self, *, command: str = "") -> RenderRequest:
+        """The request for this; `command` is what to type for the same again."""
+        from flows.spec.request import make_request
+
+        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        return make_request(given.pop("source"), **given, command=command)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedOptions(RenderOptions):
+    """The same for commands on what was rendered, which must be told what the render was."""
+
+    source: Annotated[str, typer.Argument(help="film, frame folder, s3:// object, episode.yaml")]
+    output: Annotated[str, typer.Option("--output", "-o", help="the film, as for render")] = ""
+    stages: RenderedStages = None
+    ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster for handles")] = ""
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="stage actors for handles; 0: as many as fit")
+    ] = None
+    chunk: Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk")] = None
+    encoder: Annotated[str, typer.Option("--encoder", help="as the render was told")] = ""
+    quality: Annotated[int | None, typer.Option(min=0, max=63, help="as the render was told")] = (
+        None
+    )
+    fps: Annotated[str, typer.Option("--fps", help="rate of a frame folder")] = ""
+
+
+SHAPING = ("source", "stages", "recipe", "store", "chunk", "encoder", "quality", "fps")
+"""What decides how the frames and segments of an episode come out, and where they lie; what is
+from the third on has a flag of its own name."""
+
+
+def spread_options(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Makes a command take the named fields of its parameter `options` one by one, all of them
+    where none is named, as typer wants: in its place, the argument in front."""
+
+    def spread(command: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(command, eval_str=True).parameters
+        kind = own["options"].annotation
+        taken = [each for each in fields(kind) if each.name in names or not names]
+        hints = get_type_hints(kind, include_extras=True)
+        shared = {each.name: _parameter(each, hints[each.name]) for each in taken}
+        parameters = [shared["source"]]
+        for parameter in own.values():
+            rest = [each for name, each in shared.items() if name != "source"]
+            parameters += rest if parameter.name == "options" else [parameter]
+
+        @wraps(command)
+        def called(**given: Any) -> None:
+            options = kind(**{name: given.pop(name) for name in shared})
+            command(options=options, **given)
+
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {each.name: each.annotation for each in parameters}
+        return called
+
+    return spread
+
+
+def _parameter(field: Field[Any], annotation: object) -> inspect.Parameter:
+    default = inspect.Parameter.empty if field.default is MISSING else field.default
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from cluster.errors import UsageError
-from flows.commands.options import Recipe
-from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr
+from flows.commands.options import SHAPING, RenderedOptions, spread_options
+from flows.commands.tools import AsJson, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
     from flows.spec.documents import Container
 
 
+@spread_options(*SHAPING, "ray", "workers")
 def timeline(
-    source: Annotated[str, typer.Argument(help="film, frame folder, s3:// object, episode.yaml")],
+    *,
     output: Annotated[
         str, typer.Option("--output", "-o", help="the .otio; default beside the film")
     ] = "",
@@ -35,21 +37,7 @@ def timeline(
         bool, typer.Option("--partial", help="take what is rendered; the rest is missing media")
     ] = False,
     film: Annotated[str, typer.Option("--film", help="the film, as render was told with -o")] = "",
-    stage: Annotated[
-        list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
-    ] = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster for handles")] = "",
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="stage actors for handles; 0: as many as fit")
-    ] = None,
-    chunk: Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk")] = None,
-    encoder: Annotated[str, typer.Option("--encoder", help="as the render was told")] = "",
-    quality: Annotated[int | None, typer.Option(min=0, max=63, help="as the render was told")] = (
-        None
-    ),
-    fps: Annotated[str, typer.Option("--fps", help="rate of a frame folder")] = "",
+    options: RenderedOptions,
     as_json: AsJson = False,
 ) -> None:
     """Write a file for every rendered shot, and the OTIO whose clips are these files."""
@@ -57,21 +45,8 @@ def timeline(
     from flows.export.deliver import deliver_timeline
     from flows.export.places import Export
     from flows.progress import make_reporter
-    from flows.spec.request import make_request
 
-    request = make_request(
-        source,
-        output=film,
-        stages=stage,
-        recipe=recipe,
-        store=store,
-        ray=ray,
-        workers=workers,
-        chunk=chunk,
-        encoder=encoder,
-        quality=quality,
-        fps=fps,
-    )
+    request = replace(options, output=film).request()
     out = Path(output).absolute() if output else Path(request.output).with_suffix(".otio")
     if out.suffix.lower() != ".otio":
         raise UsageError(f"expected a name that ends in .otio, got {out.name!r}", where="-o")

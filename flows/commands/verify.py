@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cluster.errors import Exit, InputError, UsageError
-from flows.commands.options import Recipe
-from flows.commands.tools import AsJson, StoreUrl, print_json
+from flows.commands.options import SHAPING, RenderedOptions, spread_options
+from flows.commands.tools import AsJson, print_json
 
 
+@spread_options("output", *SHAPING)
 def verify(
-    source: Annotated[str, typer.Argument(help="film, frame folder, s3:// object, episode.yaml")],
-    output: Annotated[str, typer.Option("--output", "-o", help="the film, as for render")] = "",
-    stage: Annotated[
-        list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
-    ] = None,
-    recipe: Recipe = "",
-    store: StoreUrl = "",
-    chunk: Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk")] = None,
-    encoder: Annotated[str, typer.Option("--encoder", help="as the render was told")] = "",
-    quality: Annotated[int | None, typer.Option(min=0, max=63, help="as the render was told")] = (
-        None
-    ),
-    fps: Annotated[str, typer.Option("--fps", help="rate of a frame folder")] = "",
+    *,
+    options: RenderedOptions,
     against: Annotated[
         str, typer.Option(help="an episode: check SOURCE alone, as its film, not the store")
     ] = "",
@@ -39,22 +30,14 @@ def verify(
     from flows.commands.tables.findings import show_findings
     from flows.plan.prepare import prepare
     from flows.progress import make_reporter
-    from flows.spec.request import make_request
     from flows.verify.check import check_document, remove_objects
 
     if against and repair:
         raise UsageError("a film alone says nothing of the store", remedy="leave --against out")
-    request = make_request(
-        against or source,
-        output=source if against else output,
-        stages=stage,
-        recipe=recipe,
-        store=store,
-        chunk=chunk,
-        encoder=encoder,
-        quality=quality,
-        fps=fps,
-    )
+    source = options.source
+    if against:
+        options = replace(options, source=against, output=source)
+    request = options.request()
     film = Path(request.output)
     if not film.is_file():
         raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
@@ -63,15 +46,10 @@ def verify(
         document = check_document(prepared, film, reporter, film_only=bool(against))
     if repair:
         remove_objects(prepared, document["objects"])
-    words = [against or source, "-o", str(film)] if against or output else [source]
+    words = [options.source, *(["-o", str(film)] if options.output else [])]
     for name, value in (
-        *(("--stage", step) for step in stage or ()),
-        ("--recipe", recipe),
-        ("--store", store),
-        ("--chunk", chunk),
-        ("--encoder", encoder),
-        ("--quality", quality),
-        ("--fps", fps),
+        *(("--stage", step) for step in options.stages or ()),
+        *((f"--{name}", getattr(options, name)) for name in SHAPING[2:]),
     ):
         words += [name, str(value)] if value not in (None, "") else []
     print_json(document) if as_json else show_findings(document, command=shlex.join(words))
