@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
+from tzlocal import get_localzone_name
 
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-_ZONES = "/zoneinfo/"
 LONGEST_S = 366 * 24 * 3600.0
 """So long a night may be given at the most."""
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-_FIELDS: tuple[tuple[int, int, list[str]], ...] = (
-    (0, 59, []),
-    (0, 23, []),
-    (1, 31, []),
-    (1, 12, _MONTHS),
-    (0, 7, _DAYS),
-)
-"""Minute, hour, day, month, day of the week: the least, the greatest, the names."""
+_LAST = re.compile(r"\b\d*LW?\b|#", re.I)
+"""The last day, or the nth weekday, of a month: cronsim and Prefect write them differently."""
 
 
 def parse_deadline(text: str) -> time | timedelta:
@@ -59,26 +51,14 @@ def next_end(deadline: time | timedelta, *, began: datetime, zone: ZoneInfo) -> 
 
 def is_cron(text: str) -> bool:
     """Whether a text is cron's five fields, each a list of `*`, numbers, names and ranges, with
-    steps."""
-    fields = text.lower().split()
-    return len(fields) == len(_FIELDS) and all(
-        _is_range(part, *limits)
-        for field, limits in zip(fields, _FIELDS, strict=True)
-        for part in field.split(",")
-    )
-
-
-def _is_range(text: str, least: int, greatest: int, names: list[str]) -> bool:
-    body, slash, step = text.partition("/")
-    if slash and not (step.isdecimal() and int(step)):
+    steps, of a day that comes."""
+    if len(text.split()) != 5 or _LAST.search(text):
         return False
-    if body == "*":
-        return True
-    ends = [
-        names.index(end) + least if end in names else int(end) if end.isdecimal() else -1
-        for end in body.split("-")
-    ]
-    return len(ends) <= 2 and all(least <= end <= greatest for end in ends) and ends == sorted(ends)
+    try:
+        CronSim(text, datetime(2000, 1, 1))
+    except CronSimError:
+        return False
+    return True
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -93,12 +73,7 @@ def zone_named(name: str) -> ZoneInfo:
 
 def local_zone_name() -> str:
     """This machine's time zone by name; UTC where it does not say which."""
-    named = os.environ.get("TZ", "").removeprefix(":")
-    _, found, linked = str(Path("/etc/localtime").resolve()).partition(_ZONES)
-    for name in (named, linked if found else ""):
-        try:
-            if name:
-                return ZoneInfo(name).key
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            continue
-    return "UTC"
+    try:
+        return ZoneInfo(get_localzone_name() or "UTC").key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "UTC"

@@ -156,6 +156,11 @@ def test_the_deadline_is_the_next_time_that_the_clock_there_shows() -> None:
         ("*/0 22 * * *", False),
         ("0 6-2 * * *", False),
         ("@daily", False),
+        ("0 22 l * *", False),
+        ("0 22 * jul wed#2", False),
+        ("0 22 * JUL 5L", False),
+        ("0 22 30 feb *", False),
+        ("0 22 * JUL Wed", True),
     ],
 )
 def test_cron_has_five_fields_in_their_ranges(text: str, good: bool) -> None:
