@@ -4,25 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import time, timedelta
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    TypeAdapter,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from cluster.errors import UsageError
 from flows.nightly.clock import is_cron, local_zone_name, parse_deadline, zone_named
 from flows.spec.documents import Document, Encoder, Name, Rate, expand_home
-from flows.spec.yaml_file import load_yaml, validate_document
+from flows.spec.yaml_file import nearest_name, read_document
 
 SINCE_MIDNIGHT = range(60, 24 * 60)
 """YAML reads an unquoted 6:00 as 360; a number under 60 nobody can have meant as a time."""
@@ -165,9 +162,10 @@ class NightlySpec(Document):
     def _names(cls, value: dict[str, ShowSpec], info: ValidationInfo) -> dict[str, ShowSpec]:
         for each in info.data.get("episodes", ()) if value else ():
             if each.show not in value:
-                close = get_close_matches(each.show, value, n=1)
-                more = f"did you mean {close[0]!r}?" if close else f"shows: {', '.join(value)}"
-                raise ValueError(f"{each.path} is of show {each.show!r}, which is not here; {more}")
+                raise ValueError(
+                    f"{each.path} is of show {each.show!r}, which is not here; "
+                    f"{nearest_name(each.show, value)}"
+                )
         return value
 
     @property
@@ -191,16 +189,11 @@ class NightlySpec(Document):
 def read_nightly(path: Path) -> NightlySpec:
     """A nightly from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
     cannot be read."""
-    data, lines = load_yaml(path)
-    if not isinstance(data, dict):
-        raise UsageError(
-            "expected a nightly (a mapping with episodes), got "
-            + ("nothing" if data is None else type(data).__name__),
-            where=f"{path}:1",
-            remedy="begin with: episodes: [ep01.yaml]",
-        )
-    if "file" in data:
-        raise UsageError("unknown key 'file'", where=f"{path}:{lines.get(('file',), 1)}")
-    given: dict[str, Any] = {"name": path.stem, **data, "file": str(path.absolute())}
-    kind = TypeAdapter(NightlySpec)
-    return validate_document(kind, given, path=path, lines=lines, root=NightlySpec)
+    spec, _ = read_document(
+        path,
+        NightlySpec,
+        what="a nightly (a mapping with episodes)",
+        begin="episodes: [ep01.yaml]",
+        file=str(path.absolute()),
+    )
+    return spec

@@ -1,8 +1,8 @@
-"""Read `episode.yaml` and recipe files: one clear error with file, line and the nearest name."""
+"""Read YAML documents, episodes and recipes: one clear error with file, line and nearest name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -20,25 +20,21 @@ MAX_NODES = 100_000
 """Aliases are counted at every use, so that a YAML bomb is refused before it unfolds."""
 _WRITE_OUT = "write it as README's episode.yaml is written"
 
-M = TypeVar("M")
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 Place = tuple[str | int, ...]
 
 
 def read_episode(path: Path) -> EpisodeSpec:
     """An episode from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
     cannot be read."""
-    data, lines = load_yaml(path)
-    if not isinstance(data, dict):
-        raise UsageError(
-            "expected an episode (a mapping with a source), got "
-            + ("nothing" if data is None else type(data).__name__),
-            where=f"{path}:1",
-            remedy="begin with: source: film.mp4",
-        )
-    if "folder" in data:
-        raise UsageError("unknown key 'folder'", where=f"{path}:{lines.get(('folder',), 1)}")
-    data = {"name": path.stem, **data, "folder": str(path.parent.absolute())}
-    episode = validate_document(TypeAdapter(EpisodeSpec), data, path=path, lines=lines)
+    episode, lines = read_document(
+        path,
+        EpisodeSpec,
+        what="an episode (a mapping with a source)",
+        begin="source: film.mp4",
+        folder=str(path.parent.absolute()),
+    )
     _check_stages(episode.recipe, ("recipe",), path, lines)
     for shot in episode.shots:
         _check_stages(episode.recipe_for(shot), ("shots", shot), path, lines)
@@ -47,7 +43,7 @@ def read_episode(path: Path) -> EpisodeSpec:
 
 def read_recipe(path: Path) -> tuple[StageSpec, ...]:
     """A recipe file: a list of stages, or a mapping with the key `recipe`."""
-    data, lines = load_yaml(path)
+    data, lines = _load_yaml(path)
     if isinstance(data, dict) and set(data) == {"recipe"}:
         data = data["recipe"]
         lines = {place[1:]: line for place, line in lines.items() if place[:1] == ("recipe",)}
@@ -55,7 +51,7 @@ def read_recipe(path: Path) -> tuple[StageSpec, ...]:
         raise UsageError(
             "expected a list of stages", where=f"{path}:1", remedy="for example: - upscale"
         )
-    recipe = validate_document(TypeAdapter(tuple[StageSpec, ...]), data, path=path, lines=lines)
+    recipe = _validate(TypeAdapter(tuple[StageSpec, ...]), data, path=path, lines=lines)
     _check_stages(recipe, (), path, lines)
     return recipe
 
@@ -72,8 +68,37 @@ def _check_stages(
             raise error.at(f"{path}:{line}") from error
 
 
-def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
-    """What a YAML file holds, and the line of every place in it. Errors as for `read_episode`."""
+def read_document(
+    path: Path, model: type[M], *, what: str, begin: str, **ours: str
+) -> tuple[M, dict[Place, int]]:
+    """A YAML file as its model, named as the file where it says no name, and the line of every
+    place in it; `ours` are fields that no file may set.
+
+    UsageError `file:line: what` for anything wrong in it; InputError if it cannot be read.
+    """
+    data, lines = _load_yaml(path)
+    if not isinstance(data, dict):
+        raise UsageError(
+            f"expected {what}, got " + ("nothing" if data is None else type(data).__name__),
+            where=f"{path}:1",
+            remedy=f"begin with: {begin}",
+        )
+    for name in ours:
+        if name in data:
+            raise UsageError(f"unknown key {name!r}", where=f"{path}:{lines.get((name,), 1)}")
+    given = {"name": path.stem, **data, **ours}
+    document = _validate(TypeAdapter(model), given, path=path, lines=lines, root=model, ours=ours)
+    return document, lines
+
+
+def nearest_name(name: str, known: Collection[str]) -> str:
+    """`did you mean 'upscale'?`, or what there is."""
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+
+
+def _load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
+    """What a YAML file holds, and the line of every place in it. Errors as for `read_document`."""
     try:
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(
@@ -131,17 +156,17 @@ def _note_lines(
             _note_lines(value, (*place, index), lines, seen, path)
 
 
-def validate_document(
-    kind: TypeAdapter[M],
+def _validate(
+    kind: TypeAdapter[T],
     data: Any,
     *,
     path: Path,
     lines: dict[Place, int],
     root: type[BaseModel] = EpisodeSpec,
-) -> M:
-    """The document that `data` is, by its model; `root` is the model whose keys are suggested.
-
-    UsageError `file:line: what` for the first thing wrong in it.
+    ours: Collection[str] = (),
+) -> T:
+    """The document that `data` is, by its model; `root` is the model whose keys are suggested,
+    `ours` aside. UsageError for the first thing wrong in it.
     """
     try:
         return kind.validate_python(data)
@@ -150,7 +175,7 @@ def validate_document(
         first = max(error.errors(), key=lambda item: (item["type"] == "extra_forbidden",))
         place = tuple(first["loc"])
         line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
-        raise UsageError(*_explain(first, place, root), where=f"{path}:{line}") from error
+        raise UsageError(_explain(first, place, root, ours), where=f"{path}:{line}") from error
 
 
 _KINDS = {
@@ -169,22 +194,20 @@ _KINDS = {
 """What a person calls what pydantic calls its types."""
 
 
-def _explain(error: Any, place: Place, root: type[BaseModel]) -> tuple[str]:
+def _explain(error: Any, place: Place, root: type[BaseModel], ours: Collection[str]) -> str:
     whole = root.__name__.removesuffix("Spec").lower()
     name = ".".join(str(part) for part in place) or whole
     if error["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1], root)
-        close = get_close_matches(str(place[-1]), known, n=1)
-        nearest = f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-        return (f"unknown key {str(place[-1])!r}{nearest}",)
+        known = [name for name in _known_keys(place[:-1], root) if name not in ours]
+        return f"unknown key {str(place[-1])!r}; {nearest_name(str(place[-1]), known)}"
     if error["type"] == "missing":
         missing = "source" if place == ("sources",) else name
-        return (f"{missing} is missing",)
+        return f"{missing} is missing"
     if kind := _KINDS.get(error["type"]):
         got = " ".join(repr(error["input"]).split())
-        return (f"{name}: expected {kind}, got {got if len(got) <= 60 else got[:57] + '...'}",)
+        return f"{name}: expected {kind}, got {got if len(got) <= 60 else got[:57] + '...'}"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return (f"{name}: {message[0].lower()}{message[1:]}",)
+    return f"{name}: {message[0].lower()}{message[1:]}"
 
 
 def _known_keys(place: Place, root: type[BaseModel]) -> list[str]:
@@ -196,8 +219,7 @@ def _known_keys(place: Place, root: type[BaseModel]) -> list[str]:
         model = _model_in(model.model_fields[part].annotation)
     if model is None:
         return []
-    names = [name for name in model.model_fields if name != "folder"]
-    return ["source", *names] if model is EpisodeSpec else names
+    return [*(["source"] if model is EpisodeSpec else []), *model.model_fields]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
