@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 SIDE_BY_SIDE := -n $(JOBS) --no-loadscope-reorder
 
-.PHONY: help install install-dev demo check test test-fast chaos nightly bench map clean
+.PHONY: help install install-dev demo check test test-fast chaos nightly bench docs map clean
 
 help:
 	@echo "make demo         install, synthesise an episode, render it, show what to try next"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-fast    what needs no Ray, Prefect or Swift, in two minutes"
 	@echo "make chaos        seeded kills, faults and bad input by the hundred"
 	@echo "make nightly      the promises on more values, the laboratories, and make chaos"
+	@echo "make docs         the pages of docs/ as a site in build/site"
 	@echo "make map          the picture and the page of the rooms, from the code"
 	@echo "make bench        frames per second beside the bare loop, pictures beside the references"
 
@@ -34,7 +35,7 @@ install: .venv/.installed
 install-dev: .venv/.installed-dev
 
 .venv/.installed-dev: .venv/.installed
-	$(PIP) -c constraints.txt -e '.[dev,jxl,onnx]'
+	$(PIP) -c constraints.txt -e '.[dev,docs,jxl,onnx]'
 	@touch $@
 
 # OpenStack Swift, the real S3 server of the tests, has dependencies of its own.
@@ -67,6 +68,9 @@ chaos: install-dev .venv-swift/.installed
 nightly: install-dev .venv-swift/.installed
 	$(PYTEST) $(SIDE_BY_SIDE) -m 'nightly and not chaos'
 	$(MAKE) chaos
+
+docs: install-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The picture and the page of the rooms, from the code.
 map: install-dev

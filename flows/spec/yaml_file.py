@@ -18,7 +18,7 @@ MAX_BYTES = 1 << 20
 """No episode is described in more than 1 MiB of YAML."""
 MAX_NODES = 100_000
 """Aliases are counted at every use, so that a YAML bomb is refused before it unfolds."""
-_WRITE_OUT = "write it as README's episode.yaml is written"
+_WRITE_OUT = "write it as docs/episode.md does"
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
