@@ -17,7 +17,7 @@ from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared, device_type
 from flows.plan.shot_plan import RunPlan
 from tasks.worker.item import SegmentItem
-from tasks.worker.work_class import encoding_kind, work_kind
+from tasks.worker.work_class import encoding_class, work_class
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 PLENTY = 1 << 50
@@ -109,7 +109,7 @@ def _chunk_work(run: RunPlan, device: str) -> Work:
     picture = run.track.picture
     return Work(
         stage=run.name,
-        kind=work_kind(stages),
+        kind=work_class(stages),
         model="+".join(card.model[:12] for card in (s.card() for s in stages) if card.model),
         device=device,
         pixels=picture.width * picture.height,
@@ -121,7 +121,7 @@ def segment_work(segment: SegmentItem, device: str) -> Work:
     """The encoding of a shot."""
     return Work(
         stage="encode",
-        kind=encoding_kind(segment.spec),
+        kind=encoding_class(segment.spec),
         model="",
         device=device,
         pixels=segment.picture.width * segment.picture.height,

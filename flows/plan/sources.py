@@ -15,7 +15,7 @@ from flows.progress import Reporter
 from flows.spec.documents import EpisodeSpec, SourceSpec
 from flows.spec.shots import Shot
 from tasks.analysis.analyse import ANALYSIS_VERSION, Analysis
-from tasks.analysis.sandbox import analyse_apart, index_apart
+from tasks.analysis.sandbox import analyse_in_sandbox, index_in_sandbox
 from tasks.decode import SourceIndex, decoder_build
 from tasks.decode.fetch import local_source
 from tasks.stages.registry import make_stage
@@ -30,7 +30,7 @@ def _probe(episode: EpisodeSpec, source: SourceSpec, reporter: Reporter) -> Sour
     named = episode.resolve(source.path)
     reporter.phase(f"probing {without_password(source.path)}")
     path = local_source(named, cache=settings().home / "cache") if "://" in named else Path(named)
-    index = index_apart(str(path), fps=source.fps, cache_dir=settings().home / "cache")
+    index = index_in_sandbox(str(path), fps=source.fps, cache_dir=settings().home / "cache")
     for note in index.picture.guessed:
         reporter.note(f"{source.path}: {note}")
     return replace(index, path=named if "://" in named else str(path))
@@ -62,7 +62,7 @@ def analyse_source(index: SourceIndex, reporter: Reporter) -> Analysis:
     if cached.exists():
         return Analysis.from_json(cached.read_text())
     reporter.phase(f"finding cuts in {Path(index.path).name}")
-    analysis = analyse_apart(local_index(index), progress=reporter.fraction)
+    analysis = analyse_in_sandbox(local_index(index), progress=reporter.fraction)
     fresh = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
     fresh.write_text(analysis.to_json())
     fresh.replace(cached)

@@ -1,4 +1,4 @@
-"""One decode of a source for everything that is looked for in it: cuts and repeated drawings."""
+"""Decodes a source once to find its cuts and its repeated drawings."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import InputError
-from tasks.analysis.cuts import CutWatch, find_cuts
-from tasks.analysis.holds import HoldWatch, find_drawings, motion_limit
+from tasks.analysis.cuts import CutDetector, find_cuts
+from tasks.analysis.holds import HoldDetector, find_drawings, motion_limit
 from tasks.decode import DecodedFrame, FrameReader, SourceIndex
 from tasks.frames.codes import to_uint8
 from tasks.frames.colour import layout_of, rgb_from_planes
 
 ANALYSIS_VERSION = 2
-"""Raised when the same source gives another result, so that remembered ones are not used."""
+"""Raised when the same source gives another result, so that cached ones are not used."""
 THUMB = (256, 144)
 
 
@@ -58,13 +58,13 @@ def analyse(
 
     `progress` is told the part that is done, 0 to 1. The result does not depend on `threads`.
     """
-    cuts, holds = CutWatch(), HoldWatch()
+    cuts, holds = CutDetector(), HoldDetector()
     depth = index.coded_picture.depth
     with FrameReader(index, threads=threads) as reader:
         for frame in reader.iter_frames():
-            cuts.see(_thumb(frame, index))
+            cuts.add(_thumb(frame, index))
             chroma = frame.planes[::2] if frame.is_rgb else frame.planes[1:]
-            holds.see(frame.luma, *chroma, depth=depth)
+            holds.add(frame.luma, *chroma, depth=depth)
             if progress and frame.index % 24 == 0:
                 progress(frame.index / len(index))
     return Analysis(cuts=find_cuts(cuts.features()), motion=holds.motion())

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 from tasks.analysis.dissolves import REACH, Dissolve, alike, find_dissolves
 from tasks.analysis.similarity import (
     GRID_SHAPE,
-    Look,
+    SmallPicture,
     contrast_of,
+    difference,
     grid_of,
-    look_at,
-    unlike,
-    unmixed,
+    mix_error,
+    shrink,
 )
 
 FLASH_FRAMES = 3
@@ -90,36 +90,36 @@ class CutFeatures:
     dissolves: tuple[Dissolve, ...]
 
 
-class CutWatch:
+class CutDetector:
     """Takes thumbnails one by one, in order, and keeps only what `find_cuts` needs.
 
     Memory: some 6 MB of recent pictures, and about 450 bytes for every frame seen.
     """
 
     def __init__(self) -> None:
-        self._looks: deque[Look] = deque(maxlen=REACH + 2 * _AHEAD)
+        self._pictures: deque[SmallPicture] = deque(maxlen=REACH + 2 * _AHEAD)
         self._change: list[float] = []
         self._back: list[tuple[float, ...]] = []
         self._grid: list[NDArray[np.uint8]] = []
         self._contrast: list[float] = []
         self._dissolves: dict[int, Dissolve] = {}
 
-    def see(self, thumb: NDArray[np.uint8]) -> None:
-        """Take the next frame, a (144, 256, 3) uint8 R'G'B' thumbnail."""
-        look = look_at(thumb)
-        looks, change = self._looks, self._change
-        change.append(unlike(looks[-1], look) if looks else 0.0)
-        looks.append(look)
-        self._contrast.append(contrast_of(look))
+    def add(self, thumb: NDArray[np.uint8]) -> None:
+        """Adds the next frame, a (144, 256, 3) uint8 R'G'B' thumbnail."""
+        picture = shrink(thumb)
+        pictures, change = self._pictures, self._change
+        change.append(difference(pictures[-1], picture) if pictures else 0.0)
+        pictures.append(picture)
+        self._contrast.append(contrast_of(picture))
         recent = slice(-FLASH_FRAMES - 1, None)
         flashed = max(change[recent]) >= _LEAST_CUT or min(self._contrast[recent]) < _BLANK
         self._back.append(
             tuple(
-                unlike(looks[-1 - lag], look) if flashed and len(looks) > lag else 1.0
+                difference(pictures[-1 - lag], picture) if flashed and len(pictures) > lag else 1.0
                 for lag in range(2, FLASH_FRAMES + 2)
             )
         )
-        self._grid.append(grid_of(look))
+        self._grid.append(grid_of(picture))
         if len(change) % _AHEAD == 0:
             self._look_for_dissolves(len(change) - REACH // 2)
 
@@ -137,7 +137,7 @@ class CutWatch:
 
     def _look_for_dissolves(self, before: int) -> None:
         """Keep the dissolves among the recent frames that end `before` a frame."""
-        count, kept = len(self._change), len(self._looks)
+        count, kept = len(self._change), len(self._pictures)
         if kept < 2:
             return
         first = count - kept
@@ -147,12 +147,12 @@ class CutWatch:
         walls = (change >= _CUT) | (contrast < _BLANK)
         flashed = _flashed(_returns(change, np.array(self._back[first:], np.float32), contrast))
         # A flash does not interrupt a dissolve: the frame before stands for it.
-        looks = list(self._looks)
+        pictures = list(self._pictures)
         for i in map(int, np.flatnonzero(flashed)):
-            grid[i], looks[i] = grid[i - 1], looks[i - 1]
+            grid[i], pictures[i] = grid[i - 1], pictures[i - 1]
             walls[i : i + 2] = False
         for one in find_dissolves(grid, walls):
-            if one.end + first < before and _is_dissolve(one, looks):
+            if one.end + first < before and _is_dissolve(one, pictures):
                 self._dissolves[one.start + first] = replace(
                     one,
                     start=one.start + first,
@@ -161,13 +161,13 @@ class CutWatch:
                 )
 
 
-def _is_dissolve(one: Dissolve, looks: Sequence[Look]) -> bool:
+def _is_dissolve(one: Dissolve, pictures: Sequence[SmallPicture]) -> bool:
     """Whether the pictures themselves, which `one` counts, say so too."""
-    first, last = looks[one.start], looks[one.end]
-    if unlike(first, last) < _PARTED:
+    first, last = pictures[one.start], pictures[one.end]
+    if difference(first, last) < _PARTED:
         return False
     between = [one.start + (one.end - one.start) * part // 4 for part in (1, 2, 3)]
-    return one.misfit + min(unmixed(first, looks[at], last) for at in between) < _MIXED
+    return one.misfit + min(mix_error(first, pictures[at], last) for at in between) < _MIXED
 
 
 def find_cuts(features: CutFeatures) -> tuple[int, ...]:

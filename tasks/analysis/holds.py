@@ -1,4 +1,4 @@
-"""Repeated drawings found: which frames of a source show the same one, told from noise."""
+"""Finds repeated drawings: which frames of a source show the same one, noise aside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHIFT, _EXPLAINED, _TOGETHER = 0.04, 0.4, 5
 the same time (H.264 to crf 28, grain), seldom 4 (VP9), sub-pixel movement of hair 5 and more."""
 
 
-class HoldWatch:
+class HoldDetector:
     """Takes full-size planes frame by frame, in order, and keeps one number of each."""
 
     def __init__(self) -> None:
@@ -34,8 +34,8 @@ class HoldWatch:
         self._last: list[_Plane] = []
         self._first: list[_Plane] = []
 
-    def see(self, *planes: NDArray[np.unsignedinteger], depth: int = 8) -> None:
-        """Take the next frame: its luma (H, W) and, where wanted, chroma planes of any size."""
+    def add(self, *planes: NDArray[np.unsignedinteger], depth: int = 8) -> None:
+        """Adds the next frame: its luma (H, W) and, where wanted, chroma planes of any size."""
         seen = [_Plane(plane, depth=depth) for plane in planes]
         if not self._last:
             self._last = self._first = seen
@@ -68,7 +68,7 @@ def motion_limit(motion: Sequence[float]) -> float:
 def find_drawings(motion: Sequence[float], *, limit: float) -> tuple[int, ...]:
     """For each frame of a shot the first frame that shows the same drawing. Pure.
 
-    `motion` is the shot's part of `HoldWatch.motion`; its first number is not looked at.
+    `motion` is the shot's part of `HoldDetector.motion`; its first number is not looked at.
     """
     drawings: list[int] = []
     for frame, moved in enumerate(motion):

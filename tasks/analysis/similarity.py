@@ -1,4 +1,4 @@
-"""How much of one picture is gone in another: what cut detection is made of.
+"""Measures how much of one picture is missing from another, for cut detection.
 
 Two pictures are compared block by block. A block of the second is still there if the first has it
 at the same place, or where optical flow or one shift of the whole picture says that it came from;
@@ -36,41 +36,41 @@ _HELD = 1.5
 _EXPLAINED = 0.05
 """Once this little is gone the pictures are the same shot and no further guess is tried."""
 
-Look = NDArray[np.uint8]
+SmallPicture = NDArray[np.uint8]
 """(72, 128, 3) uint8 Y, Cr, Cb: one picture prepared for comparison."""
 
 
-def look_at(thumb: NDArray[np.uint8]) -> Look:
-    """Prepare a (144, 256, 3) uint8 R'G'B' thumbnail for `unlike`."""
+def shrink(thumb: NDArray[np.uint8]) -> SmallPicture:
+    """Shrinks a (144, 256, 3) uint8 R'G'B' thumbnail for `difference`."""
     small = cv2.resize(thumb, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     return cv2.cvtColor(small, cv2.COLOR_RGB2YCrCb).astype(np.uint8, copy=False)
 
 
-def grid_of(look: Look) -> NDArray[np.uint8]:
+def grid_of(picture: SmallPicture) -> NDArray[np.uint8]:
     """Block means of a picture, (9, 16, 3) uint8."""
-    return np.rint(_means(look.astype(np.float32))).astype(np.uint8)
+    return np.rint(_means(picture.astype(np.float32))).astype(np.uint8)
 
 
-def contrast_of(look: Look) -> float:
+def contrast_of(picture: SmallPicture) -> float:
     """How far a picture's pixels spread: root of the summed variances of Y, Cr and Cb."""
-    _, deviation = cv2.meanStdDev(look)
+    _, deviation = cv2.meanStdDev(picture)
     return float(np.sqrt((deviation**2).sum()))
 
 
-def unlike(before: Look, after: Look) -> float:
+def difference(before: SmallPicture, after: SmallPicture) -> float:
     """The share of the picture, 0 to 1, that two frames do not have in common.
 
     Symmetric (what came from nowhere, or what went without trace, whichever is more), and
     invariant to motion and to global changes of brightness and contrast, inversion included.
     Deterministic for one build of OpenCV.
     """
-    apart = cv2.absdiff(before, after).astype(np.float32)
-    if float(_means(apart).sum(-1).max()) < _HELD:
+    distance = cv2.absdiff(before, after).astype(np.float32)
+    if float(_means(distance).sum(-1).max()) < _HELD:
         return 0.0
     return max(_new_in(before, after), _new_in(after, before))
 
 
-def unmixed(before: Look, between: Look, after: Look) -> float:
+def mix_error(before: SmallPicture, between: SmallPicture, after: SmallPicture) -> float:
     """How far `between` is from a mix of the other two, as a part of their distance.
 
     One mix for the whole picture; the median over the blocks that differ most (half of them), so
@@ -85,7 +85,7 @@ def unmixed(before: Look, between: Look, after: Look) -> float:
     return float(np.sqrt(np.median(aside[most] / length[most])))
 
 
-def _new_in(before: Look, after: Look) -> float:
+def _new_in(before: SmallPicture, after: SmallPicture) -> float:
     """The share of `after` that is nowhere in `before`."""
     target = after.astype(np.float32)
     gone: NDArray[np.float32] | None = None
@@ -99,7 +99,7 @@ def _new_in(before: Look, after: Look) -> float:
     return total
 
 
-def _guesses(before: Look, after: Look) -> Iterator[NDArray[np.float32]]:
+def _guesses(before: SmallPicture, after: SmallPicture) -> Iterator[NDArray[np.float32]]:
     """What `after` may look like if it is the same shot, the likeliest and cheapest first."""
     target: NDArray[np.float32] = after.astype(np.float32)
     still: NDArray[np.float32] = before.astype(np.float32)
@@ -113,7 +113,9 @@ def _guesses(before: Look, after: Look) -> Iterator[NDArray[np.float32]]:
     yield from _relit(shifted, target)
 
 
-def _flowed(still: NDArray[np.float32], before: Look, after: Look) -> NDArray[np.float32]:
+def _flowed(
+    still: NDArray[np.float32], before: SmallPicture, after: SmallPicture
+) -> NDArray[np.float32]:
     x, y, _ = _mesh()
     flow = _flow().calc(after[..., 0], before[..., 0], None)
     places = (x + flow[..., 0], y + flow[..., 1])
@@ -153,13 +155,13 @@ def _gone(
     """Per block: how far it is gone, 0 to 1, and its weight."""
     a, b = guess[..., :1], target[..., :1]
     both = np.concatenate([a, b, a * a, b * b, a * b, np.abs(guess - target)], -1)
-    mean_a, mean_b, aa, bb, ab, *apart = np.moveaxis(_means(both), -1, 0)
+    mean_a, mean_b, aa, bb, ab, *distances = np.moveaxis(_means(both), -1, 0)
     var_a, var_b = np.maximum(aa - mean_a**2, 0), np.maximum(bb - mean_b**2, 0)
     spread = np.sqrt(np.maximum(var_a, var_b))
     floor = _NOISE + 2
-    likeness = np.abs(ab - mean_a * mean_b) / np.sqrt((var_a + floor) * (var_b + floor))
-    by_colour = np.clip((sum(apart) - _NOISE) / (0.8 * spread + 8) - 0.3, 0, 1)
-    by_structure = np.clip((0.8 - likeness) / 0.4, 0, 1)
+    similarity = np.abs(ab - mean_a * mean_b) / np.sqrt((var_a + floor) * (var_b + floor))
+    by_colour = np.clip((sum(distances) - _NOISE) / (0.8 * spread + 8) - 0.3, 0, 1)
+    by_structure = np.clip((0.8 - similarity) / 0.4, 0, 1)
     textured = spread > _FLAT
     gone = np.where(textured, np.minimum(by_colour, by_structure), by_colour)
     return gone.astype(np.float32), np.where(textured, 1, _FLAT_WEIGHT).astype(np.float32)

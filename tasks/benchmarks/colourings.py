@@ -17,7 +17,7 @@ from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.metrics.scores import Frame
 from tasks.models.device import Device
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
 
@@ -97,7 +97,7 @@ def _laid_under(method: Method) -> Callable[[Frame, Frame, Frame], Frame]:
         pair = PaintPair(
             name="", lines=_signal(lines), paint=_signal(paint), next_lines=drawn, truth=drawn
         )
-        return _pixels(method(pair, take_apart(drawn)) * drawn)
+        return _pixels(method(pair, segment_drawing(drawn)) * drawn)
 
     return make
 

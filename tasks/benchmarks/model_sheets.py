@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tasks.benchmarks.paint import LEAST_REGION, TOLERANCE
 from tasks.frames.optical_flow import Floats
 from tasks.stages.colorize.paint import Painted, main_colours
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 from tasks.stages.colorize.sheet import paint_from_sheets, read_sheet
 from tasks.synthetic.cast import Acting, Actor, make_cast
 from tasks.synthetic.cel import Cel, mapped
@@ -69,7 +69,7 @@ def score_sheets(drawings: Sequence[Posed]) -> SheetScore:
     """How well drawings are painted from their sheets."""
     right, sure, area = [], [], []
     for posed in drawings:
-        drawing = take_apart(posed.lines)
+        drawing = segment_drawing(posed.lines)
         made: Painted = paint_from_sheets(drawing, [read_sheet(posed.sheet)])
         truth = main_colours(drawing, posed.truth)
         large = drawing.shape.area >= LEAST_REGION

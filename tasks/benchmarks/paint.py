@@ -20,7 +20,7 @@ from cluster.errors import InputError
 from tasks.frames.optical_flow import Floats, warp
 from tasks.stages.colorize.features import line_flow
 from tasks.stages.colorize.paint import carry_paint, main_colours, paint_reference
-from tasks.stages.colorize.regions import Drawing, take_apart
+from tasks.stages.colorize.regions import Drawing, segment_drawing
 
 TOLERANCE = 0.05
 """Largest difference per channel, of 1, between a colour and the true one."""
@@ -82,13 +82,13 @@ def paint_same_place(pair: PaintPair, _: Drawing) -> Floats:
 
 def paint_flow_vote(pair: PaintPair, drawing: Drawing) -> Floats:
     """Each region in the colour that most of its pixels have along flow."""
-    back = line_flow(drawing, take_apart(pair.lines))
+    back = line_flow(drawing, segment_drawing(pair.lines))
     return main_colours(drawing, warp(pair.paint, back))[drawing.filled - 1]
 
 
 def paint_matched(pair: PaintPair, drawing: Drawing) -> Floats:
     """What the stage does: each region in the colour of the region it continues."""
-    return carry_paint(paint_reference(take_apart(pair.lines), pair.paint), drawing).paint
+    return carry_paint(paint_reference(segment_drawing(pair.lines), pair.paint), drawing).paint
 
 
 METHODS: Mapping[str, Method] = {
@@ -105,7 +105,7 @@ def evaluate_pairs(pairs: Sequence[PaintPair], method: Method) -> list[PaintScor
 
 def evaluate_pair(pair: PaintPair, method: Method) -> PaintScore:
     """A region is right if its main colour is the truth's main colour there."""
-    drawing = take_apart(pair.next_lines)
+    drawing = segment_drawing(pair.next_lines)
     made = method(pair, drawing)
     large = drawing.shape.area >= LEAST_REGION
     right = _near(main_colours(drawing, made), main_colours(drawing, pair.truth)) & large
@@ -124,8 +124,8 @@ def surety(pairs: Sequence[PaintPair]) -> tuple[Floats, NDArray[np.bool_]]:
     """Per region of all pairs: how sure the stage is of its colour, and whether that is right."""
     sure, right = [], []
     for pair in pairs:
-        drawing = take_apart(pair.next_lines)
-        made = carry_paint(paint_reference(take_apart(pair.lines), pair.paint), drawing)
+        drawing = segment_drawing(pair.next_lines)
+        made = carry_paint(paint_reference(segment_drawing(pair.lines), pair.paint), drawing)
         large = drawing.shape.area >= LEAST_REGION
         sure.append(made.sure[large])
         right.append(_near(made.colour, main_colours(drawing, pair.truth))[large])
@@ -213,7 +213,7 @@ def _on_lines(lines: Floats, paint: Floats) -> bool:
     edges = np.zeros(paint.shape[:2], bool)
     edges[:, 1:] |= np.abs(np.diff(paint, axis=1)).max(-1) > _EDGE
     edges[1:] |= np.abs(np.diff(paint, axis=0)).max(-1) > _EDGE
-    drawn = take_apart(lines).marked == 0
+    drawn = segment_drawing(lines).marked == 0
     away = cv2.distanceTransform((~drawn).astype(np.uint8), cv2.DIST_L2, 5)
     return not edges.any() or float((away[edges] <= 2).mean()) >= _ALIGNED
 

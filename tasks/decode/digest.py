@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.errors import InputError
 from cluster.keys import Digest, digest_file, make_key
-from tasks.decode.heartbeat import beat
+from tasks.decode.heartbeat import heartbeat
 
 _DIGEST_LENGTH = 64
 
@@ -19,7 +19,7 @@ def file_digest(path: str | Path, *, cache_dir: Path | None) -> Digest:
     A file changed within its time stamp's resolution, to the same size, in place, would be missed;
     no editor or encoder does so. InputError if the file cannot be read.
     """
-    beat()
+    heartbeat()
     file = Path(path).absolute()
     try:
         if cache_dir is None:

@@ -1,18 +1,18 @@
-"""Signs of life of a long look at a file, for whoever waits for it in another process."""
+"""Heartbeats of a long read of a file, for a process that waits for this one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_tell: list[Callable[[], None]] = []
+_listeners: list[Callable[[], None]] = []
 
 
-def beat() -> None:
-    """Say that the look goes on. Free of cost where nobody listens."""
-    for tell in _tell:
-        tell()
+def heartbeat() -> None:
+    """Says that reading goes on. Costs nothing if nobody listens."""
+    for listener in _listeners:
+        listener()
 
 
-def on_beat(tell: Callable[[], None]) -> None:
-    """Have `tell` called at every `beat` of this process, from now on."""
-    _tell.append(tell)
+def on_heartbeat(listener: Callable[[], None]) -> None:
+    """Calls `listener` at every heartbeat of this process from now on."""
+    _listeners.append(listener)

@@ -9,7 +9,7 @@ import av
 from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, picture_of, siting_of
-from tasks.decode.heartbeat import beat
+from tasks.decode.heartbeat import heartbeat
 from tasks.decode.probe import opened, reason, video_stream
 from tasks.decode.scan import Scan
 from tasks.frames.picture import Picture, Siting
@@ -53,7 +53,7 @@ def decode_opening(path: str, scan: Scan) -> Opening:
         siting, sar = siting_of(container, stream.index), stream.sample_aspect_ratio
         opening: Opening | None = None
         for packet in container.demux(stream):
-            beat()
+            heartbeat()
             for frame in _decoded(packet, scan, path, opening):
                 try:
                     opening = opening or Opening(frame, siting=siting, sar=sar)

@@ -12,7 +12,7 @@ import av
 from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, siting_of
-from tasks.decode.heartbeat import beat
+from tasks.decode.heartbeat import heartbeat
 from tasks.decode.probe import reason
 from tasks.frames.picture import Siting
 
@@ -67,7 +67,7 @@ def decode_picture(file: Path) -> av.VideoFrame:
 
 
 def _opened(file: Path) -> av.container.InputContainer:
-    beat()
+    heartbeat()
     # From memory: libav then looks at what the file is, not at what its name could be a pattern of.
     try:
         return av.open(BytesIO(file.read_bytes()), mode="r")

@@ -11,7 +11,7 @@ import av
 from cluster.errors import InputError
 from tasks.decode.describe import codec_name
 from tasks.decode.gif_blocks import walk_gif
-from tasks.decode.heartbeat import beat
+from tasks.decode.heartbeat import heartbeat
 from tasks.decode.probe import reason
 from tasks.decode.recovery import is_hidden, starts_clean
 
@@ -74,7 +74,7 @@ def scan_packets(
     codec = codec_name(stream.codec_context)
     may_start = _start_rule(stream, codec)
     for packet in _demuxed(container, stream, path, scan):
-        beat()
+        heartbeat()
         said = [text for _, component, text in heard if component == container.format.name]
         said = [text for text in said if not text.startswith(_HARMLESS)]
         if said or (packet.is_corrupt and scan.shown):

@@ -18,7 +18,7 @@ import numpy as np
 from tasks.benchmarks.paint import LEAST_REGION, TOLERANCE, PaintPair, sample_pairs
 from tasks.stages.colorize.features import NAMES, find_ways, pair_features
 from tasks.stages.colorize.paint import main_colours
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 
 _HAND = {
     "along": 2.0, "reverse": 2.0, "still": 1.0, "along of it": 1.0, "reverse of it": 1.0,
@@ -88,7 +88,7 @@ def _pairs(seeds: range) -> Iterator[PaintPair]:
 def _example(pair: PaintPair) -> _Example:
     import torch
 
-    before, after = take_apart(pair.lines), take_apart(pair.next_lines)
+    before, after = segment_drawing(pair.lines), segment_drawing(pair.next_lines)
     ways = find_ways(before, after)
     features = np.stack(list(pair_features(before, after, ways)), -1)
     known, truth = main_colours(before, pair.paint), main_colours(after, pair.truth)

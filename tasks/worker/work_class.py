@@ -1,4 +1,4 @@
-"""Which work is alike: what the time of a chunk or a segment is learnt from."""
+"""Classes of work: the forecast learns the time of a chunk or a segment from its own class."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from cluster.keys import make_key
 from tasks.encode.encoders import EncodeSpec
 from tasks.stages.stage import Stage
 
-HALF = 8
-"""Hex digits of either part; a clash would mix two histories, no more."""
+HEX_DIGITS = 8
+"""Of either part; a clash would only mix two histories."""
 
 
-def work_kind(stages: Sequence[Stage[Any]]) -> str:
-    """The kind of a run of stages: `STAGES.PARAMETERS`, the first part alike where only parameters
-    differ that choose neither another model nor another engine."""
+def work_class(stages: Sequence[Stage[Any]]) -> str:
+    """The class of a run of stages, `MODELS.PARAMETERS`.
+
+    The first part stays the same where parameters differ that choose no other model or engine.
+    """
     cards = [stage.card() for stage in stages]
-    alike = [
+    models = [
         [stage.name, stage.version, card.model, card.engine]
         for stage, card in zip(stages, cards, strict=True)
     ]
-    return _kind(alike, [stage.key_params() for stage in stages])
+    return _class(models, [stage.key_params() for stage in stages])
 
 
-def encoding_kind(spec: EncodeSpec) -> str:
-    """The kind of an encoding: `ENCODER.PARAMETERS`."""
-    return _kind(["encode", spec.encoder, spec.preset], spec)
+def encoding_class(spec: EncodeSpec) -> str:
+    """The class of an encoding, `ENCODER.PARAMETERS`."""
+    return _class(["encode", spec.encoder, spec.preset], spec)
 
 
-def _kind(alike: object, exactly: object) -> str:
-    return f"{make_key(alike)[:HALF]}.{make_key(exactly)[:HALF]}"
+def _class(models: object, params: object) -> str:
+    return f"{make_key(models)[:HEX_DIGITS]}.{make_key(params)[:HEX_DIGITS]}"

@@ -50,7 +50,7 @@ from tasks.worker.item import (
 )
 from tasks.worker.notes import pack_notes, unpack_notes
 from tasks.worker.readers import Readers
-from tasks.worker.work_class import encoding_kind, work_kind
+from tasks.worker.work_class import encoding_class, work_class
 
 log = logging.getLogger(__name__)
 
@@ -361,18 +361,18 @@ class Worker:
     def _receipt(
         self, item: WorkItem | SegmentItem, span: Span, *, began_at: str, reused: bool = False
     ) -> Receipt:
-        model, kind, device = "", "", self._config.device
+        model, device = "", self._config.device
         if isinstance(item, WorkItem):
             stages = [self._stage(call) for call in item.calls]
             cards = [stage.card() for stage in stages]
             model = "+".join(card.model[:12] for card in cards if card.model)
-            kind = work_kind(stages)
+            kind = work_class(stages)
             track = item.track
             for stage in stages:
                 track = stage.track_after(track)
             picture = track.picture
         else:
-            kind = encoding_kind(item.spec)
+            kind = encoding_class(item.spec)
             picture = item.picture
         return Receipt(
             run=item.run,

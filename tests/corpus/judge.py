@@ -1,9 +1,9 @@
-"""What comes of cases: each planned by the command's own door and read to its last frame.
+"""Judges cases: each is planned by the command's entry point and read to its last frame.
 
-`python -m tests.corpus.judge` is a process apart that takes one case's folder and words a line and
-answers with a verdict a line. It stands for a hundred starts of the command: the first look at a
-source happens in it, under the limits that the look's own process has. A case that ends it, or
-makes it silent, has no verdict, and so fails its test.
+`python -m tests.corpus.judge` reads one case's folder and words a line and answers with a verdict a
+line. It stands for a hundred starts of the command: sources are indexed and analysed in it, under
+the limits of the sandbox's own child. A case that ends it, or makes it silent, has no verdict, and
+so fails its test.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from tasks.analysis.sandbox import run as sandbox
+from tasks.analysis.sandbox.child import answer
+from tasks.analysis.sandbox.limits import apply_limits, configured_limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +66,7 @@ def judge(folder: Path, words: list[str]) -> Verdict:
     begun = time.monotonic()
     with (
         contextlib.chdir(folder),
-        patch("tasks.analysis.sandbox.run.look_apart", _look_here),
+        patch.object(sandbox, "run_in_sandbox", _run_here),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -138,25 +142,18 @@ def _read(prepared: Any) -> dict[str, Any]:
     }
 
 
-def _look_here(
-    request: dict[str, str], *, where: str, progress: Any = None, within: Any = None
-) -> str:
-    """What the process apart would answer, found in this one."""
-    from tasks.analysis.sandbox import child
-    from tasks.analysis.sandbox import run as look
-    from tasks.analysis.sandbox.limits import limits
+class _NoReporter:
+    def heartbeat(self) -> None: ...
 
-    class Quiet:
-        def beat(self) -> None: ...
-        def progress(self, part: float) -> None: ...
+    def progress(self, part: float) -> None: ...
 
-    answer = child._answer(request, Quiet())  # type: ignore[arg-type]
-    answer = json.loads(json.dumps(answer))
-    return look._found(answer, where, within or limits())
+
+def _run_here(request: dict[str, str], *, where: str, progress: Any = None) -> str:
+    """What the sandbox's child would answer, computed in this process."""
+    line = json.loads(json.dumps(answer(request, _NoReporter())))
+    return sandbox.read_answer(line, where, configured_limits())
 
 
 if __name__ == "__main__":
-    from tasks.analysis.sandbox.limits import confine, limits
-
-    confine(limits())
+    apply_limits(configured_limits())
     main()

@@ -1,8 +1,8 @@
-"""The process apart: `python -m tasks.analysis.sandbox.child`, one request on stdin, JSON lines on
-stdout.
+"""The child process, `python -m tasks.analysis.sandbox.child`: reads one request from stdin, writes
+JSON lines to stdout.
 
-Lines out: `{}` is a sign of life, `{"progress": 0.5}`, and last `{"found": TEXT}` or
-`{"error": {…}}`. It ends with its stdin: nobody is waiting any more.
+The lines: `{}` is a heartbeat, `{"progress": 0.5}`, and last `{"result": TEXT}` or
+`{"error": {…}}`. The child exits when its stdin closes: nobody waits for it any more.
 """
 
 from __future__ import annotations
@@ -17,55 +17,64 @@ import traceback
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from cluster.errors import DougaError
-from tasks.analysis.sandbox.limits import Limits, allow_more, confine
+from tasks.analysis.sandbox.limits import Limits, apply_limits, extend_cpu_time
 
-TELL_EVERY_S = 0.2
+REPORT_EVERY_S = 0.2
 
 
 def main() -> None:
-    """Do what the request says, within its limits."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who ends us
+    """Answers the request within its limits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, who kills us
     out = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    os.dup2(2, 1)  # what a library prints must not mix with the answer
     request = json.loads(sys.stdin.readline())
-    given = Limits(**request.pop("limits"))
-    confine(given)
-    threading.Thread(target=_end_with_stdin, daemon=True).start()
-    answer = _answer(request, _Pulse(out, given))
-    # libav may lose its footing when it is taken down half-way: nothing is left to clean up.
-    print(json.dumps(answer), file=out, flush=True)
+    limits = Limits(**request.pop("limits"))
+    apply_limits(limits)
+    threading.Thread(target=_exit_with_stdin, daemon=True).start()
+    result = answer(request, _Reporter(out, limits))
+    # libav may crash when it is torn down half-way, and nothing is left to clean up: no atexit.
+    print(json.dumps(result), file=out, flush=True)
     os._exit(0)
 
 
-class _Pulse:
-    """Tells of progress, not more often than is of use, and prolongs the time allowed."""
+class Reporter(Protocol):
+    """What a running request calls."""
 
-    def __init__(self, out: TextIO, given: Limits) -> None:
+    def heartbeat(self) -> None: ...
+
+    def progress(self, part: float) -> None: ...
+
+
+class _Reporter:
+    """Sends heartbeats and progress, at most every REPORT_EVERY_S, and extends the CPU time."""
+
+    def __init__(self, out: TextIO, limits: Limits) -> None:
         self._out = out
-        self._given = given
-        self._told = 0.0
-        allow_more(given)
+        self._limits = limits
+        self._sent_at = 0.0
+        extend_cpu_time(limits)
 
-    def beat(self) -> None:
-        self._tell({})
+    def heartbeat(self) -> None:
+        self._send({})
 
     def progress(self, part: float) -> None:
-        self._tell({"progress": part})
+        self._send({"progress": part})
 
-    def _tell(self, line: dict[str, float]) -> None:
+    def _send(self, line: dict[str, float]) -> None:
         now = time.monotonic()
-        if now - self._told > TELL_EVERY_S:
-            self._told = now
-            allow_more(self._given)
+        if now - self._sent_at > REPORT_EVERY_S:
+            self._sent_at = now
+            extend_cpu_time(self._limits)
             print(json.dumps(line), file=self._out, flush=True)
 
 
-def _answer(request: dict[str, Any], pulse: _Pulse) -> dict[str, Any]:
+def answer(request: dict[str, Any], reporter: Reporter) -> dict[str, Any]:
+    """The last line: the result, or what went wrong."""
     try:
-        return {"found": _look(request, pulse)}
+        return {"result": _run(request, reporter)}
     except DougaError as error:
         return {
             "error": {
@@ -78,22 +87,24 @@ def _answer(request: dict[str, Any], pulse: _Pulse) -> dict[str, Any]:
         }
     except MemoryError:
         return {"memory": True}
-    except Exception as error:  # the door of this process: a bug is told where it can be shown
+    except Exception as error:  # top level of this process: the parent shows the bug
         return {"bug": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
 
 
-def _look(request: dict[str, Any], pulse: _Pulse) -> str:
-    from tasks.decode.heartbeat import on_beat
+def _run(request: dict[str, Any], reporter: Reporter) -> str:
+    from tasks.decode.heartbeat import on_heartbeat
 
-    on_beat(pulse.beat)
-    if request["look"] == "index":
+    on_heartbeat(reporter.heartbeat)
+    if request["task"] == "index":
         return _index(request)
-    if request["look"] == "analysis":
+    if request["task"] == "analyse":
         from tasks.analysis.analyse import analyse
         from tasks.decode.source import SourceIndex
 
-        return analyse(SourceIndex.from_json(request["index"]), progress=pulse.progress).to_json()
-    raise ValueError(f"no such look: {request['look']}")
+        return analyse(
+            SourceIndex.from_json(request["index"]), progress=reporter.progress
+        ).to_json()
+    raise ValueError(f"no such task: {request['task']}")
 
 
 def _index(request: dict[str, Any]) -> str:
@@ -107,14 +118,14 @@ def _index(request: dict[str, Any]) -> str:
         cache_dir=Path(request["cache_dir"]),
     )
     if index.kind != "folder":
-        # Tried out: the render's own process looks at the other streams later, and what has
-        # been survived here is survived there. What is wrong with them is told then, if used.
+        # The render's own process probes the other streams later: a file that would crash it
+        # crashes this child now. Their errors are reported then, if the streams are used.
         with suppress(DougaError):
             probe_source(Path(request["path"]))
     return index.to_json()
 
 
-def _end_with_stdin() -> None:
+def _exit_with_stdin() -> None:
     while os.read(0, 4096):
         pass
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Have a source looked at by a process apart, and read what it found."""
+"""Index or analyse a source in a child process, and read the result."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from cluster.errors import DougaError, InputError
 from cluster.keys import make_key
 from cluster.settings import child_environment
 from tasks.analysis.analyse import Analysis
-from tasks.analysis.sandbox.limits import Limits, limits
+from tasks.analysis.sandbox.limits import Limits, configured_limits
 from tasks.decode.content import decoder_build
 from tasks.decode.digest import file_digest
 from tasks.decode.source import INDEX_VERSION, SourceIndex
 
-LOOK_VERSION = 3
-"""Raised when the same file gives another index, so that remembered ones are not used."""
+INDEX_CACHE_VERSION = 3
+"""Raised when the same file gives another index, so that cached ones are not used."""
 LINE_BYTES = 1 << 30
-"""The longest answer that is read: an index has some 20 bytes a frame."""
+"""The longest line that is read: an index has some 20 bytes a frame."""
 ENVIRONMENT = {
-    # Threads that the look does not need would count against its memory.
+    # Threads that the child does not need would count against its memory.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
@@ -39,99 +39,99 @@ ENVIRONMENT = {
 _EXPORT = "check that the film plays, and export it again"
 
 
-def index_apart(path: str, *, cache_dir: Path, fps: Fraction | None = None) -> SourceIndex:
-    """`index_source` in a process apart; a film's index is remembered in `cache_dir` by content.
+def index_in_sandbox(path: str, *, cache_dir: Path, fps: Fraction | None = None) -> SourceIndex:
+    """`index_source` in a child process; a film's index is cached in `cache_dir` by content.
 
-    Errors: those of `index_source`, and InputError where the decoder crashed, showed no sign of
-    life for so long, or wanted more memory than it may have.
+    Errors: those of `index_source`, and InputError if the decoder crashed, sent no heartbeat in
+    time, or exceeded its memory.
     """
-    note = _note(path, cache_dir=cache_dir, fps=fps)
-    if note is not None:
+    cached = _cached_index(path, cache_dir=cache_dir, fps=fps)
+    if cached is not None:
         with suppress(OSError, InputError):
-            return replace(SourceIndex.from_json(note.read_text(encoding="ascii")), path=path)
-    text = look_apart(
+            return replace(SourceIndex.from_json(cached.read_text(encoding="ascii")), path=path)
+    text = run_in_sandbox(
         {
-            "look": "index",
+            "task": "index",
             "path": path,
             "fps": str(fps) if fps is not None else "",
             "cache_dir": str(cache_dir),
         },
         where=path,
     )
-    if note is not None:
-        _remember(note, text)
+    if cached is not None:
+        _write_cache(cached, text)
     return SourceIndex.from_json(text)
 
 
-def analyse_apart(
+def analyse_in_sandbox(
     index: SourceIndex, *, progress: Callable[[float], None] | None = None
 ) -> Analysis:
-    """`analyse` in a process apart. Errors: as `analyse` and `index_apart`."""
-    request = {"look": "analysis", "index": index.to_json()}
-    return Analysis.from_json(look_apart(request, where=index.path, progress=progress))
+    """`analyse` in a child process. Errors: as `analyse` and `index_in_sandbox`."""
+    request = {"task": "analyse", "index": index.to_json()}
+    return Analysis.from_json(run_in_sandbox(request, where=index.path, progress=progress))
 
 
-def look_apart(
+def run_in_sandbox(
     request: dict[str, str],
     *,
     where: str,
     progress: Callable[[float], None] | None = None,
-    within: Limits | None = None,
+    limits: Limits | None = None,
 ) -> str:
-    """What a child found, as the text it gave. Whatever ends this function ends the child."""
-    given = within or limits()
+    """Runs one request in a child process and returns its result. The child never outlives it."""
+    limits = limits or configured_limits()
     with _child() as child:
         lines: queue.Queue[bytes] = queue.Queue()
         assert child.stdin
         assert child.stdout
         reader = threading.Thread(target=_read, args=(child.stdout, lines), daemon=True)
         reader.start()
-        _ask(child.stdin, {**request, "limits": asdict(given)})
+        _ask(child.stdin, {**request, "limits": asdict(limits)})
         while True:
             try:
-                line = lines.get(timeout=given.quiet_s)
+                line = lines.get(timeout=limits.heartbeat_timeout_s)
             except queue.Empty:
-                raise _silent(where, given) from None
+                raise _silent(where, limits) from None
             if not line:
-                raise _ended(child.wait(), where, given)
+                raise _ended(child.wait(), where, limits)
             answer = _parse(line, where)
             if "progress" in answer and progress:
                 progress(float(answer["progress"]))
             if answer and "progress" not in answer:
-                return _found(answer, where, given)
+                return read_answer(answer, where, limits)
 
 
-def _note(path: str, *, cache_dir: Path, fps: Fraction | None) -> Path | None:
-    """Where a film's index is remembered; None for what is no plain file."""
+def _cached_index(path: str, *, cache_dir: Path, fps: Fraction | None) -> Path | None:
+    """Where a film's index is cached; None if it is not a plain file."""
     file = Path(path)
     try:
         if not file.is_file() or not file.stat().st_size:
             return None
-    except OSError:  # the look says what is wrong with it
+    except OSError:  # the child says what is wrong with it
         return None
     about = {
         "digest": file_digest(path, cache_dir=cache_dir),
         "suffix": file.suffix.lower(),  # libav weighs it when it guesses the format
         "fps": fps,
         "build": decoder_build(),
-        "version": [INDEX_VERSION, LOOK_VERSION],
+        "version": [INDEX_VERSION, INDEX_CACHE_VERSION],
     }
     return cache_dir / "indices" / f"{make_key(about)}.json"
 
 
-def _remember(note: Path, text: str) -> None:
-    # A cache that cannot be written costs time, nothing else.
+def _write_cache(path: Path, text: str) -> None:
+    # A cache that cannot be written costs time only.
     with suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = note.with_name(f"{note.name}.{secrets.token_hex(4)}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         fresh.write_text(text, encoding="ascii")
-        fresh.replace(note)
+        fresh.replace(path)
 
 
 @contextmanager
 def _child() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(
-        # -P: an av.py in the folder where a person happens to be is not meant.
+        # -P: never import an av.py of the current folder.
         [sys.executable, "-P", "-m", "tasks.analysis.sandbox.child"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -145,7 +145,7 @@ def _child() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _ask(pipe: IO[bytes], request: dict[str, Any]) -> None:
-    # A child that is gone already says so by the end of its answers.
+    # A child that is gone already shows it by the end of its output.
     with suppress(BrokenPipeError):
         pipe.write(json.dumps(request).encode() + b"\n")
         pipe.flush()
@@ -168,23 +168,24 @@ def _parse(line: bytes, where: str) -> dict[str, Any]:
     return answer
 
 
-def _found(answer: dict[str, Any], where: str, given: Limits) -> str:
-    if told := answer.get("error"):
-        kind = getattr(errors, str(told.pop("kind")), None)
-        if isinstance(kind, type) and issubclass(kind, DougaError):
-            raise kind(told.pop("what"), **told)
+def read_answer(answer: dict[str, Any], where: str, limits: Limits) -> str:
+    """The result in a child's last line; raises the error that it holds instead."""
+    if error := answer.get("error"):
+        cls = getattr(errors, str(error.pop("kind")), None)
+        if isinstance(cls, type) and issubclass(cls, DougaError):
+            raise cls(error.pop("what"), **error)
     if "memory" in answer:
-        raise _too_large(where, given)
+        raise _too_large(where, limits)
     if "bug" in answer:
         bug = RuntimeError(f"{where}: {answer['bug']}")
         bug.add_note(str(answer["trace"]))
         raise bug
-    return str(answer["found"])
+    return str(answer["result"])
 
 
-def _ended(code: int, where: str, given: Limits) -> InputError:
+def _ended(code: int, where: str, limits: Limits) -> InputError:
     if -code == signal.SIGXCPU:
-        return _silent(where, given)
+        return _silent(where, limits)
     if code < 0:
         return _broken(where, f"its decoder crashed, {signal.Signals(-code).name}")
     return _broken(where, f"its decoder ended with code {code}")
@@ -194,17 +195,17 @@ def _broken(where: str, why: str) -> InputError:
     return InputError(f"cannot be read ({why})", where=where, remedy=_EXPORT)
 
 
-def _silent(where: str, given: Limits) -> InputError:
+def _silent(where: str, limits: Limits) -> InputError:
     return InputError(
-        f"cannot be read (no sign of life from its decoder for {given.quiet_s:g} s)",
+        f"cannot be read (no heartbeat from its decoder for {limits.heartbeat_timeout_s:g} s)",
         where=where,
         remedy=f"{_EXPORT}, or raise DOUGA_DECODE_TIMEOUT_S",
     )
 
 
-def _too_large(where: str, given: Limits) -> InputError:
+def _too_large(where: str, limits: Limits) -> InputError:
     return InputError(
-        f"cannot be read in {given.memory_bytes / 2**30:g} GiB of memory",
+        f"cannot be read in {limits.memory_bytes / 2**30:g} GiB of memory",
         where=where,
         remedy=f"{_EXPORT}, or raise DOUGA_DECODE_MEMORY_GIB",
     )

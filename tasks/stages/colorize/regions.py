@@ -1,4 +1,4 @@
-"""A line drawing taken apart: its lines, and the regions that they enclose.
+"""Segments a line drawing into its lines and the regions that they enclose.
 
 Works on clean lines of any colour on bright paper. Small gaps are closed by the trapped-ball idea
 (Zhang et al., IEEE TVCG 2009): a region is where a small ball can roll without crossing a line.
@@ -108,7 +108,7 @@ class Drawing:
         return np.concatenate([np.zeros(1, np.float32), values])[self.marked]
 
 
-def take_apart(signal: Floats, *, threshold: float | None = None) -> Drawing:
+def segment_drawing(signal: Floats, *, threshold: float | None = None) -> Drawing:
     """Lines and regions of a drawing: `signal` (H, W, 3), 0 black, 1 white.
 
     `threshold` is the darkness from which on a pixel is line; by default a third of what the

@@ -29,7 +29,7 @@ from tasks.stages.colorize.references import (
     is_line_drawing,
     sample,
 )
-from tasks.stages.colorize.regions import Drawing, take_apart
+from tasks.stages.colorize.regions import Drawing, segment_drawing
 from tasks.stages.colorize.sheet import Sheet, paint_from_sheets, read_sheet
 from tasks.stages.colorize.tint import Tinted, carry_tint, tint_reference
 from tasks.stages.stage import Card, Note, ShotContext, Stage, Window
@@ -291,7 +291,7 @@ class Colorize(Stage[ColorizeParams]):
         if name not in self._drawings:
             level = self.params.line_threshold
             threshold = None if level == "auto" else level
-            self._drawings[name] = take_apart(to_float(frame), threshold=threshold)
+            self._drawings[name] = segment_drawing(to_float(frame), threshold=threshold)
             while len(self._drawings) > _DRAWINGS:
                 self._drawings.popitem(last=False)
         return self._drawings[name]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.analysis.cuts import CutWatch, find_cuts
+from tasks.analysis.cuts import CutDetector, find_cuts
 from tasks.synthetic.description import Short
 from tasks.synthetic.film import render_frame
 from tasks.synthetic.synthesise import synthesise
@@ -22,10 +22,10 @@ HEIGHT, WIDTH = 144, 256
 
 
 def cuts_of(frames: Sequence[Picture] | Iterator[Picture]) -> tuple[int, ...]:
-    watch = CutWatch()
+    detector = CutDetector()
     for frame in frames:
-        watch.see(frame)
-    return find_cuts(watch.features())
+        detector.add(frame)
+    return find_cuts(detector.features())
 
 
 def painting(seed: int, *, wide: int = WIDTH) -> Picture:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.analysis.holds import HoldWatch, find_drawings, motion_limit
+from tasks.analysis.holds import HoldDetector, find_drawings, motion_limit
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.stages.hold import Hold, HoldParams
@@ -38,10 +38,10 @@ def face(*, open_eye: bool = True, x: float = 300.0) -> Plane:
 
 
 def drawings(planes: Sequence[NDArray[np.unsignedinteger]], *, depth: int = 8) -> tuple[int, ...]:
-    watch = HoldWatch()
+    detector = HoldDetector()
     for plane in planes:
-        watch.see(plane, depth=depth)
-    motion = watch.motion()
+        detector.add(plane, depth=depth)
+    motion = detector.motion()
     return find_drawings(motion, limit=motion_limit(motion))
 
 
@@ -110,13 +110,13 @@ def test_what_creeps_is_told_by_the_drawings_first_frame() -> None:
 
 
 def test_a_change_of_colour_alone_is_a_new_drawing() -> None:
-    watch = HoldWatch()
+    detector = HoldDetector()
     grey = np.full((180, 320), 128, np.uint8)
     blush = grey.copy()
     blush[80:90, 100:112] = 150
     for chroma in (grey, grey, blush, blush):
-        watch.see(face(), grey, chroma)
-    assert find_drawings(watch.motion(), limit=motion_limit(watch.motion())) == (0, 0, 2, 2)
+        detector.add(face(), grey, chroma)
+    assert find_drawings(detector.motion(), limit=motion_limit(detector.motion())) == (0, 0, 2, 2)
 
 
 def test_a_shot_begins_a_drawing_whatever_came_before() -> None:

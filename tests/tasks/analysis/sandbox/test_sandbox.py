@@ -1,4 +1,4 @@
-"""An unknown file is looked at in a process apart: what it does there harms nobody."""
+"""An untrusted file is opened in a child process: what it does there harms nobody."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 from cluster.errors import InputError, UsageError
 from tasks.analysis.analyse import analyse
-from tasks.analysis.sandbox import analyse_apart, index_apart
+from tasks.analysis.sandbox import analyse_in_sandbox, index_in_sandbox
 from tasks.analysis.sandbox.limits import Limits
-from tasks.analysis.sandbox.run import look_apart
+from tasks.analysis.sandbox.run import run_in_sandbox
 from tasks.decode import index_source
 from tests.conftest import ROOT
 
@@ -41,7 +41,7 @@ def open(*_, **__):
     {body}
 av.open = open
 """
-WITHIN = Limits(memory_bytes=2 << 30, quiet_s=8.0)
+MEMORY_BYTES = 2 << 30
 
 
 @pytest.fixture
@@ -56,14 +56,14 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
     return put
 
 
-def look(film: Path, tmp_path: Path, *, quiet_s: float = WITHIN.quiet_s) -> str:
-    request = {"look": "index", "path": str(film), "fps": "", "cache_dir": str(tmp_path / "c")}
-    within = Limits(memory_bytes=WITHIN.memory_bytes, quiet_s=quiet_s)
-    return look_apart(request, where=str(film), within=within)
+def index(film: Path, tmp_path: Path, *, heartbeat_timeout_s: float) -> str:
+    request = {"task": "index", "path": str(film), "fps": "", "cache_dir": str(tmp_path / "c")}
+    limits = Limits(memory_bytes=MEMORY_BYTES, heartbeat_timeout_s=heartbeat_timeout_s)
+    return run_in_sandbox(request, where=str(film), limits=limits)
 
 
 def children() -> list[str]:
-    """Command lines of this process's children that look at files."""
+    """Command lines of this process's sandboxed children."""
     listed = subprocess.run(
         ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True
     )
@@ -85,7 +85,7 @@ def test_what_a_decoder_does_to_itself_is_one_line(
 ) -> None:
     stand_in(kind)
     with pytest.raises(InputError, match=said) as refused:
-        look(tiny_film, tmp_path, quiet_s=60)
+        index(tiny_film, tmp_path, heartbeat_timeout_s=60)
     assert str(refused.value).startswith(f"{tiny_film}: ")
     assert "\n" not in str(refused.value)
     assert children() == []
@@ -96,8 +96,8 @@ def test_a_decoder_that_shows_no_life_is_stopped(
     kind: str, stand_in: Callable[[str], None], tiny_film: Path, tmp_path: Path
 ) -> None:
     stand_in(kind)
-    with pytest.raises(InputError, match=r"no sign of life .* 3 s.*DOUGA_DECODE_TIMEOUT_S"):
-        look(tiny_film, tmp_path, quiet_s=3)
+    with pytest.raises(InputError, match=r"no heartbeat .* 3 s.*DOUGA_DECODE_TIMEOUT_S"):
+        index(tiny_film, tmp_path, heartbeat_timeout_s=3)
     assert children() == []
 
 
@@ -106,8 +106,10 @@ def test_a_child_ends_with_the_process_that_waits_for_it(
 ) -> None:
     """However that ends: here it is killed, while the decoder sleeps."""
     stand_in("sleeps")
-    program = f"from tasks.analysis.sandbox import index_apart as i\nfrom pathlib import Path\n\
+    program = (
+        f"from tasks.analysis.sandbox import index_in_sandbox as i\nfrom pathlib import Path\n\
 i({str(tiny_film)!r}, cache_dir=Path({str(tmp_path)!r}))"
+    )
     waits = subprocess.Popen([sys.executable, "-c", program])
     listing = ["ps", "-o", "pid=", "--ppid", str(waits.pid)]
     while not (found := subprocess.run(listing, capture_output=True, text=True).stdout.split()):
@@ -130,31 +132,31 @@ def test_a_bug_is_told_with_the_trace_of_the_child(
 ) -> None:
     stand_in("breaks")
     with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero") as bug:
-        look(tiny_film, tmp_path, quiet_s=60)
+        index(tiny_film, tmp_path, heartbeat_timeout_s=60)
     assert "in open_container" in bug.value.__notes__[0]
 
 
 def test_the_index_and_the_cuts_are_those_of_this_process(
     stand_in: Callable[[str], None], tiny_film: Path, tmp_path: Path
 ) -> None:
-    index = index_apart(str(tiny_film), cache_dir=tmp_path)
-    assert index == index_source(str(tiny_film))
+    found = index_in_sandbox(str(tiny_film), cache_dir=tmp_path)
+    assert found == index_source(str(tiny_film))
     told: list[float] = []
-    assert analyse_apart(index, progress=told.append) == analyse(index)
+    assert analyse_in_sandbox(found, progress=told.append) == analyse(found)
     assert told
     assert all(0 <= part <= 1 for part in told)
 
 
-def test_what_is_known_of_a_film_is_not_looked_for_again(
+def test_a_cached_index_is_not_made_again(
     stand_in: Callable[[str], None], tiny_film: Path, tmp_path: Path
 ) -> None:
-    first = index_apart(str(tiny_film), cache_dir=tmp_path)
+    first = index_in_sandbox(str(tiny_film), cache_dir=tmp_path)
     stand_in("crashes")
-    assert index_apart(str(tiny_film), cache_dir=tmp_path) == first
+    assert index_in_sandbox(str(tiny_film), cache_dir=tmp_path) == first
     other = tmp_path / "other.mkv"
     other.write_bytes(tiny_film.read_bytes() + b"\0")
     with pytest.raises(InputError, match="crashed"):
-        index_apart(str(other), cache_dir=tmp_path)
+        index_in_sandbox(str(other), cache_dir=tmp_path)
 
 
 def test_errors_come_back_as_they_were_raised(
@@ -169,19 +171,19 @@ def test_errors_come_back_as_they_were_raised(
     ):
         with pytest.raises(kind) as here:
             index_source(str(path), fps=fps)
-        with pytest.raises(kind) as apart:
-            index_apart(str(path), fps=fps, cache_dir=tmp_path)
-        assert str(apart.value) == str(here.value)
+        with pytest.raises(kind) as sandboxed:
+            index_in_sandbox(str(path), fps=fps, cache_dir=tmp_path)
+        assert str(sandboxed.value) == str(here.value)
 
 
-def test_looks_at_once_do_not_disturb_one_another(
+def test_children_at_once_do_not_disturb_one_another(
     stand_in: Callable[[str], None], tiny_film: Path, tmp_path: Path
 ) -> None:
     found: list[Any] = []
     threads = [
         threading.Thread(
             target=lambda n=n: found.append(
-                index_apart(str(tiny_film), cache_dir=tmp_path / str(n))
+                index_in_sandbox(str(tiny_film), cache_dir=tmp_path / str(n))
             )
         )
         for n in range(3)

@@ -12,7 +12,7 @@ from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.colorize.paint import carry_paint, main_colours, paint_reference
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 from tasks.stages.colorize.tint import LUMA, luma_of
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
@@ -282,7 +282,7 @@ def test_real_drawings_get_far_more_regions_right_than_from_the_same_place():
     sketch, painted = frames("00151"), frames("00161")
     right, same, total = 0, 0, 0
     for i in range(0, len(sketch) - 1, 3):
-        before, after = take_apart(sketch[i]), take_apart(sketch[i + 1])
+        before, after = segment_drawing(sketch[i]), segment_drawing(sketch[i + 1])
         truth = main_colours(after, painted[i + 1])
         large = after.shape.area >= 12
         got = carry_paint(paint_reference(before, painted[i]), after).colour

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tasks.frames.codes import from_uint8, to_float
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 
 
 def page(width=120, height=80):
@@ -13,7 +13,7 @@ def page(width=120, height=80):
 
 
 def parts(picture, **options):
-    return take_apart(to_float(from_uint8(picture)), **options)
+    return segment_drawing(to_float(from_uint8(picture)), **options)
 
 
 def box(picture, x, y, side, colour=(0, 0, 0), gap=0):

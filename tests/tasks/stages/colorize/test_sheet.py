@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.benchmarks.model_sheets import model_sheet, posed_characters, score_sheets
-from tasks.stages.colorize.regions import take_apart
+from tasks.stages.colorize.regions import segment_drawing
 from tasks.stages.colorize.sheet import paint_from_sheets, read_sheet
 from tasks.synthetic.cast import make_cast
 
@@ -28,7 +28,7 @@ def test_characters_in_other_poses_get_their_colours_and_doubt_is_earned():
 def test_of_several_sheets_the_characters_own_is_used():
     first, second, _ = make_cast(2)
     posed = next(posed_characters([2]))
-    drawing = take_apart(posed.lines)
+    drawing = segment_drawing(posed.lines)
     own = read_sheet(model_sheet(first))
     alone = paint_from_sheets(drawing, [own])
     both = paint_from_sheets(drawing, [read_sheet(model_sheet(second)), own])
@@ -39,5 +39,5 @@ def test_of_several_sheets_the_characters_own_is_used():
 
 def test_a_sheet_of_one_colour_is_a_sheet():
     sheet = read_sheet(np.ones((40, 60, 3), np.float32))
-    drawing = take_apart(next(posed_characters([2])).lines)
+    drawing = segment_drawing(next(posed_characters([2])).lines)
     assert (paint_from_sheets(drawing, [sheet]).colour >= 0.99).all()
