@@ -8,7 +8,6 @@ import shlex
 import shutil
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -70,7 +69,6 @@ def render(
     from flows.plan.prepare import new_run_id
     from flows.progress import make_reporter
     from flows.render import render as render_now
-    from flows.render import render_once
     from flows.runs.result import shots_failed, waits_for_review
 
     request = options.request(command=_command())
@@ -81,9 +79,8 @@ def render(
         telling(request, reporter) as told,
     ):
         run = new_run_id()
-        render_it = partial(render_once, job=job, run=run) if job else render_now
-        result = render_it(request, reporter)
-        if not job or result.run == run:  # who only waited for it has nothing to tell
+        result = render_now(request, reporter, job=job, run=run)
+        if result.run == run:  # who only waited for it has nothing to tell
             told(result)
     if result.render_s and not job:
         record_startup(result.wall_s)

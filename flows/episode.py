@@ -7,9 +7,6 @@ retries; what is true is in the store.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -28,8 +25,7 @@ from cluster.errors import ClusterError, DougaError
 from cluster.settings import settings
 from flows.farm.farm import Farm, open_farm
 from flows.farm.film import finish_film
-from flows.farm.output import check_output
-from flows.farm.pins import pinned
+from flows.farm.run import run_episode
 from flows.farm.shot import (
     ShotResult,
     ShotWork,
@@ -39,14 +35,12 @@ from flows.farm.shot import (
     shots_at_once,
     shots_to_render,
 )
-from flows.farm.upload import upload_inputs
 from flows.notify.on_exit import telling
 from flows.plan.plan import ShotPlan
-from flows.plan.prepare import Prepared, prepare
+from flows.plan.prepare import Prepared, new_run_id
 from flows.prefect.artifacts import publish_artifacts, settle
 from flows.prefect.server import PrefectApi, answers
 from flows.progress import Plain, Reporter
-from flows.runs.record import record_result, run_record
 from flows.runs.result import EpisodeResult, shots_failed
 from flows.spec.request import RenderRequest
 
@@ -72,17 +66,23 @@ ACTIVE: ContextVar[ActiveRun | None] = ContextVar("active_run", default=None)
 def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
     if here := ACTIVE.get():
-        return _tell(here)
-    asked = RenderRequest.model_validate(request)
-    with telling(asked, Plain()) as told, _prepared(asked) as active:
-        state = _tell(active)
-        if active.result is not None:
-            told(replace(active.result, prefect=url_for("flow-run", active.flow_run)))
-        return state
+        return _state(_render_active(here), here.prepared.request)
+    asked, reporter, run = RenderRequest.model_validate(request), Plain(), new_run_id()
+
+    def render(prepared: Prepared, began: float) -> EpisodeResult:
+        active = ActiveRun(prepared, None, reporter, began)
+        result = _render_active(active)
+        return replace(result, prefect=url_for("flow-run", active.flow_run))
+
+    with telling(asked, reporter) as told:
+        result = run_episode(asked, reporter, render, job=settings().job, run=run)
+        if result.run == run:  # who only waited for it has nothing to tell
+            told(result)
+    return _state(result, asked)
 
 
-def _tell(active: ActiveRun) -> State[Any] | dict[str, Any]:
-    """The story: shots, film, artifacts, and how it ended."""
+def _render_active(active: ActiveRun) -> EpisodeResult:
+    """The story: shots, film, artifacts."""
     active.flow_run = flow_run.get_id() or ""
     active.reporter.phase(f"Prefect shows this run at {url_for('flow-run', active.flow_run)}")
     prepared = active.prepared
@@ -105,8 +105,13 @@ def _tell(active: ActiveRun) -> State[Any] | dict[str, Any]:
         quarantined=quarantined,
     )
     publish_artifacts(prepared, result)
+    return result
+
+
+def _state(result: EpisodeResult, request: RenderRequest) -> State[Any] | dict[str, Any]:
+    """How the flow ends: failed where shots did."""
     if result.failed:
-        error = shots_failed(result, prepared.request.command)
+        error = shots_failed(result, request.command)
         get_run_logger().error(str(error))
         return Failed(message=str(error))
     return result.to_json()
@@ -190,25 +195,6 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     if isinstance(error, BaseException):
         raise error
     raise DougaError(f"the flow ended {state.name}: {state.message}", remedy=f"see {api.url}")
-
-
-@contextmanager
-def _prepared(request: RenderRequest) -> Iterator[ActiveRun]:
-    """A run that a deployment started: nothing is prepared yet, no farm is open."""
-    began = time.monotonic()
-    reporter = Plain()
-    prepared = prepare(request, reporter)
-    check_output(prepared)
-    prepared.store.probe()
-    run, command = prepared.plan.run, request.command
-    with run_record(prepared.store, prepared.name, run, command=command) as record:
-        record.begin(shots=len(shots_to_render(prepared)))
-        with pinned(prepared, reporter) as held:
-            upload_inputs(held)
-            active = ActiveRun(held, None, reporter, began)
-            yield active
-        if active.result is not None:
-            record_result(record, active.result, command=command)
 
 
 def _outcome(work: ShotWork, shot: ShotPlan, future: Any) -> ShotResult:

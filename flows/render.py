@@ -8,14 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
-from cluster.connect.head_check import check_head
 from cluster.errors import DougaError
 from cluster.settings import settings
-from cluster.store.open import open_store
 from flows.farm.farm import Farm, OpenFarm, open_farm
 from flows.farm.film import finish_film
-from flows.farm.output import check_output
-from flows.farm.pins import pinned
+from flows.farm.run import Check, check_cluster, run_episode
 from flows.farm.shot import (
     ShotResult,
     ShotWork,
@@ -25,84 +22,43 @@ from flows.farm.shot import (
     shots_at_once,
     shots_to_render,
 )
-from flows.farm.upload import upload_inputs
 from flows.plan.plan import ShotPlan
-from flows.plan.prepare import Prepared, new_run_id, prepare
+from flows.plan.prepare import Prepared
 from flows.prefect.server import PrefectApi, configured_api, prefect_api
 from flows.progress import Reporter
-from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
-from flows.runs.record import record_result, run_record
 from flows.runs.result import EpisodeResult
-from flows.runs.state import Seen, result_of
 from flows.spec.request import RenderRequest
 
 RETRY_DELAY_S = 1.0
+
+
+def check_servers(request: RenderRequest) -> None:
+    """ClusterError if a server that was named does not answer."""
+    check_cluster(request)
+    if settings().prefect != "off":
+        configured_api()
 
 
 def render(
     request: RenderRequest,
     reporter: Reporter,
     *,
-    claim: Claim | None = None,
+    job: str = "",
+    run: str = "",
     farm: OpenFarm | None = None,
+    check: Check = check_servers,
 ) -> EpisodeResult:
-    """Render an episode. Shots that fail do not stop the others; the result names them. `claim` is
-    the job that this run is for (`flows.runs.job`).
+    """Render an episode. Shots that fail do not stop the others; the result names them. `job` and
+    errors as for `run_episode`, `run` is the run's name if this one does it.
 
     What the store has is not made again; where nothing is missing, neither Ray nor Prefect is
-    started, nor where store, output or Ray address cannot be used. Errors: DougaError, with
-    everything finished so far kept.
-    """
-    began = time.monotonic()
-    run = claim.run if claim else new_run_id()
-    name, job = request.episode.name, claim.job if claim else ""
-    store = open_store(request.store)
-    with run_record(store, name, run, command=request.command, job=job) as record:
-        if claim:  # others wait for it already
-            record.begin()
-        prepared = prepare(request, reporter, run=run)
-        check_output(prepared)
-        shots = shots_to_render(prepared)
-        if shots:
-            prepared.store.probe()
-        if claim and not claim.stands(store):
-            record.withdraw()
-            raise ClaimLost(f"job {job} went to another run")
-        record.begin(shots=len(shots))
-        if shots:
-            _check_servers(request)
-        with pinned(prepared, reporter) as held:
-            result = _render(held, reporter, began=began, farm=farm or open_farm)
-        record_result(record, result, command=request.command)
-        return result
-
-
-def render_once(
-    request: RenderRequest, reporter: Reporter, *, job: str, run: str = ""
-) -> EpisodeResult:
-    """Render an episode for a job key, once, however often and by whomever it is submitted; `run`
-    is the run's name if this one does it.
-
-    Where another run does it already, this waits for that one and gives its result; where one has
-    done it well, its result. One that ended otherwise is followed by a new one. Errors: those of
-    `render`, or the error that the other run ended with; UsageError where the key is another's.
+    started, nor where store, output or Ray address cannot be used.
     """
 
-    def recall(seen: Seen) -> EpisodeResult:
-        if not seen.document["shots"]:
-            raise error_of(seen)
-        return result_of(seen.document)
+    def render_shots(prepared: Prepared, began: float) -> EpisodeResult:
+        return _render(prepared, reporter, began=began, farm=farm or open_farm)
 
-    return once(
-        job,
-        store=open_store(request.store),
-        place=f"runs/{request.episode.name}/{run or new_run_id()}",
-        asked=asked_of(request),
-        command=request.command,
-        act=lambda claim: render(request, reporter, claim=claim),
-        recall=recall,
-        reporter=reporter,
-    )
+    return run_episode(request, reporter, render_shots, job=job, run=run, check=check)
 
 
 def _render(
@@ -111,7 +67,6 @@ def _render(
     if not shots_to_render(prepared):
         return finish_film(prepared, [], reporter, began=began)
     request = prepared.request
-    upload_inputs(prepared)
     if settings().prefect == "off":
         with farm(request, prepared.plan, reporter) as opened:
             return _render_plainly(prepared, opened, reporter, began=began)
@@ -122,14 +77,6 @@ def _render(
         from flows.episode import ActiveRun, run_flow
 
         return run_flow(ActiveRun(prepared, opened, reporter, began), api=api)
-
-
-def _check_servers(request: RenderRequest) -> None:
-    """ClusterError if a server that was named does not answer, before anything is started."""
-    if request.ray:
-        check_head(request.ray)
-    if settings().prefect != "off":
-        configured_api()
 
 
 @contextmanager

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import flows.render
 from cluster.errors import StoreError
 from cluster.settings import settings
 from cluster.store.open import open_store
@@ -27,6 +26,7 @@ from flows.plan.prepare import prepare
 from flows.progress import Silent
 from flows.render import render
 from flows.review.gate import decide, review_document
+from flows.runs.result import EpisodeResult
 from flows.runs.status import status_document
 from flows.spec.request import RenderRequest, make_request
 from tasks.models.device import Device
@@ -36,6 +36,7 @@ from tasks.worker.worker import Worker, WorkerConfig
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
 ROLES = ("worker", "coordinator", "viewer", "gc")
 BUCKET, PREFIX = "studio", "ep01"
+Rendered = Callable[[RenderRequest], EpisodeResult]
 ACTIONS = {
     "PutObject": "s3:PutObject",
     "CreateMultipartUpload": "s3:PutObject",
@@ -138,22 +139,26 @@ def as_role(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 
 
 @pytest.fixture
-def episode(
-    as_role: Callable[[str], None], moto: Any, tiny_film: Path, tmp_path: Path, monkeypatch: Any
-) -> RenderRequest:
-    """An episode that a coordinator renders on a farm elsewhere: sources and assets are put too."""
+def rendered(as_role: Callable[[str], None], moto: Any, tmp_path: Path) -> Rendered:
+    """Renders on a farm elsewhere, whose workers have the rights of workers."""
     from cluster.store.s3_client import make_client
 
     client = guard(make_client(settings()), "worker")
 
     @contextmanager
-    def open_farm(request: RenderRequest, *_: object) -> Iterator[Farm]:
+    def open_farm(request: RenderRequest, *_: object) -> Iterator[Any]:
         farm = Farm(request.store, tmp_path / "cache", client)
         yield farm
         farm.close()
 
-    monkeypatch.setattr(flows.render, "open_farm", open_farm)
-    monkeypatch.setattr(flows.render, "_check_servers", lambda _: None)
+    return lambda request: render(request, Silent(), farm=open_farm, check=lambda _: None)
+
+
+@pytest.fixture
+def episode(
+    rendered: Rendered, as_role: Callable[[str], None], tiny_film: Path, tmp_path: Path
+) -> RenderRequest:
+    """An episode that a coordinator renders: sources and assets are put too."""
     path = tmp_path / "ep.yaml"
     store = f"s3://{BUCKET}/{PREFIX}"
     path.write_text(f"source: {tiny_film}\ncut: [24]\nrecipe: [hold]\nstore: {store}\n")
@@ -161,8 +166,10 @@ def episode(
     return make_request(str(path), output=str(tmp_path / "ep.mkv"), ray="elsewhere:6379")
 
 
-def test_a_coordinator_and_a_worker_make_a_film_together(episode: RenderRequest) -> None:
-    result = render(episode, Silent())
+def test_a_coordinator_and_a_worker_make_a_film_together(
+    episode: RenderRequest, rendered: Rendered
+) -> None:
+    result = rendered(episode)
     assert result.verified
     assert result.chunks_computed > 0
     prepared = prepare(episode, Silent())
@@ -170,9 +177,9 @@ def test_a_coordinator_and_a_worker_make_a_film_together(episode: RenderRequest)
 
 
 def test_a_viewer_sees_all_and_changes_nothing(
-    episode: RenderRequest, as_role: Callable[[str], None]
+    episode: RenderRequest, rendered: Rendered, as_role: Callable[[str], None]
 ) -> None:
-    render(episode, Silent())
+    rendered(episode)
     as_role("viewer")
     prepared = prepare(episode, Silent())
     assert not any(prepared.plan.todo(shot) for shot in prepared.plan.shots)
@@ -195,11 +202,14 @@ def test_a_coordinator_keeps_the_records_of_runs_and_nights(
 
 
 def test_gc_removes_what_it_may(
-    episode: RenderRequest, as_role: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    episode: RenderRequest,
+    rendered: Rendered,
+    as_role: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    render(episode.model_copy(update={"frames": "sh010:3"}), Silent())
+    rendered(episode.model_copy(update={"frames": "sh010:3"}))
     (pieces,) = (found.name for found in open_store(episode.store).list("pieces/"))
-    render(episode, Silent())
+    rendered(episode)
     monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
     settings.cache_clear()
     as_role("worker")
