@@ -70,7 +70,7 @@ def chunks(draw: st.DrawFn) -> tuple[np.ndarray, int, list[Fraction], dict[str, 
 
 
 @pytest.mark.parametrize("codec", ["zstd", "raw", "jxl"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(chunk=chunks())
 def test_any_chunk_round_trips(
     codec: str, chunk: tuple[np.ndarray, int, list[Fraction], dict[str, str]]

@@ -228,7 +228,7 @@ def test_two_compactions_at_once_lose_and_double_nothing(tmp_path: Path, more: b
     raise AssertionError("a compaction has fewer steps")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(stops=st.lists(st.integers(0, 40), max_size=4), nights=st.integers(1, 4))
 def test_ledger_reads_the_same_wherever_compactions_are_stopped(
     stops: list[int], nights: int, tmp_path_factory: pytest.TempPathFactory
@@ -261,7 +261,6 @@ def part(name: str, origins: Iterable[str]) -> Part:
     return Part(stored=stored, origins=held)
 
 
-@settings(deadline=None)
 @given(sets=part_sets, loose=st.frozensets(st.sampled_from("abcdef")))
 def test_every_origin_is_picked_once_and_never_loses_its_last_holder(
     sets: list[frozenset[str]], loose: frozenset[str]
@@ -277,7 +276,6 @@ def test_every_origin_is_picked_once_and_never_loses_its_last_holder(
         assert sum(end - start for start, end in pick.ranges) == 3 * len(pick.origins)
 
 
-@settings(deadline=None)
 @given(sets=part_sets, hidden=st.sets(st.integers(0, 5)), also=st.sets(st.integers(0, 5)))
 def test_two_that_remove_by_different_listings_leave_every_origin(
     sets: list[frozenset[str]], hidden: set[int], also: set[int]

@@ -99,7 +99,7 @@ def test_foreign_file_in_the_ledger_is_named(tmp_path: Path) -> None:
         read_ledger(store)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     receipt=st.builds(
         replace,

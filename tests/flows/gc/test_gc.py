@@ -229,7 +229,7 @@ DAYS = st.floats(0, 20)
     grace=st.floats(0, 10),
     keep=st.none() | st.floats(0, 15),
 )
-@hypothesis_settings(max_examples=200, deadline=None)
+@hypothesis_settings(max_examples=200)
 def test_no_record_that_stays_names_what_goes(
     versions: Any, films: Any, pins: Any, grace: float, keep: float | None
 ) -> None:

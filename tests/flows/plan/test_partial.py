@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.plan.partial import (
@@ -44,7 +44,6 @@ def held(shot: ShotPlan, run: int, stored: set[str]) -> set[int]:
 
 
 @given(films(), st.integers(1, 12), st.data())
-@settings(deadline=None)
 def test_exactly_the_frames_asked_for_and_what_they_need_are_made(
     film: list[ShotInput], chunk: int, data: st.DataObject
 ) -> None:
@@ -68,7 +67,6 @@ def test_exactly_the_frames_asked_for_and_what_they_need_are_made(
 
 
 @given(films(), st.integers(1, 12), st.integers(1, 12), st.data())
-@settings(deadline=None)
 def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
     film: list[ShotInput], first_chunk: int, chunk: int, data: st.DataObject
 ) -> None:
@@ -118,7 +116,6 @@ def test_an_earlier_chunk_is_left_out_where_pieces_hold_all_that_would_read_it()
 
 
 @given(films(), st.data())
-@settings(deadline=None)
 def test_a_changed_frame_changes_exactly_the_pieces_that_read_it(
     film: list[ShotInput], data: st.DataObject
 ) -> None:

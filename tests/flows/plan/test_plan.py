@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cluster.errors import UsageError
@@ -147,7 +147,6 @@ def planned(film: Sequence[ShotInput], chunk: int) -> RenderPlan:
 
 
 @given(films(), st.integers(1, 30))
-@settings(deadline=None)
 def test_chunks_partition_every_shot_and_shots_the_film(film: list[ShotInput], chunk: int) -> None:
     made = planned(film, chunk)
     for shot in made.shots:
@@ -160,7 +159,6 @@ def test_chunks_partition_every_shot_and_shots_the_film(film: list[ShotInput], c
 
 
 @given(films(), st.integers(1, 12))
-@settings(deadline=None)
 def test_planning_what_was_just_rendered_is_empty(film: list[ShotInput], chunk: int) -> None:
     made = planned(film, chunk)
     again = planned(film, chunk).with_stored(set(made.names()))
@@ -170,7 +168,6 @@ def test_planning_what_was_just_rendered_is_empty(film: list[ShotInput], chunk: 
 
 
 @given(films(), st.integers(1, 12), st.randoms(use_true_random=False))
-@settings(deadline=None)
 def test_from_anything_stored_only_what_is_missing_and_needed_is_made(
     film: list[ShotInput], chunk: int, random: Any
 ) -> None:
@@ -198,7 +195,6 @@ def read_by(item: WorkItem) -> list[Key]:
 
 
 @given(films(), st.integers(1, 12), st.data())
-@settings(deadline=None)
 def test_a_changed_frame_changes_exactly_the_chunks_that_read_it(
     film: list[ShotInput], chunk: int, data: st.DataObject
 ) -> None:
@@ -252,7 +248,6 @@ STAY = st.lists(
 
 
 @given(STAY, st.integers(1, 20), st.integers(1, 20), st.sampled_from([(Fraction(1, 24),), VARYING]))
-@settings(deadline=None)
 def test_moving_a_shot_in_the_film_changes_none_of_its_keys(
     recipe: list[StageSpec], count: int, before: int, steps: tuple[Fraction, ...]
 ) -> None:

@@ -39,7 +39,7 @@ def test_muxer_that_cuts_digits_off_is_understood(rate: Fraction) -> None:
     assert grid.rate == rate
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     rate=st.sampled_from(STANDARD_RATES[:20]),
     base=st.sampled_from([MS, Fraction(1, 90000), Fraction(1, 12800), Fraction(1, 600)]),
@@ -57,7 +57,7 @@ def test_exact_times_are_within_a_tick_of_every_timestamp(
         assert abs(grid.start + k / grid.rate - ticks * base) <= base
 
 
-@settings(deadline=None, derandomize=True)
+@settings(derandomize=True)
 @given(
     base=st.sampled_from([MS, Fraction(1, 90000)]),
     lost=st.integers(1, 98),

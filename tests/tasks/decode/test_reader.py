@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.errors import InputError
@@ -69,12 +69,7 @@ def test_variable_rate_frames_are_the_ones_that_carry_their_numbers(clips: Any) 
     assert seen == [n for n in range(60) if n % 5 != 3]
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=25, derandomize=True)
 @given(
     clip=st.sampled_from(["open.ts", "edit-open.mp4", "hevc.ts", "vfr.mp4", "deep.mkv"]),
     places=st.lists(st.floats(0, 0.999), min_size=1, max_size=6),

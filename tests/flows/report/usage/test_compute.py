@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from cluster.ledger.receipts import Receipt, append_receipts
@@ -199,7 +198,6 @@ def test_without_a_gpu_the_workers_idle_share_is_told(store: FolderStore) -> Non
     assert totals.cpu_idle_share == pytest.approx(20 / 45), "a worker that was lost held nothing"
 
 
-@examples(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10)), min_size=1, max_size=8),
 )

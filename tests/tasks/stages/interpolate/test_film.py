@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 from math import ceil
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.frames.picture import Picture
@@ -82,7 +82,6 @@ def places(of: Interpolate, shot: Track) -> tuple[Place, ...]:
     return tuple(context[1])
 
 
-@settings(deadline=None)
 @given(exposures, rates, rates, timings, st.integers(0, 300))
 def test_any_rate_from_any_rate_is_one_grid(
     exposed: list[list[int]], source: Fraction, rate: Fraction, timing: str, before: int
@@ -98,7 +97,6 @@ def test_any_rate_from_any_rate_is_one_grid(
     assert {shot.rate for shot in after} == {rate}
 
 
-@settings(deadline=None)
 @given(exposures, rates, factors, timings)
 def test_any_factor_of_any_rate_is_one_grid(
     exposed: list[list[int]], source: Fraction, factor: Fraction, timing: str
@@ -112,7 +110,6 @@ def test_any_factor_of_any_rate_is_one_grid(
     assert {shot.rate for shot in after} == {source * factor}
 
 
-@settings(deadline=None)
 @given(varying(), rates, timings)
 def test_any_rate_from_a_varying_one_is_one_grid(
     shots: list[Track], rate: Fraction, timing: str
@@ -123,7 +120,6 @@ def test_any_rate_from_a_varying_one_is_one_grid(
     assert len(times) == ceil((shots[-1].end - HALF_STAMP) * rate)
 
 
-@settings(deadline=None)
 @given(varying(), factors, timings)
 def test_a_factor_keeps_the_shots_of_a_varying_rate_where_they_are(
     shots: list[Track], factor: Fraction, timing: str
@@ -143,7 +139,6 @@ def test_a_factor_keeps_the_shots_of_a_varying_rate_where_they_are(
             assert shot.times[1] == (was.times[0] + (*was.times, was.end)[1]) / 2
 
 
-@settings(deadline=None)
 @given(st.one_of(varying(), st.builds(steady, exposures, rates)), rates, factors)
 def test_timing_moves_no_frame_and_no_cut(
     shots: list[Track], rate: Fraction, factor: Fraction
@@ -158,7 +153,6 @@ def test_timing_moves_no_frame_and_no_cut(
         ]
 
 
-@settings(deadline=None)
 @given(st.one_of(varying(), st.builds(steady, exposures, rates)), rates, timings)
 def test_each_frame_shows_its_shot_at_its_time(
     shots: list[Track], rate: Fraction, timing: str
@@ -178,7 +172,6 @@ def test_each_frame_shows_its_shot_at_its_time(
                 assert time < until + coarse
 
 
-@settings(deadline=None)
 @given(st.one_of(varying(), st.builds(steady, exposures, rates)), rates, timings)
 def test_a_chunk_needs_a_little_more_than_its_own_time(
     shots: list[Track], rate: Fraction, timing: str
@@ -197,7 +190,6 @@ def test_a_chunk_needs_a_little_more_than_its_own_time(
             assert needed[-1] <= ends + 1
 
 
-@settings(deadline=None)
 @given(exposures, rates, factors, timings)
 def test_frames_of_one_drawing_are_said_to_be_and_no_others(
     exposed: list[list[int]], source: Fraction, factor: Fraction, timing: str
