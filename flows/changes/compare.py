@@ -83,7 +83,7 @@ def _segment_only(shot: ShotPlan, words: str) -> Reason:
 
 
 def changes_between(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
-    """What a person changed between the two, nothing where they are alike."""
+    """What a person changed between the two; nothing where they are equal."""
     material = list(_material_changes(was, now))
     stages = list(_stage_changes(was.runs, now.runs))
     yield from (*material, *stages)

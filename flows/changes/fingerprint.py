@@ -1,5 +1,5 @@
 """What a shot's frames and segment were made from, kept in its manifest, so that a later plan can
-say what has changed since. Plain data: fields of other versions are passed over when it is read."""
+say what has changed since. Plain data; fields that this version does not know are ignored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.encode.segment import encoder_settings_key
 from tasks.worker.item import SegmentItem
 
 SHORT = 12
-"""Hex digits of a mark; two alike would leave out a reason, no more."""
+"""Hex digits of a mark; two equal ones would hide a reason, no more."""
 LONGEST = 60
 """Characters of a parameter's JSON; a longer one is kept as its mark."""
 
@@ -37,7 +37,7 @@ class StageMark:
 class Fingerprint:
     """`frames` marks each source frame's own content, empty where only the whole source is known
     by its `digest`; `content` marks all of it with the shot's range, `times` when each is shown,
-    `settings` all that the encoder is told. `first`, `end` are frames of the source."""
+    `settings` all of the encoder's settings. `first`, `end` are frames of the source."""
 
     source: int
     digest: str

@@ -75,7 +75,7 @@ def _segment_of(store: Store, manifest: str | None) -> str:
 def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
     """The shot's manifest, put once, when all it names is stored.
 
-    It names the segment, and of the chunks and of what was read besides all that is there.
+    It names the segment, and those chunks and inputs that are stored.
     StoreError where the segment has vanished.
     """
     assert shot.segment is not None

@@ -1,4 +1,4 @@
-"""Why each shot of a plan is to be rendered, by what the store remembers of it."""
+"""Why each shot of a plan is to be rendered, by the manifests of earlier runs."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _count(part: ShotPlan | None) -> int:
 
 
 def _sound(prepared: Prepared, export: Export) -> Sound | None:
-    """The film's sound, where the film lies there as it was verified and has any."""
+    """The film's sound, where the verified film is in its place and has any."""
     film = Path(prepared.request.output)
     if not film.is_file() or not is_recorded(prepared, film):
         return None

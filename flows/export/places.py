@@ -58,14 +58,14 @@ def check_places(prepared: Prepared, export: Export) -> None:
     """UsageError where a file would replace what the episode is made of."""
     episode = prepared.request.episode
     container = export.container_of(episode.delivery.encoder)
-    ours = {export.timeline, *([export.edl] if export.edl else [])}
-    ours |= {export.shots / f"{shot.shot.id}.{container}" for shot in prepared.plan.shots}
+    written = {export.timeline, *([export.edl] if export.edl else [])}
+    written |= {export.shots / f"{shot.shot.id}.{container}" for shot in prepared.plan.shots}
     named = [source.path for source in episode.sources]
     if isinstance(episode.cut, str) and episode.cut != "auto":
         named.append(episode.cut)
     for path in named:
         needed = episode.resolve(path)
-        if "://" not in needed and Path(needed).resolve() in {one.resolve() for one in ours}:
+        if "://" not in needed and Path(needed).resolve() in {one.resolve() for one in written}:
             raise UsageError(
                 "the export would replace what the episode is made of",
                 where=needed,

@@ -2,6 +2,6 @@
 
 `farm` opens the pools of a plan, `upload` feeds it, `shot` makes one shot. `film` ends the run:
 `deliver` assembles and verifies (`output` is the place, `film_record` the store's memory of it),
-`notes` are files for people beside it, `summary` is what a run came to. `pins` keep what a run
+`notes` are files for people beside it, `summary` is the run's result. `pins` keep what a run
 needs from being collected. In: a plan. Out: stored shots, a verified film, a result.
 """

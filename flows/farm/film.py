@@ -1,4 +1,4 @@
-"""The end of a run, step by step: the film or what it waits for, the preview, notes, the result."""
+"""The end of a run, step by step: film or waiting shots, preview, notes, result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def finish_film(
     render_s: float = 0.0,
     quarantined: tuple[str, ...] = (),
 ) -> EpisodeResult:
-    """Deliver the film if every shot is there and approved; what the run came to."""
+    """Deliver the film if every shot is stored and approved; the result of the run."""
     store = prepared.store
     plan = ask_store(store, prepared.plan)
     complete = all(plan.is_done(shot) for shot in plan.shots)

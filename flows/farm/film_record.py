@@ -1,5 +1,5 @@
-"""The store's record of a verified film, `films/EPISODE/KEY.json`: a film that lies where it was
-made, unchanged since, is not made again."""
+"""The store's record of a verified film, `films/EPISODE/KEY.json`: a film that is still in its
+place, unchanged, is not made again."""
 
 from __future__ import annotations
 

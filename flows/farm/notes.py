@@ -20,7 +20,7 @@ TRIES = 100
 
 
 def notes_folder(film: Path) -> Path:
-    """Where the notes of a film lie."""
+    """The folder of a film's notes."""
     return film.with_name(f"{film.stem}.notes")
 
 

@@ -1,4 +1,4 @@
-"""Where the film goes: that it can lie there, and a folder beside it to make it in."""
+"""The film's place: checked before the work begins, and a folder beside it to make it in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REMEDY = "name another place with -o"
 
 
 def check_output(prepared: Prepared) -> None:
-    """See, before the work begins, that the film can lie where it is to go.
+    """Check, before the work begins, that the film can be written.
 
     UsageError where its name is a source's or a folder's; EncodeError where nothing can be written.
     Makes nothing, not even the folders that are missing.

@@ -43,7 +43,7 @@ class ShotResult:
 
 
 class ShotWork:
-    """What every shot of a run shares. A plain class, so that Prefect does not look inside."""
+    """What every shot of a run shares. A plain class, so that Prefect does not serialise it."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
 
 
 def can_retry(error: BaseException | None) -> bool:
-    """A second attempt at a shot helps where an object has vanished, for the plan is made anew. It
+    """A second attempt at a shot helps where an object has vanished: it is planned again. It
     does not help against a wrong picture or recipe, nor where workers have tried more than once."""
     if isinstance(error, StoreError):
         return True

@@ -1,4 +1,4 @@
-"""What a run came to, shot by shot, from its receipts and what the store has."""
+"""The result of a run, shot by shot, from its receipts and what the store has."""
 
 from __future__ import annotations
 

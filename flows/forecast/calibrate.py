@@ -51,16 +51,16 @@ def calibrate_works(
         except DougaError as error:
             reporter.note(f"{left[0].stage} cannot be tried: {error}")
             tried = {}
-        made = [work for work in left if _alike(work) in tried]
+        made = [work for work in left if _group(work) in tried]
         for work in made:
-            samples.append(Sample(work=work, run=RUN, took=tried[_alike(work)].at(work.frames)))
+            samples.append(Sample(work=work, run=RUN, took=tried[_group(work)].at(work.frames)))
             _keep(files[work], samples[-1])
         left = [work for work in left[1:] if work not in made]
     return samples
 
 
-def _alike(work: Work) -> tuple[str, str, int]:
-    """What work of one try has in common."""
+def _group(work: Work) -> tuple[str, str, int]:
+    """What one try of a stage stands for."""
     return work.stage, work.kind, work.pixels
 
 
@@ -167,8 +167,8 @@ def _seconds(receipt: Receipt) -> float:
 
 def _file(work: Work) -> Path:
     """Where a try of such work on this machine is kept."""
-    alike = [work.stage, work.kind, work.model, work.device, work.pixels]
-    key = make_key([*alike, os.cpu_count(), settings().cell])
+    same = [work.stage, work.kind, work.model, work.device, work.pixels]
+    key = make_key([*same, os.cpu_count(), settings().cell])
     return home_folder("cache/calibration") / f"{key}.json"
 
 

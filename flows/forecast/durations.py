@@ -20,7 +20,7 @@ NEAR = 0.35
 FEW = 8
 """With fewer near receipts, farther ones say how much times scatter."""
 SCATTER = 0.2
-"""How much times of alike chunks scatter (log) where too few were seen to say."""
+"""How much times of similar chunks scatter (log) where too few were seen to say."""
 RUNS_SCATTER = 0.08
 """How much runs as a whole differ (log) where fewer than three were seen."""
 FAR_OUT = 3.5

@@ -174,13 +174,13 @@ def _keep(file: Path, text: str) -> None:
 
 def _to_json(history: History) -> dict[str, Any]:
     """A run as it is kept: its receipts by the work that they are of."""
-    alike: dict[Work, list[list[float]]] = defaultdict(list)
+    by_work: dict[Work, list[list[float]]] = defaultdict(list)
     for one in history.samples:
         took = one.took
-        alike[one.work].append([took.load_s, took.compute_s, took.store_s, took.bytes_out])
+        by_work[one.work].append([took.load_s, took.compute_s, took.store_s, took.bytes_out])
     return {
         "run": history.samples[0].run if history.samples else "",
-        "seen": [[asdict(work), took] for work, took in alike.items()],
+        "seen": [[asdict(work), took] for work, took in by_work.items()],
         "runs": [asdict(run) for run in history.runs],
     }
 
@@ -192,7 +192,7 @@ def _from_json(kept: dict[str, Any]) -> History:
             run=kept["run"],
             took=Timing(load_s=load_s, compute_s=compute_s, store_s=store_s, bytes_out=size),
         )
-        for work, all_took in ((Work(**alike), took) for alike, took in kept["seen"])
+        for work, all_took in ((Work(**fields), took) for fields, took in kept["seen"])
         for load_s, compute_s, store_s, size in all_took
     )
     return History(samples=samples, runs=tuple(EarlierRun(**run) for run in kept["runs"]))

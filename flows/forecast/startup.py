@@ -22,10 +22,10 @@ def record_startup(wall_s: float) -> None:
     began = _process_began()
     if began is None:
         return
-    beside = time.clock_gettime(time.CLOCK_BOOTTIME) - began - wall_s
+    around = time.clock_gettime(time.CLOCK_BOOTTIME) - began - wall_s
     try:
         file = _file()
-        kept = [*_known(file), round(max(0.0, beside), 2)][-KEPT:]
+        kept = [*_known(file), round(max(0.0, around), 2)][-KEPT:]
         fresh = file.with_name(f"{file.name}.{os.getpid()}")
         fresh.write_text(json.dumps(kept))
         fresh.replace(file)

@@ -1,10 +1,10 @@
 """What of a store nobody needs any more, and its removal.
 
 Kept is what can be reached: from the manifests of shots, the records of films and of partial chunks
-whose shot is not rendered whole yet, the decisions of people, the nights that the next one is held
-against, and the pins of runs in progress; and everything younger than the grace time, whatever it
-is. The ledger, the records of runs and nights, what is under `reviews/`, and what douga does not
-know are never touched. All that goes can be made again by rendering.
+whose shot is not rendered whole yet, the decisions of people, the nights that the next one is
+compared with, and the pins of runs in progress; and everything younger than the grace
+time, whatever it is. The ledger, the records of runs and nights, what is under `reviews/`, and what
+douga does not know are never touched. All that goes can be made again by rendering.
 
 `plan_gc` decides, purely, on a `Snapshot`; `flows.gc.read` takes it, `flows.gc.sweep` removes.
 """
@@ -78,7 +78,7 @@ class Pin:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A store at one moment, by the store's clock. `decided` are the segments people judged,
-    `compared` those that the next night is held against."""
+    `compared` those that the next night is compared with."""
 
     now: datetime
     objects: tuple[StoredObject, ...]
@@ -189,7 +189,7 @@ def _unfinished_shots(record: PartialRecord, versions: Iterable[Version]) -> lis
 
 
 def notes_of(chunk: str) -> str:
-    """Where the notes of a chunk lie, if it has any, by the chunk's name."""
+    """The name of a chunk's notes, if it has any."""
     return f"notes/{chunk.removeprefix('frames/').removesuffix('.arrow')}.zip"
 
 

@@ -25,7 +25,7 @@ def local_index(index: SourceIndex) -> SourceIndex:
 
 def film_origin(indices: Sequence[SourceIndex], shots: Sequence[Shot]) -> Fraction | None:
     """The source time that is 0 on the film's clock, if the film is the whole of one source."""
-    if len(indices) != 1 or not covers_whole(shots, indices[0]):
+    if len(indices) != 1 or not _covers_source(shots, indices[0]):
         return None
     index = local_index(indices[0])
     if index.kind == "folder":
@@ -33,7 +33,7 @@ def film_origin(indices: Sequence[SourceIndex], shots: Sequence[Shot]) -> Fracti
     return probe_source(Path(index.path)).origin_s(video_start_s=index.times[0])
 
 
-def covers_whole(shots: Sequence[Shot], index: SourceIndex) -> bool:
+def _covers_source(shots: Sequence[Shot], index: SourceIndex) -> bool:
     """Whether the shots are the whole of the one source, in order."""
     at = 0
     for shot in shots:
@@ -50,11 +50,11 @@ def passthrough_for(
     origin_s: Fraction | None,
     audio: Audio,
 ) -> Passthrough | None:
-    """The one whole source (where `origin_s` says that the film is one), or every shot's range of
-    its own, neighbours joined; nothing for frame folders, which have no sound.
+    """The whole source where the film is one source (`origin_s`); else the range of each shot,
+    neighbours joined; None for frame folders, which have no sound.
 
-    Where the picture is black or retimed there is no sound; the range then names the source before
-    it, or the first one."""
+    Black and retimed shots have no sound; their range names the source before them, or the first
+    one."""
     films = [index for index in indices if index.kind != "black"]
     if any(index.kind == "folder" for index in films):
         return None

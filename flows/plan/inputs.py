@@ -32,7 +32,7 @@ def shot_inputs(
 ) -> tuple[tuple[ShotInput, ...], tuple[SourceIndex, ...]]:
     """The input of every shot; and the sources, black ones as the recipe leaves them.
 
-    Errors: InputError for a file that a stage reads, UsageError for what a stage is told.
+    Errors: InputError for a file that a stage reads, UsageError for its parameters.
     """
     inputs: list[ShotInput] = []
     sources = list(indices)

@@ -1,4 +1,4 @@
-"""From a request to a plan, step by step; every step is a module of its own beside this one."""
+"""From a request to a plan, step by step; every step is a module of its own in this room."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def device_type() -> str:
 
 
 def new_run_id(began: datetime | None = None) -> str:
-    """A run's or a night's name: when it began (UTC, to the millisecond: names are in order of
-    time), and four hex digits against twins."""
+    """A run's or a night's name: when it began (UTC, to the millisecond, so that names sort by
+    time), and four hex digits to tell two of the same moment apart."""
     at = began or datetime.now(UTC)
     return f"{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03d}-{secrets.token_hex(2)}"

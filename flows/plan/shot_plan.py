@@ -21,7 +21,7 @@ KEY_FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotInput:
-    """A shot and everything the plan may know of it, read beforehand.
+    """A shot and everything that its plan is made from, read beforehand.
 
     `material(indices)` names the pixels of these shot-relative source frames for a key.
     """
@@ -130,7 +130,7 @@ class RunMaker:
         steps, needed = self._trace(out)
         if self.before is None:
             return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
-        # Frame by frame: what lies between two that are needed is in no key.
+        # Frame by frame: the key does not name frames between two that are needed.
         inner = [self.before.maker.partial(Span(index, index + 1)).key for index in needed]
         material = {"pieces": inner}
         return replace(self.base, key=self._key(out, steps, material), out=out)

@@ -1,4 +1,4 @@
-"""What an episode tells the stages of one shot: its cast's reference art, and files of people."""
+"""The stages of one shot with what the episode adds: its cast's reference art, corrections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.stages.stage import ShotContext
 
 
 def shot_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:
-    """The recipe of a shot with what the episode says of it put into each stage's parameters.
+    """The recipe of a shot, each stage's parameters completed from the episode.
 
     UsageError or InputError, naming the shot, for a file that is not what a stage expects.
     """
@@ -27,7 +27,7 @@ def shot_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tup
         try:
             params = stage_class(step.stage).params_for_shot(step.params, context)
         except DougaError as error:
-            # A mistake in a file is of the file, whichever shot it was read for.
+            # The mistake is in the file, not in the shot that it was read for.
             raise error.at(episode.name) from error
         steps.append(step.model_copy(update={"params": params}))
     return tuple(steps)

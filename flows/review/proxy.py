@@ -1,5 +1,5 @@
-"""What a person looks at before the full render: a contact sheet and a small film of the frames
-that there are, beside where the film will be."""
+"""A preview for people before the full render: a contact sheet and a small film of the frames
+that are stored, beside the film's place."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ READ_AHEAD = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """Where the small film and the sheet lie, and the sheet's name in the store."""
+    """The files of the small film and the sheet, and the sheet's name in the store."""
 
     film: Path
     picture: Path

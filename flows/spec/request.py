@@ -185,8 +185,8 @@ def _output(episode: EpisodeSpec, asked: str) -> str:
         path = Path(episode.resolve(episode.delivery.output))
     else:
         source = episode.sources[0].path
-        beside = Path.cwd() if "://" in source else Path(episode.resolve(source)).parent
-        path = beside / f"{episode.name}.douga.{episode.delivery.container or 'mkv'}"
+        folder = Path.cwd() if "://" in source else Path(episode.resolve(source)).parent
+        path = folder / f"{episode.name}.douga.{episode.delivery.container or 'mkv'}"
     if path.suffix.lower() not in CONTAINERS:
         raise UsageError(
             f"unknown container {path.suffix or path.name!r}",

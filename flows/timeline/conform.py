@@ -62,16 +62,16 @@ def conform(path: Path, *, sources: Sequence[SourceIndex]) -> Conformed:
     chosen = iter([source_of(part.where, part.item, sources) for part in clips])
     known, notes = list(sources), list[str]()
     shots: list[Shot] = []
-    beside = source_of(clips[0].where, clips[0].item, sources)
+    last = source_of(clips[0].where, clips[0].item, sources)
     gaps = 0
     for part in placed:
         if part.is_gap:
             gaps += 1
-            shots.append(_black(part, f"gap{gaps * 10:03d}", known, sources[beside]))
+            shots.append(_black(part, f"gap{gaps * 10:03d}", known, sources[last]))
             continue
-        beside = next(chosen)
+        last = next(chosen)
         name = next(names)
-        shots.append(_shot(part, name, known, beside))
+        shots.append(_shot(part, name, known, last))
         if shots[-1].source >= len(sources):
             notes.append(f"{name} ({part.item.name}) is retimed, so it has no sound")
     return Conformed(
@@ -104,14 +104,14 @@ def _shot(part: _Placed, name: str, known: list[SourceIndex], source: int) -> Sh
     return Shot(id=name, source=len(known) - 1, start=0, end=len(frames))
 
 
-def _black(part: _Placed, name: str, known: list[SourceIndex], beside: SourceIndex) -> Shot:
+def _black(part: _Placed, name: str, known: list[SourceIndex], like: SourceIndex) -> Shot:
     """A gap as black frames like those of the clip before it, or of the first one."""
     length = shown_range(part.item, part.where).duration
-    count = frames_of(part.where, length, beside)
+    count = frames_of(part.where, length, like)
     if not 0 < count <= MAX_FREEZE:
         raise UsageError(f"a gap of {count} frames", where=part.where, remedy=EXPORT_AGAIN)
-    rate = beside.rate or Fraction(length.rate).limit_denominator(1001)
-    known.append(black_index(beside.picture, count=count, seconds=count / rate))
+    rate = like.rate or Fraction(length.rate).limit_denominator(1001)
+    known.append(black_index(like.picture, count=count, seconds=count / rate))
     return Shot(id=name, source=len(known) - 1, start=0, end=count)
 
 

@@ -1,4 +1,4 @@
-"""A film and its store held against the episode.
+"""A film and its store compared with the episode.
 
 `check` is `douga verify`, and what a render does before it says done; `expected` says what each
 frame should show, `segments` reads every stored object. In: a plan, a film. Out: findings with

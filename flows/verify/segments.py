@@ -1,4 +1,4 @@
-"""What a plan's objects in the store are: every chunk and segment there, whole, and as planned."""
+"""Every chunk and segment of a plan: stored, undamaged, and as planned."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class StoredFrames:
 def read_segments(
     store: Store, plan: RenderPlan, *, missing_is_wrong: bool = True
 ) -> tuple[list[Prints | None], list[StoreFinding]]:
-    """The prints of every shot's segment, None where there is none to go by, and what is wrong."""
+    """The prints of every shot's segment, None where it cannot be read, and what is wrong."""
     prints: list[Prints | None] = []
     found: list[StoreFinding] = []
     with tempfile.TemporaryDirectory(prefix="douga-verify-") as folder:
@@ -242,7 +242,7 @@ def _places(plan: RenderPlan) -> Iterator[_ChunkPlace]:
 
 
 def _compare_head(place: _ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
-    """What a chunk says of itself against what the plan says of it."""
+    """Compare a chunk's own description with the plan's."""
     track: Track = place.run.track
     out = place.item.out
     found: list[StoreFinding] = []
