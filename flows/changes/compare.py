@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from flows.changes.fingerprint import Fingerprint, StageMark, fingerprint
 from flows.plan.plan import RenderPlan, ShotPlan
+from tasks.frames.track import ranges_of
 from tasks.worker.item import chunk_name
 
 Kind = Literal[
@@ -216,13 +217,8 @@ def _encoder_changes(
 
 def _frames(numbers: Sequence[int]) -> str:
     """`frame 7`, `frames 7, 12-14 and 3 more`."""
-    stretches: list[list[int]] = []
-    for number in numbers:
-        if stretches and number == stretches[-1][1] + 1:
-            stretches[-1][1] = number
-        else:
-            stretches.append([number, number])
-    named = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in stretches[:NAMED])
-    left = sum(b - a + 1 for a, b in stretches[NAMED:])
-    more = f" and {left} more" if left else ""
+    ranges = ranges_of(numbers)
+    named = ", ".join(str(a) if b == a + 1 else f"{a}-{b - 1}" for a, b in ranges[:NAMED])
+    rest = sum(b - a for a, b in ranges[NAMED:])
+    more = f" and {rest} more" if rest else ""
     return f"frame{'s' if len(numbers) > 1 else ''} {named}{more}"

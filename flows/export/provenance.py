@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.store.base import NotStored, Store
+from flows.changes.manifest import newest_manifests
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from tasks.decode import SourceIndex
@@ -58,9 +59,7 @@ def about_shot(prepared: Prepared, shot: ShotPlan, *, run: str) -> dict[str, Any
 
 def rendered_by(store: Store, episode: str, shots: Sequence[ShotPlan]) -> dict[str, str]:
     """The newest run whose manifest names a shot's segment as it is now, by shot; "" if none."""
-    newest: dict[str, str] = {}
-    for stored in store.list(f"shots/{episode}/"):
-        newest[stored.name.split("/")[2]] = stored.name  # runs are named in order of time
+    newest = newest_manifests(store, episode)
 
     def run_of(shot: ShotPlan) -> str:
         try:

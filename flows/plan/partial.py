@@ -15,7 +15,7 @@ from itertools import groupby
 
 from cluster.keys import Key
 from flows.plan.shot_plan import RunPlan
-from tasks.frames.track import Span
+from tasks.frames.track import Span, ranges_of
 from tasks.worker.item import ChunkInput, WorkItem, chunk_name
 
 ItemsByRun = tuple[tuple[WorkItem, ...], ...]
@@ -114,9 +114,10 @@ def reused_frames(item: WorkItem) -> int:
 
 def frame_words(items: Iterable[WorkItem]) -> str:
     """The frames that work items compute, as `--frames` counts them: `7,12-14`."""
-    made = sorted({index for item in items for span in missing_spans(item) for index in span})
-    spans = [(group[0], group[-1]) for group in _stretches(made)]
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+    made = {index for item in items for span in missing_spans(item) for index in span}
+    return ",".join(
+        str(start) if end == start + 1 else f"{start}-{end - 1}" for start, end in ranges_of(made)
+    )
 
 
 def missing_spans(item: WorkItem) -> Iterator[range]:
@@ -159,8 +160,8 @@ def _cover(run: RunPlan, frames: AbstractSet[int]) -> Iterator[WorkItem]:
         if len(own) == len(chunk.out):
             yield chunk
             continue
-        for stretch in _stretches(own):
-            yield run.maker.partial(Span(stretch[0], stretch[-1] + 1))
+        for start, end in ranges_of(own):
+            yield run.maker.partial(Span(start, end))
 
 
 def _with_held(item: WorkItem, held: Places) -> WorkItem:
@@ -192,14 +193,7 @@ def _with_input(item: WorkItem, run: RunPlan, places: Places) -> WorkItem:
 
 def _grouped(indices: Sequence[int], places: Places) -> Iterator[tuple[Key, Span]]:
     """Which object holds which stretch of some frames, in order; those of none are left out."""
-    found = [index for index in indices if index in places]
-    for stretch in _stretches(found):
-        for key, group in groupby(stretch, key=places.__getitem__):
+    for start, end in ranges_of(index for index in indices if index in places):
+        for key, group in groupby(range(start, end), key=places.__getitem__):
             own = list(group)
             yield key, Span(own[0], own[-1] + 1)
-
-
-def _stretches(indices: Sequence[int]) -> Iterator[list[int]]:
-    """Ascending frames, cut where one is missing."""
-    for _, group in groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0]):
-        yield [index for _, index in group]

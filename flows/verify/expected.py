@@ -15,7 +15,7 @@ from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.plan.shot_plan import ShotInput
 from tasks.decode import FrameReader
-from tasks.verify.findings import runs_of
+from tasks.frames.track import ranges_of
 from tasks.verify.pictures import Small, apart, is_black, small_planes
 
 MOVED = 0.04
@@ -108,7 +108,7 @@ class SourceComparison:
     ) -> None:
         self._mismatches += [
             Mismatch(shot=shot, frames=run, what=what, expected=expected, got=got)
-            for run in runs_of(frames)
+            for run in ranges_of(frames)
         ]
 
     def _read(self, entry: ShotInput, frames: Sequence[int]) -> dict[int, Small]:

@@ -8,6 +8,7 @@ half-open; times are exact seconds on the film's clock.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -71,3 +72,14 @@ class Track:
 def chunk_spans(count: int, *, chunk: int) -> tuple[Span, ...]:
     """A shot of `count` frames in consecutive spans of `chunk` (the last may be shorter)."""
     return tuple(Span(at, min(at + chunk, count)) for at in range(0, count, chunk))
+
+
+def ranges_of(frames: Iterable[int]) -> list[tuple[int, int]]:
+    """Frame numbers as half-open ranges, in order."""
+    ranges: list[tuple[int, int]] = []
+    for frame in sorted(set(frames)):
+        if ranges and ranges[-1][1] == frame:
+            ranges[-1] = (ranges[-1][0], frame + 1)
+        else:
+            ranges.append((frame, frame + 1))
+    return ranges

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from tasks.assemble.tags import MATRIX_CODES, PRIMARIES_CODES, RANGE_CODES, TRANSFER_CODES
+from tasks.frames.track import ranges_of
 from tasks.verify.expectation import FilmExpectation, SoundExpectation, SubtitleExpectation
 from tasks.verify.facts import FilmFacts, SoundFacts, SubtitleFacts
-from tasks.verify.findings import Finding, Severity, frames_words, runs_of
+from tasks.verify.findings import Finding, Severity, frames_words
 
 MILLISECOND = Fraction(1, 1000)
 LENGTH_SLACK_S = Fraction(1, 10)
@@ -47,7 +48,7 @@ def _frames(facts: FilmFacts, expected: FilmExpectation) -> Iterator[Finding]:
         for frame, (got, due) in enumerate(zip(facts.times_s, expected.times_s, strict=True))
         if abs(got - due) > facts.clock_s / 2
     }
-    for run in runs_of(wrong):
+    for run in ranges_of(wrong):
         worst = max(range(*run), key=lambda frame: abs(wrong[frame] - expected.times_s[frame]))
         yield _finding(
             "frame time",

@@ -24,8 +24,9 @@ from tasks.decode.planes import planar_format, planes_of
 from tasks.frames.codes import to_uint8
 from tasks.frames.colour import rgb_from_planes
 from tasks.frames.picture import Picture
+from tasks.frames.track import ranges_of
 from tasks.verify.expectation import FilmExpectation
-from tasks.verify.findings import Finding, frames_words, join_runs, runs_of
+from tasks.verify.findings import Finding, frames_words, join_runs
 from tasks.verify.packets import Matched
 from tasks.verify.pictures import Apart, apart
 
@@ -155,7 +156,7 @@ class _Eye:
                 got="others, that look like the stored pictures",
                 frames=run,
             )
-            for run in runs_of(self._matched.suspect & self._cleared)
+            for run in ranges_of(self._matched.suspect & self._cleared)
         ]
 
     def _form(self, frame: VideoFrame, here: tuple[int, int]) -> Iterator[Finding]:

@@ -63,17 +63,6 @@ def join_runs(findings: Iterable[Finding]) -> list[Finding]:
     return joined
 
 
-def runs_of(frames: Iterable[int]) -> list[tuple[int, int]]:
-    """Frame numbers as half-open ranges, in order."""
-    runs: list[tuple[int, int]] = []
-    for frame in sorted(set(frames)):
-        if runs and runs[-1][1] == frame:
-            runs[-1] = (runs[-1][0], frame + 1)
-        else:
-            runs.append((frame, frame + 1))
-    return runs
-
-
 def raise_on_findings(findings: Sequence[Finding], *, film: Path) -> None:
     """VerifyError naming the first error and how many more there are; warnings pass."""
     errors = [finding for finding in findings if finding.severity == "error"]

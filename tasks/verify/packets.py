@@ -17,8 +17,9 @@ import av
 
 from cluster.errors import InputError
 from tasks.assemble.source import main_video, seconds
+from tasks.frames.track import ranges_of
 from tasks.verify.align import Difference, align
-from tasks.verify.findings import Finding, frames_words, runs_of
+from tasks.verify.findings import Finding, frames_words
 
 OWN_SHARE = 0.5
 """A film of which fewer packets than this are its segments' was encoded anew: what its frames show
@@ -204,7 +205,7 @@ def _out_of_order(frame_of: Sequence[int | None]) -> list[Finding]:
             got="shown after a later frame",
             frames=run,
         )
-        for run in runs_of(late)
+        for run in ranges_of(late)
     ]
 
 
@@ -224,7 +225,7 @@ def _describe(
                 got=f"{words} after frame {before - 1}",
                 frames=run,
             )
-            for run in runs_of(moved)
+            for run in ranges_of(moved)
         ]
     if not found:
         what, got = "frames missing", "not in the film"
@@ -240,11 +241,11 @@ def _describe(
             got=got,
             frames=run,
         )
-        for run in runs_of(due)
+        for run in ranges_of(due)
     ]
 
 
 def _numbers(frames: Sequence[int]) -> str:
-    runs = runs_of(frames)
+    runs = ranges_of(frames)
     more = f" and {len(runs) - 2} more" if len(runs) > 2 else ""
     return f"{', '.join(frames_words(run) for run in runs[:2])}{more}"
