@@ -96,7 +96,7 @@ def _character(prepared: Prepared, name: str) -> _Cause:
         reading = (
             number
             for number, run in enumerate(shot.runs)
-            if any(path in art for call, _ in run.maker.group for path, _ in call.assets)
+            if any(path in art for call, _ in run.planner.group for path, _ in call.assets)
         )
         return next(reading, 0)
 
@@ -126,7 +126,7 @@ def _stage(prepared: Prepared, name: str) -> _Cause:
         stage.name
         for shot in prepared.plan.shots
         for run in shot.runs
-        for _, stage in run.maker.group
+        for _, stage in run.planner.group
     }
     if name not in names:
         raise _unknown("stage", name, sorted(names), "stages of this episode are")
@@ -136,7 +136,7 @@ def _stage(prepared: Prepared, name: str) -> _Cause:
             (
                 number
                 for number, run in enumerate(shot.runs)
-                if any(stage.name == name for _, stage in run.maker.group)
+                if any(stage.name == name for _, stage in run.planner.group)
             ),
             None,
         )
@@ -152,7 +152,7 @@ def _model(prepared: Prepared, name: str) -> _Cause:
             (
                 number
                 for number, run in enumerate(shot.runs)
-                if any(weights in stage.card().model.split("+") for _, stage in run.maker.group)
+                if any(weights in stage.card().model.split("+") for _, stage in run.planner.group)
             ),
             None,
         )

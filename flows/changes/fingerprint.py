@@ -63,8 +63,8 @@ class Fingerprint:
 
 def fingerprint(shot: ShotPlan) -> Fingerprint:
     """What a shot is made from as it is planned now."""
-    maker = shot.runs[0].maker
-    entry = maker.entry
+    planner = shot.runs[0].planner
+    entry = planner.entry
     track = entry.track
     indices = range(len(track))
     material = entry.material(indices)
@@ -83,7 +83,7 @@ def fingerprint(shot: ShotPlan) -> Fingerprint:
         drawings=_mark(track.drawing),
         size=(track.picture.width, track.picture.height),
         chunk=max((len(item.out) for item in shot.runs[-1].items), default=0),
-        device=maker.device,
+        device=planner.device,
         runs=tuple(_stages(run) for run in shot.runs),
         encoder=_encoder(shot.segment) if shot.segment else {},
         settings=_settings(shot.segment) if shot.segment else "",
@@ -110,7 +110,7 @@ def _known(kind: Any, document: Mapping[str, Any]) -> Any:
 
 def _stages(run: RunPlan) -> tuple[StageMark, ...]:
     marks = []
-    for call, stage in run.maker.group:
+    for call, stage in run.planner.group:
         card = stage.card()
         params = stage.params.model_dump(mode="json")
         keyed = stage.key_params()

@@ -28,7 +28,7 @@ def recorded_notes(prepared: Prepared, plan: RenderPlan, film: Path) -> tuple[st
 
 
 def record_film(prepared: Prepared, plan: RenderPlan, film: Path, notes: Sequence[str]) -> None:
-    """Remember a film that was verified."""
+    """Record a film that was verified."""
     record = {
         "film": str(film),
         "size_bytes": film.stat().st_size,

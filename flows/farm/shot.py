@@ -43,7 +43,7 @@ class ShotResult:
 
 
 class ShotWork:
-    """What every shot of a run shares. A plain class, so that Prefect does not serialise it."""
+    """What every shot of a run shares. A plain class, so that Prefect does not walk its fields."""
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ class _TrialWorkers:
             config = replace(spec.config, store_url=store_url)
             self._workers[config.device.kind] = Worker(config)
         for run in shot.runs:
-            self._workers[device_of(run, pools)].warm(run.maker.base.calls)
+            self._workers[device_of(run, pools)].warm(run.planner.base.calls)
 
     def make(self, frames: int) -> list[Receipt]:
         """The receipts of the first frames: of each run, and of their encoding."""
@@ -141,7 +141,7 @@ class _TrialWorkers:
 
 def _store_inputs(prepared: Prepared, shot: ShotPlan, store: Store) -> None:
     """What the workers read besides frames, put into a store of their own."""
-    entry = shot.runs[0].maker.entry
+    entry = shot.runs[0].planner.entry
     for index, name in prepared.index_names():
         if name == entry.source.index_name:
             store.put(name, pack_index(index))

@@ -105,7 +105,7 @@ def _work_by_run(
 
 
 def _chunk_work(run: RunPlan, device: str) -> Work:
-    stages = [stage for _, stage in run.maker.group]
+    stages = [stage for _, stage in run.planner.group]
     picture = run.track.picture
     return Work(
         stage=run.name,

@@ -85,7 +85,7 @@ def pick_frames(
         made = list(_cover(run, wanted - held.keys()))
         there.insert(0, held)
         picked.insert(0, made)
-        wanted = {index for item in made for index in run.maker.inputs(item.out)}
+        wanted = {index for item in made for index in run.planner.inputs(item.out)}
     for number, run in enumerate(runs[1:], start=1):
         places = dict(there[number - 1])
         for item in picked[number - 1]:
@@ -135,7 +135,7 @@ def plan_partials(
     """The partial chunks of these spans, by a run's number and name, with the keys of now."""
     return tuple(
         tuple(
-            run.maker.partial(span)
+            run.planner.partial(span)
             for span in sorted(known.get((number, run.name), ()))
             if span.start < span.end <= len(run.track)
         )
@@ -161,7 +161,7 @@ def _cover(run: RunPlan, frames: AbstractSet[int]) -> Iterator[WorkItem]:
             yield chunk
             continue
         for start, end in ranges_of(own):
-            yield run.maker.partial(Span(start, end))
+            yield run.planner.partial(Span(start, end))
 
 
 def _with_held(item: WorkItem, held: Places) -> WorkItem:
@@ -180,14 +180,14 @@ def _chunks_read(item: WorkItem, run: RunPlan) -> Iterator[Key]:
     needed = {
         index
         for span in missing_spans(item)
-        for index in run.maker.inputs(Span(span.start, span.stop))
+        for index in run.planner.inputs(Span(span.start, span.stop))
     }
     yield from (key for key, span in item.chunks.chunks if needed & set(span.indices()))
 
 
 def _with_input(item: WorkItem, run: RunPlan, places: Places) -> WorkItem:
     """The item with the objects that hold its input."""
-    needed = run.maker.inputs(item.out)
+    needed = run.planner.inputs(item.out)
     return replace(item, chunks=ChunkInput(chunks=tuple(_grouped(needed, places))))
 
 

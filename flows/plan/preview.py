@@ -38,9 +38,9 @@ def preview_frames(shot: ShotPlan, every: int) -> frozenset[int]:
 
 def preview_key(shot: ShotPlan, every: int) -> Key:
     """The key of a shot's preview."""
-    maker = shot.runs[-1].maker
+    planner = shot.runs[-1].planner
     frames = sorted(preview_frames(shot, every))
-    return make_key({"preview": [maker.partial(Span(at, at + 1)).key for at in frames]})
+    return make_key({"preview": [planner.partial(Span(at, at + 1)).key for at in frames]})
 
 
 def select_preview(

@@ -42,11 +42,11 @@ class RunPlan:
     card: Card
     track: Track
     items: tuple[WorkItem, ...]
-    maker: RunMaker = field(repr=False, compare=False)
+    planner: ChunkPlanner = field(repr=False, compare=False)
 
     def makes(self, item: WorkItem) -> bool:
         """Whether a work item, a chunk or a partial one, is one of this run."""
-        return item.name == self.name and item.track == self.maker.base.track
+        return item.name == self.name and item.track == self.planner.base.track
 
 
 def plan_shot(
@@ -78,7 +78,7 @@ def plan_shot(
             out=Span(0, 0),
             source=None if before else entry.source,
         )
-        maker = RunMaker(
+        planner = ChunkPlanner(
             base=base,
             group=tuple(group),
             tracks=tuple(tracks),
@@ -86,17 +86,19 @@ def plan_shot(
             entry=entry,
             device=device,
         )
-        items = tuple(maker.chunk(span) for span in chunk_spans(len(tracks[-1]), chunk=chunk))
+        items = tuple(planner.chunk(span) for span in chunk_spans(len(tracks[-1]), chunk=chunk))
         card = _fused_card([stage.card() for _, stage in group])
-        runs.append(RunPlan(name=base.name, card=card, track=tracks[-1], items=items, maker=maker))
+        runs.append(
+            RunPlan(name=base.name, card=card, track=tracks[-1], items=items, planner=planner)
+        )
         track = tracks[-1]
     return tuple(runs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunMaker:
-    """Plans the making of any span of a run's frames. `tracks` are those before each stage of the
-    `group` and after the last."""
+class ChunkPlanner:
+    """Plans the work item of any span of a run's frames. `tracks` are those before each stage of
+    the `group` and after the last."""
 
     base: WorkItem
     group: tuple[tuple[StageCall, Stage[Any]], ...]
@@ -125,13 +127,13 @@ class RunMaker:
         )
 
     def partial(self, out: Span) -> WorkItem:
-        """A span of its own: the key is the same whatever chunks there are. Where its input is
-        kept by an earlier run, the item does not say yet in which objects."""
+        """A partial chunk: its key is the same whatever the chunks are. Where an earlier run keeps
+        its input, the item does not say yet in which objects."""
         steps, needed = self._trace(out)
         if self.before is None:
             return replace(self.base, key=self._key(out, steps, self._material(needed)), out=out)
         # Frame by frame: the key does not name frames between two that are needed.
-        inner = [self.before.maker.partial(Span(index, index + 1)).key for index in needed]
+        inner = [self.before.planner.partial(Span(index, index + 1)).key for index in needed]
         material = {"pieces": inner}
         return replace(self.base, key=self._key(out, steps, material), out=out)
 

@@ -55,14 +55,14 @@ def test_exactly_the_frames_asked_for_and_what_they_need_are_made(
     for number, run in reversed(list(enumerate(shot.runs))):
         assert sorted(made(picked[number])) == sorted(wanted - held(shot, number, stored))
         assert all(0 < len(item.out) <= chunk for item in picked[number])
-        wanted = {i for item in picked[number] for i in run.maker.inputs(item.out)}
+        wanted = {i for item in picked[number] for i in run.planner.inputs(item.out)}
     for run, items in zip(shot.runs, picked, strict=True):
         for item in items:
             assert item.key not in there
             if item.chunks:
                 assert {chunk_name(key) for key, _ in item.chunks.chunks} <= there
                 read = [i for _, span in item.chunks.chunks for i in span.indices()]
-                assert tuple(read) == run.maker.inputs(item.out)
+                assert tuple(read) == run.planner.inputs(item.out)
         there |= {chunk_name(item.key) for item in items}
 
 
@@ -79,7 +79,7 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
         for number, (run, items) in enumerate(zip(before.runs, picked, strict=True))
     }
     stored = {
-        chunk_name(run.maker.partial(item.out).key)
+        chunk_name(run.planner.partial(item.out).key)
         for run, items in zip(before.runs, picked, strict=True)
         for item in items
     }
@@ -104,11 +104,11 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
 def test_an_earlier_chunk_is_left_out_where_pieces_hold_all_that_would_read_it() -> None:
     shot = first_shot(make_film([names("a", 16)], recipe=KEEP_BOTH), 8)
     one, two = shot.runs
-    partials = ((), tuple(two.maker.partial(Span(i, i + 1)) for i in range(16)))
+    partials = ((), tuple(two.planner.partial(Span(i, i + 1)) for i in range(16)))
     stored = {chunk_name(item.key) for item in partials[1]}
     picked = pick_chunks(shot.runs, stored=stored, partials=partials)
     assert made(picked[1][:2]) == []
-    needed = {i for item in picked[1][2:] for i in two.maker.inputs(item.out)}
+    needed = {i for item in picked[1][2:] for i in two.planner.inputs(item.out)}
     assert {item.key for item in picked[0]} == {
         item.key for item in one.items if needed & set(item.out.indices())
     }
@@ -131,7 +131,7 @@ def test_a_changed_frame_changes_exactly_the_pieces_that_read_it(
     keys = []
     for entries in (same, changed):
         last = next(s for s in planned(entries, 8).shots if s.shot.id == shot.shot.id).runs[-1]
-        keys.append(last.maker.partial(Span(out, out + 1)).key)
+        keys.append(last.planner.partial(Span(out, out + 1)).key)
     # In chunks of one frame a partial chunk and a chunk read the same.
     fine = next(s for s in planned(same, 1).shots if s.shot.id == shot.shot.id)
     touched = reads_frame(fine, fine.runs[-1].items[out], frame)
@@ -152,7 +152,7 @@ def test_a_frame_held_between_two_that_are_needed_is_in_no_key() -> None:
     keys = []
     for at in (None, 9, 10):
         (shot,) = planned([changed(at)], 8).shots
-        keys.append(shot.runs[-1].maker.partial(Span(11, 12)).key)
+        keys.append(shot.runs[-1].planner.partial(Span(11, 12)).key)
     assert keys[0] == keys[1] != keys[2]
 
 
