@@ -10,10 +10,12 @@ from pathlib import Path
 import av
 
 from cluster.errors import InputError
+from cluster.keys import digest_bytes
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, siting_of
 from tasks.decode.heartbeat import heartbeat
 from tasks.decode.probe import reason
+from tasks.decode.unchanged import changed
 from tasks.frames.picture import Siting
 
 
@@ -50,9 +52,10 @@ def read_header(file: Path) -> Header:
         )
 
 
-def decode_picture(file: Path) -> av.VideoFrame:
-    """A picture file's frame, as its decoder gives it. InputError if any of it is damaged."""
-    with _opened(file) as container:
+def decode_picture(file: Path, *, digest: str = "") -> av.VideoFrame:
+    """A picture file's frame, as its decoder gives it. InputError if any of it is damaged, or if
+    the file is not the one of that `digest` ("" for any)."""
+    with _opened(file, digest=digest) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         options = {"err_detect": error_detection(codec_name(stream.codec_context))}
@@ -66,11 +69,14 @@ def decode_picture(file: Path) -> av.VideoFrame:
         return frame
 
 
-def _opened(file: Path) -> av.container.InputContainer:
+def _opened(file: Path, *, digest: str = "") -> av.container.InputContainer:
     heartbeat()
     # From memory: libav then looks at what the file is, not at what its name could be a pattern of.
     try:
-        return av.open(BytesIO(file.read_bytes()), mode="r")
+        data = file.read_bytes()
+        if digest and digest_bytes(data) != digest:
+            raise changed(str(file))
+        return av.open(BytesIO(data), mode="r")
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(
             f"is not a picture that can be read ({reason(error)})",

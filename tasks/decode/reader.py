@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from cluster.errors import InputError
+from cluster.errors import DougaError, InputError
+from tasks.decode.digest import Identity
 from tasks.decode.folder import folder_of
 from tasks.decode.picture_file import decode_picture
 from tasks.decode.planes import Plane, Planes, planes_of, widened
 from tasks.decode.source import SourceIndex
+from tasks.decode.unchanged import HeldFile
 from tasks.decode.video import VideoDecoder
 from tasks.frames.codes import BLACK, Frames
 from tasks.frames.colour import planes_from_rgb, rgb_from_planes
@@ -47,13 +51,25 @@ class FrameReader:
 
     Neighbouring reads decode on without seeking. `threads` > 1 decodes with that many threads,
     to the same bits. Opens the file at the first read. Not for two threads at once.
+
+    Frames are of the file that was indexed, or there are none: a film is held to its digest (by
+    `known`, its identity then, or by reading it through, remembered in `cache_dir`) before it is
+    opened, and again after frames were read; a folder's pictures are each held to theirs.
     """
 
-    def __init__(self, index: SourceIndex, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        index: SourceIndex,
+        *,
+        threads: int = 1,
+        cache_dir: Path | None = None,
+        known: Identity | None = None,
+    ) -> None:
         self.index = index
         whole = replace(index, picks=())
         is_film = index.kind in ("stream", "counted")
         self._video = VideoDecoder(whole, threads=threads) if is_film else None
+        self._held = HeldFile(index.path, index.digest, cache_dir=cache_dir, known=known)
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Frames in the order asked for, (N, H, W, 3) uint16 codes, turned as they are shown.
@@ -65,10 +81,11 @@ class FrameReader:
         places: dict[int, list[int]] = {}
         for place, number in enumerate(indices):
             places.setdefault(number, []).append(place)
-        for number in sorted(places):
-            frame = self._frame(number)
-            for place in places[number]:
-                frames[place] = frame
+        with self._as_indexed():
+            for number in sorted(places):
+                frame = self._frame(number)
+                for place in places[number]:
+                    frames[place] = frame
         return frames
 
     def read_planes(self, number: int) -> Planes:
@@ -81,7 +98,8 @@ class FrameReader:
         if self._video is not None:
             return planes_of(self._video.frame(number))
         file = folder_of(self.index) / self.index.frames[number]
-        frame = decode_picture(file)
+        digests = self.index.frame_digests
+        frame = decode_picture(file, digest=digests[number] if digests else "")
         try:
             planes = planes_of(frame)
             size = (frame.height, frame.width)
@@ -96,14 +114,19 @@ class FrameReader:
             ) from error
 
     def iter_frames(self, start: int = 0, end: int | None = None) -> Iterator[DecodedFrame]:
-        """Frames `[start, end)` in order as planes, without colour conversion: for analysis."""
-        for number in range(start, len(self.index) if end is None else end):
-            yield DecodedFrame(
-                index=number,
-                time=self.index.times[number],
-                planes=self.read_planes(number),
-                is_rgb=self.index.picture.matrix == "rgb" and "gbrp" in self.index.picture.pix_fmt,
-            )
+        """Frames `[start, end)` in order as planes, without colour conversion: for analysis.
+
+        InputError at the end if the source changed meanwhile.
+        """
+        with self._as_indexed():
+            for number in range(start, len(self.index) if end is None else end):
+                yield DecodedFrame(
+                    index=number,
+                    time=self.index.times[number],
+                    planes=self.read_planes(number),
+                    is_rgb=self.index.picture.matrix == "rgb"
+                    and "gbrp" in self.index.picture.pix_fmt,
+                )
 
     def close(self) -> None:
         """Close the source; a later read opens it again."""
@@ -120,6 +143,27 @@ class FrameReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _as_indexed(self) -> Iterator[None]:
+        """Around reading a film: it is the one that was indexed, before and after."""
+        if self._video is None:
+            yield
+            return
+        self._held.begin()
+        try:
+            yield
+        except DougaError as error:
+            self._confirm(error)
+            raise
+        self._confirm()
+
+    def _confirm(self, damage: DougaError | None = None) -> None:
+        try:
+            self._held.confirm()
+        except InputError as change:
+            self.close()  # what is open may be another file than the one of that name now
+            raise change from damage
 
     def _frame(self, number: int) -> Frames:
         codes = rgb_from_planes(self.read_planes(number), self.index.coded_picture)
