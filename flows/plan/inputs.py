@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster.errors import InputError
 from cluster.keys import digest_file, make_key
+from cluster.settings import home_folder
 from flows.plan.shot_plan import ShotInput
 from flows.plan.stage_context import shot_recipe
 from flows.spec.documents import EpisodeSpec, StageSpec
@@ -17,6 +18,8 @@ from flows.spec.shots import Shot
 from flows.timeline import slug_after
 from tasks.analysis.analyse import Analysis, drawings_for
 from tasks.decode import SourceIndex, decoder_build, source_key_material
+from tasks.decode.digest import Identity
+from tasks.decode.unchanged import HeldFile
 from tasks.frames.track import Track
 from tasks.stages.registry import make_stage
 from tasks.worker.item import SourceInput
@@ -37,6 +40,7 @@ def shot_inputs(
     inputs: list[ShotInput] = []
     sources = list(indices)
     digests: dict[str, str] = {}
+    identities = {index.path: held_identity(index) for index in indices}
     clock = Fraction(0)
     first = 0
     for shot in shots:
@@ -60,6 +64,7 @@ def shot_inputs(
                     digest=index.digest,
                     index_name=index_name(index),
                     first=shot.start,
+                    identity=identities.get(index.path),
                 ),
                 recipe=recipe,
                 assets=_assets(episode, recipe, digests),
@@ -73,7 +78,21 @@ def shot_inputs(
 
 def index_name(index: SourceIndex) -> str:
     """Where the store keeps a source's index for workers."""
-    return f"probes/{make_key({'source': index.digest, 'build': decoder_build()})}.json"
+    about: dict[str, object] = {"source": index.digest, "build": decoder_build()}
+    if index.kind == "folder":
+        about["frames"] = "with digests"
+    return f"probes/{make_key(about)}.json"
+
+
+def held_identity(index: SourceIndex) -> Identity | None:
+    """What the file system says of a film that holds what was indexed; None for other sources.
+
+    InputError if the film is another one by now.
+    """
+    if index.kind not in ("stream", "counted") or "://" in index.path:
+        return None
+    held = HeldFile(index.path, index.digest, cache_dir=home_folder("cache"))
+    return held.begin()
 
 
 def _end_of(index: SourceIndex, shot: Shot) -> Fraction:

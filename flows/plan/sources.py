@@ -62,7 +62,9 @@ def analyse_source(index: SourceIndex, reporter: Reporter) -> Analysis:
     if cached.exists():
         return Analysis.from_json(cached.read_text())
     reporter.phase(f"finding cuts in {Path(index.path).name}")
-    analysis = analyse_in_sandbox(local_index(index), progress=reporter.fraction)
+    analysis = analyse_in_sandbox(
+        local_index(index), progress=reporter.fraction, cache_dir=settings().home / "cache"
+    )
     fresh = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
     fresh.write_text(analysis.to_json())
     fresh.replace(cached)

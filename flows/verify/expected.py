@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cluster.settings import home_folder
 from flows.plan.audio import local_index
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
@@ -120,7 +121,7 @@ class SourceComparison:
         if self._reader is None or self._reader[0] != number:
             if self._reader is not None:
                 self._reader[1].close()
-            self._reader = (number, FrameReader(index))
+            self._reader = (number, FrameReader(index, cache_dir=home_folder("cache")))
         reader = self._reader[1]
         return {
             frame: small_planes(reader.read_planes(entry.source.first + frame), index.coded_picture)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -52,15 +53,21 @@ class Analysis:
 
 
 def analyse(
-    index: SourceIndex, *, progress: Callable[[float], None] | None = None, threads: int = 2
+    index: SourceIndex,
+    *,
+    progress: Callable[[float], None] | None = None,
+    threads: int = 2,
+    cache_dir: Path | None = None,
 ) -> Analysis:
-    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded.
+    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded, and for
+    a source that is not, or does not stay, the one that was indexed.
 
     `progress` is told the part that is done, 0 to 1. The result does not depend on `threads`.
+    `cache_dir` remembers digests of files.
     """
     cuts, holds = CutDetector(), HoldDetector()
     depth = index.coded_picture.depth
-    with FrameReader(index, threads=threads) as reader:
+    with FrameReader(index, threads=threads, cache_dir=cache_dir) as reader:
         for frame in reader.iter_frames():
             cuts.add(_thumb(frame, index))
             chroma = frame.planes[::2] if frame.is_rgb else frame.planes[1:]

@@ -19,7 +19,7 @@ from tasks.decode.describe import (
     stream_infos,
     timecode_of,
 )
-from tasks.decode.digest import file_digest
+from tasks.decode.digest import file_digest, identify
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
 from tasks.decode.logs import heard_errors
@@ -52,6 +52,7 @@ def index_source(
                 "a folder of frames has no rate of its own", where=path, remedy="give --fps"
             )
         return index_folder(path, listing, fps=fps, cache_dir=cache_dir)
+    before = identify(path) if Path(path).is_file() else None
     with heard_errors() as heard, opened(path) as container:
         stream = video_stream(container, path=path)
         scan = scan_packets(container, stream, path=path, heard=heard)
@@ -69,7 +70,12 @@ def index_source(
     index = (
         _timed(path, scan, about, opening) if scan.timed else _counted(path, about, opening, fps)
     )
-    return replace(index, digest=file_digest(path, cache_dir=cache_dir))
+    index = replace(index, digest=file_digest(path, cache_dir=cache_dir))
+    if identify(path) != before:
+        raise InputError(
+            "changed while it was indexed", where=path, remedy="wait until it is written"
+        )
+    return index
 
 
 class _About:

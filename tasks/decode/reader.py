@@ -90,28 +90,8 @@ class FrameReader:
 
     def read_planes(self, number: int) -> Planes:
         """A frame's planes as coded (not turned), as `rgb_from_planes` takes them; read-only."""
-        self._check_number(number)
-        if self.index.kind == "black":
-            return _black_planes(self.index.picture)
-        if self.index.picks:
-            number = self.index.picks[number]
-        if self._video is not None:
-            return planes_of(self._video.frame(number))
-        file = folder_of(self.index) / self.index.frames[number]
-        digests = self.index.frame_digests
-        frame = decode_picture(file, digest=digests[number] if digests else "")
-        try:
-            planes = planes_of(frame)
-            size = (frame.height, frame.width)
-            if size != (self.index.picture.height, self.index.picture.width):
-                raise ValueError(f"{frame.width}x{frame.height}")
-            return widened(planes, coded=frame.format.name, target=self.index.picture.pix_fmt)
-        except ValueError as error:
-            raise InputError(
-                f"changed since it was indexed ({error})",
-                where=str(file),
-                remedy="start again, so that the folder is indexed anew",
-            ) from error
+        with self._as_indexed():
+            return self._planes(number)
 
     def iter_frames(self, start: int = 0, end: int | None = None) -> Iterator[DecodedFrame]:
         """Frames `[start, end)` in order as planes, without colour conversion: for analysis.
@@ -123,7 +103,7 @@ class FrameReader:
                 yield DecodedFrame(
                     index=number,
                     time=self.index.times[number],
-                    planes=self.read_planes(number),
+                    planes=self._planes(number),
                     is_rgb=self.index.picture.matrix == "rgb"
                     and "gbrp" in self.index.picture.pix_fmt,
                 )
@@ -165,8 +145,32 @@ class FrameReader:
             self.close()  # what is open may be another file than the one of that name now
             raise change from damage
 
+    def _planes(self, number: int) -> Planes:
+        self._check_number(number)
+        if self.index.kind == "black":
+            return _black_planes(self.index.picture)
+        if self.index.picks:
+            number = self.index.picks[number]
+        if self._video is not None:
+            return planes_of(self._video.frame(number))
+        file = folder_of(self.index) / self.index.frames[number]
+        digests = self.index.frame_digests
+        frame = decode_picture(file, digest=digests[number] if digests else "")
+        try:
+            planes = planes_of(frame)
+            size = (frame.height, frame.width)
+            if size != (self.index.picture.height, self.index.picture.width):
+                raise ValueError(f"{frame.width}x{frame.height}")
+            return widened(planes, coded=frame.format.name, target=self.index.picture.pix_fmt)
+        except ValueError as error:
+            raise InputError(
+                f"changed since it was indexed ({error})",
+                where=str(file),
+                remedy="start again, so that the folder is indexed anew",
+            ) from error
+
     def _frame(self, number: int) -> Frames:
-        codes = rgb_from_planes(self.read_planes(number), self.index.coded_picture)
+        codes = rgb_from_planes(self._planes(number), self.index.coded_picture)
         turns = self.index.rotation // 90
         return np.rot90(codes, turns) if turns else codes
 

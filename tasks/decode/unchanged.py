@@ -33,10 +33,11 @@ class HeldFile:
     look: Callable[[str], Identity] = identify
     _accepted: Identity | None = None
 
-    def begin(self) -> None:
+    def begin(self) -> Identity:
         """Before the file is opened. InputError unless it holds what was hashed."""
         if self._accepted is None:
             self._accepted = self._accept()
+        return self._accepted
 
     def confirm(self) -> None:
         """After it was read. InputError if it may have been another one since `begin`."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from cluster.keys import Key
+from tasks.decode.digest import Identity
 from tasks.encode.encoders import EncodeSpec
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
@@ -33,12 +34,15 @@ class SourceInput:
     """Frames straight from a source: shot-relative index i is source frame `first + i`.
 
     `index_name` is where the store keeps the source's index; `path` is a local path or s3:// URL.
+    `identity` is a film's when its digest was held against it: where the file looks the same on a
+    worker's machine, it is not read through once more.
     """
 
     path: str
     digest: str
     index_name: str
     first: int
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,8 +21,8 @@ OPEN_AT_MOST = 4
 
 
 def pack_index(index: SourceIndex) -> bytes:
-    """What workers need of an index, compressed: the digests of a folder's files are for keys."""
-    return zlib.compress(replace(index, frame_digests=()).to_json().encode())
+    """What workers need of an index, compressed."""
+    return zlib.compress(index.to_json().encode())
 
 
 def unpack_index(data: bytes) -> SourceIndex:
@@ -53,7 +53,9 @@ class Readers:
         if reader is None:
             index = unpack_index(self._store.get(source.index_name))
             path = index.path if index.kind == "black" else str(self._locate(source))
-            reader = FrameReader(replace(index, path=path))
+            reader = FrameReader(
+                replace(index, path=path), cache_dir=self._cache, known=source.identity
+            )
             self._open[source.digest] = reader
             while len(self._open) > OPEN_AT_MOST:
                 self._open.popitem(last=False)[1].close()

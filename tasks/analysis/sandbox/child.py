@@ -102,7 +102,9 @@ def _run(request: dict[str, Any], reporter: Reporter) -> str:
         from tasks.decode.source import SourceIndex
 
         return analyse(
-            SourceIndex.from_json(request["index"]), progress=reporter.progress
+            SourceIndex.from_json(request["index"]),
+            progress=reporter.progress,
+            cache_dir=Path(request["cache_dir"]) if request["cache_dir"] else None,
         ).to_json()
     raise ValueError(f"no such task: {request['task']}")
 

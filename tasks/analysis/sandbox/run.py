@@ -58,16 +58,20 @@ def index_in_sandbox(path: str, *, cache_dir: Path, fps: Fraction | None = None)
         },
         where=path,
     )
-    if cached is not None:
-        _write_cache(cached, text)
-    return SourceIndex.from_json(text)
+    index = SourceIndex.from_json(text)
+    if cached is not None and cached == _cached_index(path, cache_dir=cache_dir, fps=fps):
+        _write_cache(cached, text)  # else the file is another one than it was before
+    return index
 
 
 def analyse_in_sandbox(
-    index: SourceIndex, *, progress: Callable[[float], None] | None = None
+    index: SourceIndex,
+    *,
+    progress: Callable[[float], None] | None = None,
+    cache_dir: Path | None = None,
 ) -> Analysis:
     """`analyse` in a child process. Errors: as `analyse` and `index_in_sandbox`."""
-    request = {"task": "analyse", "index": index.to_json()}
+    request = {"task": "analyse", "index": index.to_json(), "cache_dir": str(cache_dir or "")}
     return Analysis.from_json(run_in_sandbox(request, where=index.path, progress=progress))
 
 
