@@ -91,7 +91,7 @@ def held_identity(index: SourceIndex) -> Identity | None:
     """
     if index.kind not in ("stream", "counted") or "://" in index.path:
         return None
-    held = HeldFile(index.path, index.digest, cache_dir=home_folder("cache"))
+    held = HeldFile(index.path, index.content, cache_dir=home_folder("cache"))
     return held.begin()
 
 

@@ -48,6 +48,7 @@ def picked_index(index: SourceIndex, picks: Sequence[int]) -> SourceIndex:
         index,
         digest=digest_bytes(make_key({"of": index.digest, "picks": list(picks)}).encode()),
         picks=tuple(picks),
+        picked_from=index.content,
         end=index.start + len(picks) / index.rate,
         streams=(),
         chapters=(),

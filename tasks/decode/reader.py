@@ -69,7 +69,7 @@ class FrameReader:
         whole = replace(index, picks=())
         is_film = index.kind in ("stream", "counted")
         self._video = VideoDecoder(whole, threads=threads) if is_film else None
-        self._held = HeldFile(index.path, index.digest, cache_dir=cache_dir, known=known)
+        self._held = HeldFile(index.path, index.content, cache_dir=cache_dir, known=known)
 
     def read(self, indices: Sequence[int]) -> Frames:
         """Frames in the order asked for, (N, H, W, 3) uint16 codes, turned as they are shown.

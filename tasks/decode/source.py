@@ -77,7 +77,8 @@ class SourceIndex:
     is the decoder's own. `pts` are ticks of `time_base` and name frames to the decoder.
     `guessed` lists, in words, what was assumed or left out.
     `timecode` is what the container states of the first frame (`01:00:00:00`), empty if nothing.
-    Where there are `picks`, frame k is number `picks[k]` of those that `pts` name (derived.py).
+    Where there are `picks`, frame k is number `picks[k]` of those that `pts` name (derived.py), and
+    `picked_from` is the digest of the source that they are picked from.
     """
 
     path: str
@@ -104,6 +105,7 @@ class SourceIndex:
     duration: Fraction | None = None
     picks: tuple[int, ...] = ()
     timecode: str = ""
+    picked_from: str = ""
 
     def __len__(self) -> int:
         return len(self.picks or self.pts)
@@ -114,6 +116,11 @@ class SourceIndex:
         if self.rate is not None:
             return tuple(self.start + k / self.rate for k in range(len(self)))
         return tuple(ticks * self.time_base for ticks in self.pts)
+
+    @property
+    def content(self) -> Digest:
+        """The digest of what lies at `path`."""
+        return Digest(self.picked_from or self.digest)
 
     @property
     def guessed(self) -> tuple[str, ...]:
