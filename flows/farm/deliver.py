@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.settings import home_folder
 from flows.changes.manifest import write_missing_manifests
 from flows.farm.film_record import record_film, recorded_notes
 from flows.farm.output import folder_beside
+from flows.plan.audio import local_index
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.verify.check import check_film
 from tasks.assemble import FilmInfo, assemble_film
+from tasks.decode.unchanged import held_films
 from tasks.worker.item import segment_name
 
 
@@ -35,10 +38,12 @@ def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> De
     if notes is not None:
         return Delivery(film=film, notes=notes)
     write_missing_manifests(prepared.store, plan)
+    sources = [local_index(index) for index in prepared.indices]
     with folder_beside(film) as folder:
         fresh = folder / film.name
-        info = _assemble(prepared, plan, fresh, reporter)
-        checked = check_film(prepared, plan, fresh, reporter)
+        with held_films(sources, cache_dir=home_folder("cache")):
+            info = _assemble(prepared, plan, fresh, reporter)
+            checked = check_film(prepared, plan, fresh, reporter)
         if checked.findings:
             failed = film.with_name(f"{film.stem}.wanting{film.suffix}")
             fresh.replace(failed)

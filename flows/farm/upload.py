@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cluster.store.base import Store
 from flows.plan.prepare import Prepared
+from tasks.decode.unchanged import changed
 from tasks.worker.item import asset_name, source_name
 from tasks.worker.readers import pack_index
 
@@ -20,8 +22,16 @@ def upload_inputs(prepared: Prepared) -> None:
         distant = prepared.request.ray and store.url.startswith("s3://")
         plain = "://" not in index.path and Path(index.path).is_file()
         if distant and plain and not store.has([copy]):
-            store.put_file(copy, Path(index.path))
+            _put(store, copy, Path(index.path), digest=index.content)
     for entry in prepared.inputs:
         for path, digest in entry.assets.items():
             if not store.has([asset_name(digest)]):
-                store.put_file(asset_name(digest), Path(prepared.request.episode.resolve(path)))
+                file = Path(prepared.request.episode.resolve(path))
+                _put(store, asset_name(digest), file, digest=digest)
+
+
+def _put(store: Store, name: str, file: Path, *, digest: str) -> None:
+    """Store a file under a name that tells its content. InputError if it has another one by now."""
+    if store.put_file(name, file) != digest:
+        store.delete(name)
+        raise changed(str(file))

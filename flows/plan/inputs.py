@@ -19,6 +19,7 @@ from flows.timeline import slug_after
 from tasks.analysis.analyse import Analysis, drawings_for
 from tasks.decode import SourceIndex, decoder_build, source_key_material
 from tasks.decode.digest import Identity
+from tasks.decode.source import FILMS
 from tasks.decode.unchanged import HeldFile
 from tasks.frames.track import Track
 from tasks.stages.registry import make_stage
@@ -89,7 +90,7 @@ def held_identity(index: SourceIndex) -> Identity | None:
 
     InputError if the film is another one by now.
     """
-    if index.kind not in ("stream", "counted") or "://" in index.path:
+    if index.kind not in FILMS or "://" in index.path:
         return None
     held = HeldFile(index.path, index.content, cache_dir=home_folder("cache"))
     return held.begin()

@@ -17,7 +17,7 @@ from tasks.decode.digest import Identity
 from tasks.decode.folder import folder_of
 from tasks.decode.picture_file import decode_picture
 from tasks.decode.planes import Plane, Planes, planes_of, widened
-from tasks.decode.source import SourceIndex
+from tasks.decode.source import FILMS, SourceIndex
 from tasks.decode.unchanged import HeldFile
 from tasks.decode.video import VideoDecoder
 from tasks.frames.codes import BLACK, Frames
@@ -67,7 +67,7 @@ class FrameReader:
     ) -> None:
         self.index = index
         whole = replace(index, picks=())
-        is_film = index.kind in ("stream", "counted")
+        is_film = index.kind in FILMS
         self._video = VideoDecoder(whole, threads=threads) if is_film else None
         self._held = HeldFile(index.path, index.content, cache_dir=cache_dir, known=known)
 

@@ -20,6 +20,8 @@ INDEX_VERSION = 1
 Kind = Literal["stream", "counted", "folder", "black"]
 """stream: frames have timestamps; counted: they have none, or none to trust, and are numbered by
 decoding from the start; folder: one file per frame; black: no file at all (derived.py)."""
+FILMS: tuple[Kind, ...] = ("stream", "counted")
+"""The kinds that are one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,15 @@ to its digest before, and to what the file system says of it (size, times, inode
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import InputError
 from cluster.keys import Digest
 from tasks.decode.digest import Identity, file_digest, identify
+from tasks.decode.source import FILMS, SourceIndex
 
 
 @dataclass(slots=True)
@@ -67,6 +69,19 @@ class HeldFile:
                 where=self.path,
                 remedy="bring it back and render again",
             ) from error
+
+
+@contextmanager
+def held_films(indices: Iterable[SourceIndex], *, cache_dir: Path) -> Iterator[None]:
+    """Around work that reads whole films, for their sound and all else beside the pictures: they
+    are those that were indexed, before and after. InputError names the one that is not."""
+    films = {index.path: index.content for index in indices if index.kind in FILMS}
+    held = [HeldFile(path, digest, cache_dir=cache_dir) for path, digest in films.items()]
+    for film in held:
+        film.begin()
+    yield
+    for film in held:
+        film.confirm()
 
 
 def changed(path: str) -> InputError:

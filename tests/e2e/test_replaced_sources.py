@@ -1,0 +1,137 @@
+"""A source that is exported again while a render runs: one line, and nothing wrong is kept.
+
+Each kind is replaced at a moment that a reporter hears of; then the old file comes back, and the
+same store gives the film that an undisturbed render gives.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from cluster.errors import InputError
+from cluster.keys import digest_bytes
+from cluster.settings import home_folder
+from flows.progress import Silent
+from flows.render import render
+from tasks.encode.ffmpeg import run_ffmpeg
+from tests.farm_here import FarmHere
+
+CHANGED = "changed since it was indexed"
+
+
+class Studio:
+    """An episode whose source is put aside for another one at some moment, and comes back."""
+
+    def __init__(
+        self,
+        lab: Any,
+        folder: Path,
+        document: dict[str, Any],
+        *,
+        source: Path,
+        good: Path,
+        bad: Path,
+    ) -> None:
+        self.lab, self.folder, self.document = lab, folder, document
+        self.source, self.good, self.bad = source, good, bad
+        self.film = folder / "film.mkv"
+
+    def put(self, what: Path) -> None:
+        """Have the source be a copy of this, as an editor's export does it."""
+        if what.is_dir():
+            for file in what.iterdir():
+                fresh = self.source / f".{file.name}"
+                shutil.copy(file, fresh)
+                os.replace(fresh, self.source / file.name)
+        else:
+            fresh = self.source.with_name("fresh.mkv")
+            shutil.copy(what, fresh)
+            os.replace(fresh, self.source)
+
+    def render(self, *, store: str, when: Moment | None = None) -> list[str]:
+        """The hashes of the film's frames. InputError as the render gives it, or its shots do."""
+        document = {**self.document, "store": str(self.folder / store)}
+        farm = FarmHere(lose=when.chunk if when else lambda: None)
+        request = self.lab.request(self.folder, document, output=str(self.film), chunk=4)
+        result = render(request, when or Silent(), farm=farm.opened)
+        if result.film is None:
+            raise InputError("; ".join(shot.error or "" for shot in result.shots))
+        with av.open(result.film) as film:
+            return [digest_bytes(frame.to_ndarray(format="rgb24").tobytes()) for frame in film.decode(video=0)]
+
+
+class Moment(Silent):
+    """Does something once: when a phase begins, or before the n-th chunk is made."""
+
+    def __init__(self, at: str | int, do: Callable[[], None]) -> None:
+        self.at, self.do, self.chunks, self.came = at, do, 0, False
+
+    def phase(self, text: str) -> None:
+        """A part of the work begins."""
+        if isinstance(self.at, str) and text.startswith(self.at) and not self.came:
+            self.came = True
+            self.do()
+
+    def chunk(self) -> None:
+        """A chunk is about to be made."""
+        self.chunks += 1
+        if self.chunks == self.at:
+            self.came = True
+            self.do()
+
+
+@pytest.fixture(params=["film", "folder"])
+def studio(request: pytest.FixtureRequest, lab: Any, tmp_path: Path) -> Studio:
+    """Twelve frames, twice: as they were, and as somebody exports them again."""
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    for folder, shade in ((good, 60), (bad, 200)):
+        folder.mkdir()
+        for number in range(12):
+            frame = np.full((32, 48, 3), shade, np.uint8)
+            frame[8:24, 2 * number : 2 * number + 8] = 255
+            cv2.imwrite(str(folder / f"{number:04}.png"), frame)
+    document: dict[str, Any] = {"cut": [6], "recipe": ["hold"], "delivery": {"encoder": "ffv1"}}
+    if request.param == "folder":
+        for name in ("0000.png", "0001.png", "0002.png"):
+            shutil.copy(good / name, bad / name)  # not every frame is another one
+        source = Path(shutil.copytree(good, tmp_path / "frames"))
+        document["source"] = {"path": str(source), "fps": 24}
+        return Studio(lab, tmp_path, document, source=source, good=good, bad=bad)
+    films = [tmp_path / f"{folder.name}.mkv" for folder in (good, bad)]
+    for folder, film in zip((good, bad), films, strict=True):
+        sound = [
+            "-f",
+            "lavfi",
+            "-i",
+            f"sine=frequency={440 if folder == good else 880}:duration=0.5",
+        ]
+        frames = ["-framerate", "24", "-i", str(folder / "%04d.png")]
+        run_ffmpeg([*frames, *sound, "-c:v", "ffv1", "-c:a", "flac", "-shortest", str(film)])
+    film = Path(shutil.copy(films[0], tmp_path / "source.mkv"))
+    document["source"] = str(film)
+    return Studio(lab, tmp_path, document, source=film, good=films[0], bad=films[1])
+
+
+@pytest.mark.parametrize("at", ["finding cuts", 1, 3, "assembling", "verifying"])
+def test_a_source_exported_again_poisons_nothing(studio: Studio, at: str | int) -> None:
+    if studio.good.is_dir() and at in ("assembling", "verifying"):
+        return  # nothing of a folder is read by then
+    undisturbed = studio.render(store="undisturbed")
+    studio.film.unlink()
+    shutil.rmtree(home_folder("cache/analysis"))
+    moment = Moment(at, lambda: studio.put(studio.bad))
+    with pytest.raises(InputError, match=CHANGED):
+        studio.render(store="store", when=moment)
+    assert moment.came
+    assert not studio.film.exists()
+    studio.put(studio.good)
+    assert studio.render(store="store") == undisturbed
