@@ -66,7 +66,10 @@ class Studio:
         if result.film is None:
             raise InputError("; ".join(shot.error or "" for shot in result.shots))
         with av.open(result.film) as film:
-            return [digest_bytes(frame.to_ndarray(format="rgb24").tobytes()) for frame in film.decode(video=0)]
+            return [
+                digest_bytes(frame.to_ndarray(format="rgb24").tobytes())
+                for frame in film.decode(video=0)
+            ]
 
 
 class Moment(Silent):
