@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 SIDE_BY_SIDE := -n $(JOBS) --no-loadscope-reorder
 
-.PHONY: help install install-dev demo check test test-fast chaos nightly bench docs map clean
+.PHONY: help install install-dev demo check test test-fast chaos nightly bench docs map schemas clean
 
 help:
 	@echo "make demo         install, synthesise an episode, render it, show what to try next"
@@ -22,6 +22,7 @@ help:
 	@echo "make nightly      the promises on more values, the laboratories, and make chaos"
 	@echo "make docs         the pages of docs/ as a site in build/site"
 	@echo "make map          the picture and the page of the rooms, from the code"
+	@echo "make schemas      docs/schemas, from the code"
 	@echo "make bench        frames per second beside the bare loop, pictures beside the references"
 
 install: .venv/.installed
@@ -71,6 +72,10 @@ nightly: install-dev .venv-swift/.installed
 
 docs: install-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The JSON Schemas of what is written and printed, from the code.
+schemas: install
+	$(BIN)/python -m flows.commands.schemas
 
 # The picture and the page of the rooms, from the code.
 map: install-dev

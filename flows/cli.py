@@ -84,7 +84,7 @@ def render(
             told(result)
     if result.render_s and not job:
         record_startup(result.wall_s)
-    print_json(result.to_json()) if as_json else show_result(result, request)
+    print_json(result.to_json(), "render") if as_json else show_result(result, request)
     if result.failed:
         raise shots_failed(result, request.command)
     if result.findings:
@@ -124,7 +124,7 @@ def plan(
         planned = supposed.prepared if supposed else prepared
         expected = forecast(planned, calibrate=calibrate, reporter=reporter)
     document = plan_document(prepared, expected=expected, changed=supposed)
-    print_json(document) if as_json else show_plan(document)
+    print_json(document, "plan") if as_json else show_plan(document)
 
 
 @app.command()
@@ -138,7 +138,10 @@ def status(
     from flows.runs.status import status_document
 
     document = status_document(source, store=store)
-    print_json(document) if as_json else show_status(document)
+    if as_json:
+        print_json(document, "runs" if "runs" in document else "status")
+    else:
+        show_status(document)
 
 
 app.command()(review)

@@ -15,11 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 ROOT = Path(__file__).parents[1]
+SCHEMAS = ROOT / "docs/schemas"
 
 # No limit on wall-clock time: on a loaded machine laws failed with DeadlineExceeded.
 hypothesis_settings.register_profile(
@@ -142,8 +144,10 @@ class Ended:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The JSON document on stdout."""
+        """The JSON document on stdout, held against the schema that it names."""
         document: dict[str, Any] = json.loads(self.out)
+        name = document["schema"].removeprefix("douga/")
+        jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
         return document
 
 

@@ -55,7 +55,7 @@ def speed(
 
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
-    print_json(document) if as_json else show_bench(document)
+    print_json(document, "bench-speed") if as_json else show_bench(document)
 
 
 @bench.command()
@@ -96,4 +96,4 @@ def pictures(
             sheet=sheet,
             quick=quick,
         )
-    print_json(document) if as_json else show_pictures(document)
+    print_json(document, "bench-pictures") if as_json else show_pictures(document)

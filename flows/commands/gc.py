@@ -35,4 +35,4 @@ def collect_garbage(
         document = collect(
             store or settings().store_url, reporter, keep_days=keep_days, dry_run=dry_run
         )
-    print_json(document) if as_json else show_gc(document)
+    print_json(document, "gc") if as_json else show_gc(document)

@@ -28,7 +28,7 @@ def list_models(as_json: AsJson = False) -> None:
     from tasks.models.shelf import list_cards
 
     document = {"models": [_described(card) for card in list_cards()]}
-    print_json(document) if as_json else show_models(document)
+    print_json(document, "models") if as_json else show_models(document)
 
 
 @models.command()
@@ -62,7 +62,7 @@ def add(
             phase=reporter.phase,
         )
     document = _described(card)
-    print_json(document) if as_json else show_models({"models": [document]})
+    print_json(document, "model") if as_json else show_models({"models": [document]})
 
 
 @models.command()
@@ -74,7 +74,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
     card = find_card(name)
     document = {**_described(card), "licence_text": licence_text(card)}
-    print_json(document) if as_json else show_model(document)
+    print_json(document, "model") if as_json else show_model(document)
 
 
 @models.command()
@@ -83,7 +83,10 @@ def remove(name: Name, as_json: AsJson = False) -> None:
     from tasks.models.user.register import remove_model
 
     folder = remove_model(name)
-    print_json({"removed": name, "folder": str(folder)}) if as_json else print(f"removed {folder}")
+    if as_json:
+        print_json({"removed": name, "folder": str(folder)}, "model-removed")
+    else:
+        print(f"removed {folder}")
 
 
 def _described(card: Any) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def run(
     if dry_run:
         with stray_output_to_stderr(), make_reporter() as reporter:
             document = preview_night(spec, kept, reporter, forecast=forecast, episodes_store=store)
-        print_json(document) if as_json else show_preview(document)
+        print_json(document, "nightly-preview") if as_json else show_preview(document)
         raise typer.Exit(Exit.FAILED if document["failed"] else Exit.GOOD)
     command = shlex.join(["douga", *sys.argv[1:]])
     with telling_night(spec.name, Plain(), command=command) as told:
@@ -101,7 +101,10 @@ def run(
                 else act(None)
             )
         night = result.night
-        print_json(_document(result)) if as_json else show_night(night, words=result.words)
+        if as_json:
+            print_json(_document(result), "nightly")
+        else:
+            show_night(night, words=result.words)
         told.report(write_reports(night, spec, kept, folder=report))
     if result.exit_code != Exit.GOOD:
         print(f"douga: {result.words}", file=sys.stderr)
@@ -136,7 +139,7 @@ def accept(
     chosen = _names(shots)
     accepted = accept_night(kept, name, night=night, shots=chosen, by=_me(), note=note)
     if as_json:
-        print_json(asdict(accepted))
+        print_json(asdict(accepted), "accepted")
     else:
         print(f"accepted: {', '.join(chosen) or 'all'} of night {accepted.night}")
 

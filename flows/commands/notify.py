@@ -37,6 +37,6 @@ def notify(
         "targets": [asdict(delivery) for delivery in sent]
         or [{"target": target.name} for target in targets.targets],
     }
-    print_json(document) if as_json else show_targets(document)
+    print_json(document, "notify") if as_json else show_targets(document)
     if not all(delivery.ok for delivery in sent):
         raise typer.Exit(Exit.FAILED)

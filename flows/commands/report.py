@@ -49,7 +49,7 @@ def report(
 
         _write(output, render_page(made))
     if as_json:
-        print_json(made.to_json())
+        print_json(made.to_json(), "report")
     else:
         show_report(made, str(output) if output else "")
 
@@ -73,7 +73,7 @@ def compact_ledger(
     opened = open_store(store or settings().store_url)
     done = compact(opened, dry_run=dry_run)
     document = {"store": opened.url, "dry_run": dry_run, **asdict(done)}
-    print_json(document) if as_json else show_compaction(document)
+    print_json(document, "compaction") if as_json else show_compaction(document)
 
 
 def _write(path: Path, text: str) -> None:

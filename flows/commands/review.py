@@ -24,7 +24,7 @@ def review(*, options: RenderOptions, as_json: AsJson = False) -> None:
     from flows.review.gate import review_document
 
     document = review_document(_prepare(options))
-    print_json(document) if as_json else show_review(document)
+    print_json(document, "review") if as_json else show_review(document)
 
 
 @spread_options(*SHAPING)
@@ -71,4 +71,4 @@ def _decide(
     prepared = _prepare(options)
     decide(prepared, shots, verdict, note=note)
     document = review_document(prepared)
-    print_json(document) if as_json else show_review(document)
+    print_json(document, "review") if as_json else show_review(document)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
 from cluster.errors import UsageError
+from flows.commands.schemas import episode_schema
 from flows.progress import Reporter
 from flows.spec.documents import Rate
 from tasks.synthetic import Encoding, TruthParts, write_sample
 
+SCHEMA = "episode.schema.json"
+"""Beside the sample, so that editors find it without a network."""
 EPISODE = """\
+# yaml-language-server: $schema={schema}
 # Rendered with: douga render {name}
 source: {film}
 store: store
@@ -56,8 +61,9 @@ def make_sample(
         truth=TruthParts() if truth else None,
         progress=lambda done, total: reporter.fraction(done / total),
     )
+    (out / SCHEMA).write_text(json.dumps(episode_schema(), indent=1) + "\n")
     episode = out / "episode.yaml"
-    episode.write_text(EPISODE.format(name=episode, film=paths.film.name))
+    episode.write_text(EPISODE.format(schema=SCHEMA, name=episode, film=paths.film.name))
     return {
         "film": str(paths.film),
         "episode": str(episode),

@@ -65,4 +65,4 @@ def timeline(
     )
     with stray_output_to_stderr(), make_reporter() as reporter:
         document = deliver_timeline(request, export, reporter, handles=handles)
-    print_json(document) if as_json else show_timeline(document)
+    print_json(document, "timeline") if as_json else show_timeline(document)

@@ -48,7 +48,7 @@ def sample(
             truth=truth,
         )
     if as_json:
-        print_json(document)
+        print_json(document, "sample")
     else:
         print(document["film"])
 
@@ -63,7 +63,7 @@ def doctor(
     from flows.commands.tables.tools import show_doctor
 
     document = examine(store)
-    print_json(document) if as_json else show_doctor(document)
+    print_json(document, "doctor") if as_json else show_doctor(document)
     if not document["healthy"]:
         raise typer.Exit(Exit.FAILED)
 
@@ -84,6 +84,7 @@ def stray_output_to_stderr() -> Iterator[None]:
         os.close(kept)
 
 
-def print_json(document: dict[str, Any]) -> None:
-    """A result for programs: one JSON document on stdout."""
-    print(json.dumps(document, indent=2, default=str))
+def print_json(document: dict[str, Any], name: str) -> None:
+    """A result for programs: one JSON document on stdout, whose shape `docs/schemas` has by its
+    name."""
+    print(json.dumps({"schema": f"douga/{name}-1", **document}, indent=2, default=str))

@@ -46,7 +46,7 @@ def up(
 
         def tell(deployed: Deployed) -> None:
             document = _document(spec, api, deployed, served=ours)
-            print_json(document) if as_json else _say(document)
+            print_json(document, "up") if as_json else _say(document)
             sys.stdout.flush()
 
         if not ours:
@@ -75,7 +75,7 @@ def down(
 
         gone = asyncio.run(take_away(name))
     if as_json:
-        print_json({"taken_away": gone})
+        print_json({"taken_away": gone}, "down")
     else:
         print("\n".join(f"taken away: {each}" for each in gone) or "no nightly is deployed")
 

@@ -52,6 +52,9 @@ def verify(
         *((f"--{name}", getattr(options, name)) for name in SHAPING[2:]),
     ):
         words += [name, str(value)] if value not in (None, "") else []
-    print_json(document) if as_json else show_findings(document, command=shlex.join(words))
+    if as_json:
+        print_json(document, "verify")
+    else:
+        show_findings(document, command=shlex.join(words))
     if document["findings"]:
         raise typer.Exit(Exit.WANTING)

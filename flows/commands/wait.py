@@ -43,7 +43,7 @@ def wait(
     with make_reporter() as reporter:
         seen = wait_for(opened, place, reporter, timeout_s=timeout, claim=claim)
     _write(opened, seen, junit=junit, report=report)
-    print_json(seen.document) if as_json else show_seen(seen)
+    print_json(seen.document, "run") if as_json else show_seen(seen)
     if seen.exit_code is None:
         raise TimedOut(
             f"{seen.state} still after {timeout:g} s",

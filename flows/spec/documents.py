@@ -7,7 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from flows.spec.allowed_paths import check_allowed
 
@@ -31,7 +39,11 @@ def _rate(value: object) -> Fraction:
     return rate
 
 
-Rate = Annotated[Fraction, BeforeValidator(_rate)]
+Rate = Annotated[
+    Fraction,
+    BeforeValidator(_rate),
+    WithJsonSchema({"type": ["number", "string"], "description": "such as 24 or 24000/1001"}),
+]
 
 
 def _cut(value: object) -> object:
