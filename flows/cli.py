@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import sys
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
@@ -39,9 +40,18 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"douga {installed_version('douga')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="tracebacks for errors")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="which douga")
+    ] = False,
 ) -> None:
     if debug:
         os.environ["DOUGA_DEBUG"] = "1"

@@ -136,9 +136,10 @@ class Status(Printed):
 
 
 class Run(Open):
-    """A run or a night as it is on record: the fields of render or nightly, and these."""
+    """A run or a night as it is on record: the fields of render or nightly, and these. What 0.3.0
+    and earlier recorded lacks some."""
 
-    state: str
+    state: str = ""
     exit_code: int | None = None
     error: str = ""
     command: str = ""

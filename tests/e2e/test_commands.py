@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -60,7 +59,7 @@ def document(ended: Any, code: int = 0) -> Any:
     """The one JSON document on stdout, everything else being on stderr and ours."""
     assert ended.code == code, ended.err
     assert all(line.startswith("douga: ") for line in ended.err.splitlines()), ended.err
-    return json.loads(ended.out)
+    return ended.document
 
 
 def test_render_says_what_it_promises(tiny_render: Any) -> None:

@@ -162,7 +162,7 @@ def test_a_deployment_is_put_there_once_runs_nights_and_is_taken_away(
         assert crons == ["30 23 * * *"]
 
         gone = douga("down", "--nightly", "nightly.yaml", "--json", cwd=folder, **more)
-        assert gone.document == {"taken_away": ["nightly/nightly"]}
+        assert gone.document == {"schema": "douga/down-1", "taken_away": ["nightly/nightly"]}
         assert deployments(prefect, "nightly") == []
         out, err = process.communicate(timeout=SOON_S)
         assert process.returncode == 0, err
