@@ -26,8 +26,8 @@ HOUSES = {
     "tasks": ("what happens to frames", "#a85a12", "#fdf4e9"),
     "cluster": ("where; knows nothing of animation", "#22744f", "#ecf7f1"),
 }
-WIDTH, CARD_W, CARD_H, ROW_H, HEAD_H = 1200, 196, 58, 90, 38
-MARGIN, GAP, LANE = 22, 18, 12
+WIDTH, CARD_W, CARD_H, ROW_H, HEAD_H = 1200, 190, 58, 90, 38
+MARGIN, GAP, LANE = 20, 16, 10
 Edge = tuple[str, str]
 
 
@@ -56,7 +56,7 @@ def purpose(room: str) -> list[str]:
     text = docstring(room).replace("`", "")
     first = " ".join(text.split("\n\n")[0].split()).split(". ")[0].rstrip(".")
     for stop in (None, "; ", ": ", ", "):
-        lines = textwrap.wrap(first.split(stop)[0] if stop else first, 30)
+        lines = textwrap.wrap(first.split(stop)[0] if stop else first, 29)
         if len(lines) <= 2:
             return lines
     raise SystemExit(f"{room}: its docstring's first sentence is over two lines of a card")
@@ -141,7 +141,9 @@ class Layout:
                 self.next_to[under].append(above)
         count = max(self.row.values()) + 1
         self.order = [[n for n in self.row if self.row[n] == row] for row in range(count)]
-        self.x = {n: WIDTH / 2 + i for line in self.order for i, n in enumerate(line)}
+        widest = max(sum(map(self.width, line)) for line in self.order)
+        self.wide = round(max(WIDTH, widest + 2 * MARGIN))
+        self.x = {n: self.wide / 2 + i for line in self.order for i, n in enumerate(line)}
         for sweep in range(400):
             down = sweep % 2 == 0
             for line in self.order if down else reversed(self.order):
@@ -150,7 +152,9 @@ class Layout:
                 for line in self.order:
                     self._settle(line, above=True, below=True, sort=False)
         edges_x = [(x - self.width(n) / 2, x + self.width(n) / 2) for n, x in self.x.items()]
-        shift = (WIDTH - min(left for left, _ in edges_x) - max(right for _, right in edges_x)) / 2
+        shift = (
+            self.wide - min(left for left, _ in edges_x) - max(right for _, right in edges_x)
+        ) / 2
         self.x = {n: round(x + shift, 1) for n, x in self.x.items()}
 
     def width(self, node: str) -> float:
@@ -179,7 +183,7 @@ class Layout:
                 both = weight + weight2
                 blocks[-2:] = [((at * weight + at2 * weight2) / both, both, names + names2)]
         for at, _, names in blocks:
-            start = min(max(at, MARGIN), max(MARGIN, WIDTH - MARGIN - total))
+            start = min(max(at, MARGIN), max(MARGIN, self.wide - MARGIN - total))
             self.x.update({n: start + offset[n] for n in names})
 
 
@@ -189,6 +193,7 @@ def draw() -> str:
     edges = needed(rooms)
     rows = floors(rooms)
     layout = Layout(rows, edges)
+    wide = layout.wide
     top, bands, y = 64.0, [], {}
     for house in HOUSES:
         own = sorted({rows[room] for room in rooms if room.startswith(f"{house}.")})
@@ -197,20 +202,20 @@ def draw() -> str:
         y.update({row: top + HEAD_H + ROW_H * i for i, row in enumerate(own)})
         top += height + 22
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top + 10:.0f}" '
-        f'width="{WIDTH}" height="{top + 10:.0f}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {top + 10:.0f}" '
+        f'width="{wide}" height="{top + 10:.0f}" '
         'font-family="Inter, Segoe UI, Helvetica, Arial, sans-serif">',
         "<title>The rooms of douga and their imports</title>",
-        f'<rect width="{WIDTH}" height="{top + 10:.0f}" rx="14" fill="#ffffff"/>',
+        f'<rect width="{wide}" height="{top + 10:.0f}" rx="14" fill="#ffffff"/>',
         '<text x="26" y="36" font-size="20" font-weight="700" fill="#1c2430">'
         "The rooms of douga</text>"
-        f'<text x="{WIDTH - 26}" y="36" font-size="13" fill="#5b6675" text-anchor="end">'
+        f'<text x="{wide - 26}" y="36" font-size="13" fill="#5b6675" text-anchor="end">'
         "An arrow: imports; dashed: of another house. Left out: what a longer way of arrows says."
         "</text>",
     ]
     for house, at, height in bands:
         parts.append(
-            f'<rect x="10" y="{at:g}" width="{WIDTH - 20}" height="{height:g}" rx="12" '
+            f'<rect x="10" y="{at:g}" width="{wide - 20}" height="{height:g}" rx="12" '
             f'fill="{HOUSES[house][2]}"/>'
         )
     parts += [_arrow(layout, edge, y) for edge in edges]

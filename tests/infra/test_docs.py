@@ -2,10 +2,12 @@
 
 import re
 import runpy
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from cluster.errors import Exit
 from flows.cli import app
@@ -67,3 +69,14 @@ def test_every_promise_when_things_break_has_its_proof() -> None:
     rows = table("promises.md", "## What happens when…")
     assert len(rows) >= 15
     assert all(PATH.search(proof) for _, _, proof in rows)
+
+
+def test_contributors_find_every_room() -> None:
+    told = set(re.findall(r"\w+", (ROOT / "CONTRIBUTING.md").read_text().split("## Recipes")[0]))
+    rooms = runpy.run_path(str(ROOT / "docs/map.py"))["read_rooms"]()
+    assert {room.split(".")[1] for room in rooms} - told == set()
+
+
+def test_douga_says_its_version() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"douga {version('douga')}\n")
