@@ -44,6 +44,7 @@ DIGEST_FIELD = "digest"
 PART_BYTES = 16 << 20
 """Larger files are sent in parts of this size."""
 PAGE_NAMES = 1000
+"""Names asked for at once; no service gives more."""
 PROBE_ATTEMPTS = 4
 PROBE_TIMEOUT_S = 5.0
 """An endpoint that never answers is to be told of soon."""
@@ -55,7 +56,13 @@ class S3Store:
     """See `cluster.store.base.Store`. Opens its connection at the first use."""
 
     def __init__(
-        self, url: str, *, using: Settings | None = None, retries: Retries | None = None
+        self,
+        url: str,
+        *,
+        using: Settings | None = None,
+        retries: Retries | None = None,
+        part_bytes: int = PART_BYTES,
+        page_names: int = PAGE_NAMES,
     ) -> None:
         parts = urlsplit(url)
         if not parts.hostname or "@" in parts.netloc or parts.query or parts.fragment:
@@ -70,6 +77,7 @@ class S3Store:
         self._settings = using or settings()
         self._retries = retries or Retries(self._settings.s3_attempts)
         self._etags = Etags()
+        self._part_bytes, self._page_names = part_bytes, page_names
 
     def __reduce__(self) -> tuple[type[S3Store], tuple[str]]:
         return (S3Store, (self.url,))
@@ -94,7 +102,7 @@ class S3Store:
         digest = digest_file(path)
         if if_absent and (kept := self._digest_of(name)):
             return kept
-        if path.stat().st_size <= PART_BYTES:
+        if path.stat().st_size <= self._part_bytes:
             with open_source(path) as file:
                 return self._put(name, digest, file.read(), if_absent=if_absent)
         # Parts that are joined late lose by the look above: joining takes no condition everywhere.
@@ -107,7 +115,7 @@ class S3Store:
             arrived=lambda: self._arrived(name, digest),
         )
         try:
-            upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=PART_BYTES)
+            upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=self._part_bytes)
         except StoreError as error:
             if not (error.retryable and self._arrived(name, digest)):
                 raise
@@ -302,7 +310,7 @@ class S3Store:
         return found.union(n for n in names if n > reached and self._head(n) is not None)
 
     def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
-        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": PAGE_NAMES}
+        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": self._page_names}
         while True:
             page = self._tried(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
             yield page

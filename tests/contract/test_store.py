@@ -20,6 +20,7 @@ from cluster.errors import DigestError, StoreError, UsageError
 from cluster.settings import settings
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
+from cluster.store.s3 import S3Store
 from tests.servers.swift import S3Server
 
 NAME = "frames/ab/abcdef.arrow"
@@ -425,8 +426,7 @@ def test_large_file_goes_in_parts_and_comes_back(
 ) -> None:
     server: S3Server = request.getfixturevalue(kind)
     use_server(monkeypatch, server)
-    monkeypatch.setattr("cluster.store.s3.PART_BYTES", 5 << 20)
-    store = open_store(f"s3://{server.bucket()}/large")
+    store = S3Store(f"s3://{server.bucket()}/large", part_bytes=5 << 20)
     source = tmp_path / "film.mkv"
     source.write_bytes(secrets.token_bytes(12 << 20))
     digest = store.put_file("films/film.mkv", source)

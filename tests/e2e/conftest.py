@@ -18,6 +18,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
+from flows.farm.farm import OpenFarm
 from flows.progress import Reporter, Silent
 from flows.render import render
 from flows.runs.result import EpisodeResult
@@ -177,10 +178,11 @@ class Lab:
         document: dict[str, Any],
         *,
         reporter: Reporter | None = None,
+        farm: OpenFarm | None = None,
         **options: Any,
     ) -> EpisodeResult:
         """Render an episode document in this process; all it makes lies under `folder`."""
-        return render(self.request(folder, document, **options), reporter or Silent())
+        return render(self.request(folder, document, **options), reporter or Silent(), farm=farm)
 
     def request(self, folder: Path, document: dict[str, Any], **options: Any) -> RenderRequest:
         """The request for an episode document, its store in `folder`."""

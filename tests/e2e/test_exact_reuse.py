@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 from cluster.ledger.history import read_ledger
 from cluster.store.open import open_store
+from flows.farm.farm import OpenFarm
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import prepare
 from flows.progress import Silent
@@ -35,9 +35,9 @@ class Bench:
     folder: Path
     document: dict[str, Any]
 
-    def __call__(self, **changes: Any) -> EpisodeResult:
+    def __call__(self, *, farm: OpenFarm | None = None, **changes: Any) -> EpisodeResult:
         result: EpisodeResult = self.lab.render(
-            self.folder, {**self.document, **changes}, output=str(self.film), chunk=CHUNK
+            self.folder, {**self.document, **changes}, farm=farm, output=str(self.film), chunk=CHUNK
         )
         assert (result.findings, result.verified) == ((), True)
         return result
@@ -79,49 +79,34 @@ def bench(lab: Any, local_ray: None, tmp_path: Path) -> Bench:
     return Bench(lab, tmp_path, document)
 
 
-@pytest.fixture
-def no_ray(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Once called, whoever asks for Ray or Prefect fails the test."""
-
-    def refuse(*_: Any, **__: Any) -> None:
-        raise AssertionError("a run with nothing to do started something")
-
-    def forbid() -> None:
-        for name in ("flows.farm.farm.join_cluster", "flows.render.prefect_api", "ray.init"):
-            monkeypatch.setattr(name, refuse)
-
-    return forbid
+def no_farm(*_: Any) -> Any:
+    """In place of `open_farm`, without which neither Ray nor Prefect is started."""
+    raise AssertionError("a run with nothing to do started something")
 
 
-def test_a_second_run_computes_nothing_and_starts_nothing(
-    bench: Bench, no_ray: Callable[[], None]
-) -> None:
+def test_a_second_run_computes_nothing_and_starts_nothing(bench: Bench) -> None:
     first = bench()
     assert first.chunks_computed > 0
     assert first.chunks_reused == 0
     before, film = bench.objects(), bench.film.read_bytes()
     frames = [frame.digest for frame in bench.lab.look(bench.film)]
-    no_ray()
-    second = bench()
+    second = bench(farm=no_farm)
     assert (second.chunks_computed, second.chunks_reused) == (0, first.chunks_computed)
     assert bench.film.read_bytes() == film
     bench.film.unlink()
-    third = bench()
+    third = bench(farm=no_farm)
     assert third.chunks_computed == 0
     assert [frame.digest for frame in bench.lab.look(bench.film)] == frames
     assert bench.objects() == before
 
 
-def test_a_damaged_film_is_assembled_again_from_what_is_stored(
-    bench: Bench, no_ray: Callable[[], None]
-) -> None:
+def test_a_damaged_film_is_assembled_again_from_what_is_stored(bench: Bench) -> None:
     bench()
     frames = [frame.digest for frame in bench.lab.look(bench.film)]
     data = bytearray(bench.film.read_bytes())
     data[len(data) // 2] ^= 255
     bench.film.write_bytes(data)
-    no_ray()
-    bench()
+    bench(farm=no_farm)
     assert [frame.digest for frame in bench.lab.look(bench.film)] == frames
 
 
@@ -197,7 +182,7 @@ def test_one_painted_over_frame_makes_again_only_the_chunks_that_read_it(
 ) -> None:
     folder = tmp_path / "frames"
     paint(folder, range(36))
-    source = {"source": {"path": str(folder), "fps": 24}, "cut": [20], "recipe": []}
+    source: dict[str, Any] = {"source": {"path": str(folder), "fps": 24}, "cut": [20], "recipe": []}
     bench(**source)
     before = bench.objects()
     paint(folder, [10], seed=9)

@@ -25,6 +25,7 @@ from typing import Any
 import av
 import pytest
 
+import flows.render
 from cluster.retry import Backoff
 from cluster.settings import settings
 from cluster.store import local_files as store_files
@@ -92,7 +93,7 @@ def render(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Render]:
     """`douga render` of the tiny film in chunks of 8 frames; keywords go into the environment."""
-    monkeypatch.setattr("flows.render.open_farm", threads_farm)
+    monkeypatch.setattr(flows.render, "open_farm", threads_farm)
     for name in ("PLAIN", "BUSY"):
         monkeypatch.setattr(s3_retries, name, Backoff(first_s=0.01, longest_s=0.01))
     monkeypatch.setattr(s3_retries, "LONGEST_ASKED_S", 0.01)

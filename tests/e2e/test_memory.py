@@ -19,6 +19,7 @@ from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.frames.track import Span, Track, chunk_spans
 from tasks.models.device import Device
 from tasks.worker.item import ChunkInput, SourceInput, StageCall, WorkItem, chunk_name
+from tasks.worker.readers import Readers
 from tasks.worker.worker import Worker, WorkerConfig
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def test_the_end_of_a_long_hold_reads_the_one_frame_that_is_held(
             worker.make_chunk(replace(last, key=key, calls=(), out=span))
         last = replace(last, source=None, chunks=ChunkInput(chunks=copies))
     receipt = worker.make_chunk(last)
-    frame = worker._readers.read(source, [0])
+    frame = Readers(open_store(url), tmp_path).read(source, [0])
     assert receipt.bytes_in == frame.nbytes
     made = read_frames(open_store(url), chunk_name(last.key))
     assert len(made) == 24

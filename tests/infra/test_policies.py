@@ -129,10 +129,11 @@ def as_role(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
     moto.bucket(BUCKET)
     for item in moto.client().list_objects_v2(Bucket=BUCKET).get("Contents", ()):
         moto.client().delete_object(Bucket=BUCKET, Key=item["Key"])
+    from cluster.store import s3
     from cluster.store.s3_client import make_client
 
     def become(role: str) -> None:
-        monkeypatch.setattr("cluster.store.s3.make_client", lambda s: guard(make_client(s), role))
+        monkeypatch.setattr(s3, "make_client", lambda s: guard(make_client(s), role))
 
     yield become
     settings.cache_clear()

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.settings import Settings
-from cluster.store.s3 import S3Store
+from cluster.store.s3 import PAGE_NAMES, S3Store
 from cluster.store.s3_retries import Retries
 from tests.servers.faults import Fault, FaultyProxy, Plan, faulty_proxy
 from tests.servers.moto_server import moto_server
@@ -54,12 +54,18 @@ def settings_for(endpoint: str, **others: object) -> Settings:
 
 
 @contextmanager
-def store_behind(server: S3Server, plan: Plan) -> Iterator[tuple[S3Store, FaultyProxy]]:
-    """A store whose requests pass a faulty proxy."""
+def store_behind(
+    server: S3Server, plan: Plan, *, page_names: int = PAGE_NAMES
+) -> Iterator[tuple[S3Store, FaultyProxy]]:
+    """A store whose requests pass a faulty proxy; files over 5 MiB go in parts."""
     url = f"s3://{server.bucket()}/{secrets.token_hex(4)}"
     with faulty_proxy(server.endpoint, plan) as proxy:
         retries = Retries(ATTEMPTS, sleep=lambda _: None)
-        yield S3Store(url, using=settings_for(proxy.endpoint), retries=retries), proxy
+        using = settings_for(proxy.endpoint)
+        store = S3Store(
+            url, using=using, retries=retries, part_bytes=5 << 20, page_names=page_names
+        )
+        yield store, proxy
 
 
 def first(method: str, fault: Fault, *, times: int = 1) -> Plan:
@@ -116,9 +122,8 @@ def test_put_of_which_other_bytes_arrived_is_repeated(moto: S3Server, tmp_path: 
 
 
 @pytest.fixture
-def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def large(tmp_path: Path) -> Path:
     """A file of three parts."""
-    monkeypatch.setattr("cluster.store.s3.PART_BYTES", 5 << 20)
     (tmp_path / "large").write_bytes(secrets.token_bytes(11 << 20))
     return tmp_path / "large"
 
@@ -351,11 +356,8 @@ def test_target_that_cannot_be_written_is_not_asked_for_again(
 
 
 @pytest.mark.parametrize("page", [1, 2, 3, 1000])
-def test_has_is_right_however_long_listings_are(
-    moto: S3Server, page: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cluster.store.s3.PAGE_NAMES", page)
-    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+def test_has_is_right_however_long_listings_are(moto: S3Server, page: int) -> None:
+    with store_behind(moto, lambda method, count: "none", page_names=page) as (store, proxy):
         stored = {f"frames/ab/{i:02}" for i in range(12)} | {"frames/ab/03/below", "top"}
         for name in stored:
             store.put(name, b"")
