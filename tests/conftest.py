@@ -38,18 +38,24 @@ SHARED = {
     "swift": {"swift"},
 }
 """Fixtures that are dear to start, by the group that shares them; the longest group first."""
+LABORATORIES = ("training", "benchmarks", "synthetic")
+"""Rooms of tasks that no render imports."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `-n` a group of tests runs in one process, so that each server is started once.
+    """Says which tests need servers and which are nightly, and groups them for `-n`.
 
-    Tests of a file stay together. The shared groups come first: no long one is left for the end.
+    A group runs in one process, so that each server is started once; tests of a file stay together.
+    The shared groups come first: no long one is left for the end.
     """
     groups = {item.nodeid: _group(item) for item in items}
     for item in items:
-        if groups[item.nodeid] in SHARED or _whole_films(item):
+        room = item.path.relative_to(ROOT / "tests").parts[:2]
+        if groups[item.nodeid] in SHARED or room[0] in ("e2e", "chaos"):
             item.add_marker("servers")
+        if room[0] == "tasks" and room[1] in LABORATORIES:
+            item.add_marker("nightly")
     order = {group: place for place, group in enumerate(SHARED)}
     items.sort(key=lambda item: order.get(groups[item.nodeid], len(order)))
     if hasattr(config, "workerinput"):
@@ -68,10 +74,6 @@ def _group(item: pytest.Item) -> str:
         if used & fixtures:
             return group
     return item.path.relative_to(ROOT).as_posix()
-
-
-def _whole_films(item: pytest.Item) -> bool:
-    return item.path.relative_to(ROOT / "tests").parts[0] in ("e2e", "chaos")
 
 
 # pytest-xdist 3.8 writes groups into node ids, which pytest 9.2 ignores (its issue 1386): here the
