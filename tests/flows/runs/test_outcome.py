@@ -22,11 +22,11 @@ from flows.notify.annotations import annotate, summarize
 from flows.notify.events import event_from_night
 from flows.notify.targets import CHOICES
 from flows.report.night.attachments import Attachments
-from flows.report.night.headline import night_words
 from flows.report.night.junit import junit_xml
 from flows.report.night.objects import Objects
 from flows.report.night.over_nights import totals
 from flows.report.night.page import render_page
+from flows.report.night.words import night_words
 from flows.runs.night import Night, NightEpisode
 from flows.runs.outcome import Outcome, worst
 
