@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, os_reason
 
 
 class Settings(BaseSettings):
@@ -169,9 +169,8 @@ def home_folder(name: str) -> Path:
     try:
         (home / name).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
         raise DougaError(
-            f"douga's home cannot be written ({why})",
+            f"douga's home cannot be written ({os_reason(error)})",
             where=str(home),
             remedy="set DOUGA_HOME to a folder that can be",
         ) from error

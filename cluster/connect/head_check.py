@@ -11,7 +11,7 @@ import socket
 from importlib.metadata import version
 from pathlib import Path
 
-from cluster.errors import ClusterError, UsageError
+from cluster.errors import ClusterError, UsageError, os_reason
 
 TIMEOUT_S = 5.0
 METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
@@ -36,7 +36,7 @@ def check_head(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
     except OSError as error:
-        raise no_cluster(address, (error.strerror or str(error)).lower()) from error
+        raise no_cluster(address, os_reason(error)) from error
     if os.environ.get("RAY_USE_TLS", "0") == "0":
         _check_ray(address)
 

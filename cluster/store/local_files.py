@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cluster.errors import InputError, StoreError
+from cluster.errors import InputError, StoreError, os_reason
 from cluster.keys import Digest
 
 BLOCK_BYTES = 1 << 20
@@ -42,7 +42,7 @@ def explain_os(error: OSError, *, where: str) -> StoreError:
     """The StoreError for what the system refused."""
     place = f" ({error.filename})" if error.filename else ""
     return StoreError(
-        f"{(error.strerror or str(error)).lower()}{place}",
+        f"{os_reason(error)}{place}",
         where=where,
         remedy=REMEDIES.get(error.errno or 0, "check the disk"),
     )
@@ -80,9 +80,7 @@ def open_source(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise InputError(
-            f"cannot be read: {(error.strerror or str(error)).lower()}", where=str(path)
-        ) from error
+        raise InputError(f"cannot be read: {os_reason(error)}", where=str(path)) from error
 
 
 def _link(temporary: Path, path: Path) -> None:

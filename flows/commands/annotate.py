@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, InputError
+from cluster.errors import DougaError, InputError, os_reason
 
 if TYPE_CHECKING:
     from flows.runs.night import Night
@@ -37,7 +37,7 @@ def annotate(
             with Path(given).open("a", encoding="utf-8") as file:
                 file.write(annotations.summarize(night))
         except OSError as error:
-            why = (error.strerror or str(error)).lower()
+            why = os_reason(error)
             raise DougaError(f"the summary cannot be written ({why})", where=given) from error
 
 
@@ -51,7 +51,7 @@ def _night(path: Path) -> Night:
         document: Any = json.loads(path.read_text(encoding="utf-8"))
         return Night.from_json(document) if "episodes" in document else night_of_run(document)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = os_reason(error)
         raise InputError(f"no report ({why})", where=str(path), remedy=remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError("is no report", where=str(path), remedy=remedy) from error

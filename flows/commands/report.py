@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, os_reason
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 ledger = typer.Typer(
@@ -85,7 +85,7 @@ def _write(path: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         raise DougaError(
-            f"cannot be written ({(error.strerror or str(error)).lower()})",
+            f"cannot be written ({os_reason(error)})",
             where=str(path),
             remedy="name another place with -o",
         ) from error

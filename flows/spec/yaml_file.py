@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from cluster.errors import InputError, UsageError
+from cluster.errors import InputError, UsageError, os_reason
 from flows.spec.documents import EpisodeSpec, StageSpec
 from tasks.stages.registry import make_stage
 
@@ -106,9 +106,8 @@ def _load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
             )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
         raise InputError(
-            f"cannot be read ({why})", where=str(path), remedy="check the path"
+            f"cannot be read ({os_reason(error)})", where=str(path), remedy="check the path"
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(

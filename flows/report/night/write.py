@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, os_reason
 from cluster.settings import settings
 from cluster.store.base import Store
 from flows.report.night.attachments import Attachments, attach
@@ -170,7 +170,7 @@ def _writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DougaError(
-            f"the report cannot be written ({(error.strerror or str(error)).lower()})",
+            f"the report cannot be written ({os_reason(error)})",
             where=str(place),
             remedy="name another folder",
         ) from error
