@@ -7,7 +7,8 @@ import os
 import platform
 import threading
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ VMSTAT = Path("/proc/vmstat")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorLocation:
     """Where an actor runs: its node's id in Ray, the machine's name, its process id, and how many
-    processes the machine has killed so far because memory ran out."""
+    processes the machine has killed so far because memory ran out. `build` is what its handler
+    says that it is made of."""
 
     node: str
     host: str
     pid: int
     oom_kills: int = 0
+    build: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Actor:
             host=platform.node(),
             pid=os.getpid(),
             oom_kills=oom_kills(),
+            build=self._handler.build() if hasattr(self._handler, "build") else {},
         )
 
     def call(self, method: str, payload: Any) -> Answer:

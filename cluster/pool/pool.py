@@ -23,7 +23,7 @@ from cluster.pool.actor import Answer, to_douga_error
 from cluster.pool.dispatch import Call, Dispatcher, Worker
 from cluster.pool.failures import Kind, failure_kind
 from cluster.pool.hosts import Hosts
-from cluster.pool.spec import PoolSpec, check_resources
+from cluster.pool.spec import PoolSpec, check_resources, other_build
 from cluster.pool.start import last_line, start_actors, wait_for_actors
 
 IN_FLIGHT = 3
@@ -69,17 +69,20 @@ class Pool:
         check_resources(self.spec, self._cluster)
         try:
             self._dispatcher.workers = start_actors(self.spec, concurrency=IN_FLIGHT + 1)
-            located = wait_for_actors(self._dispatcher.workers, self.spec, self._cluster)
+            started = wait_for_actors(self._dispatcher.workers, self.spec, self._cluster)
         except BaseException:
             self.close()
             raise
         for worker in self._dispatcher.workers:
-            if location := located.get(worker.number):
+            if location := started.located.get(worker.number):
                 self._hosts.name(location.node, location.host)
                 self._dispatcher.worker_started(worker, location, node_lives=True)
+            elif worker.number in started.refused:
+                self._refuse(worker, started.refused[worker.number])
             else:
                 self._dispatcher.worker_late(worker)
-        if late := self.spec.workers - len(located):
+        self._send_messages()
+        if late := self.spec.workers - len(started.located) - len(started.refused):
             self._tell(
                 f"{late} of {self.spec.workers} workers are late; going on with the others until "
                 "they come"
@@ -305,6 +308,10 @@ class Pool:
                 continue
             if self._hosts.is_quarantined(location.node):
                 break
+            if why := other_build(self.spec, location):
+                self._refuse(worker, why)
+                self._send_messages()
+                break
             self._hosts.name(location.node, location.host)
             moved = location.node != worker.location.node
             lives = not moved or _is_alive(worker.location.node)
@@ -317,6 +324,12 @@ class Pool:
             worker.retired = True
             self._changed.notify_all()
         return False
+
+    def _refuse(self, worker: Worker, why: str) -> None:
+        with self._changed:
+            worker.retired = True
+            self._queue_message(f"{why}; it gets no work")
+            self._changed.notify_all()
 
     def _fail_waiting(self, why: str) -> None:
         with self._changed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from cluster.connect.connect import Cluster, Node
 from cluster.errors import ClusterError
+from cluster.pool.actor import ActorLocation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class PoolSpec:
     """Seconds to wait for the remaining actors once one is up. Ray takes a lost node for alive for
     15 s, then restarts elsewhere what it meant to start there."""
     call_timeout_s: float = 3600.0
+    build: Mapping[str, str] = field(default_factory=dict)
+    """What the handler must be made of wherever it runs, by name; {}: anything."""
     warm: Any = None
     """Payload for the handler's method `warm`, called in every actor as soon as it is up, while the
     driver goes on; None: not called."""
@@ -45,6 +49,16 @@ def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
             if fits
             else "lower --chunk, set DOUGA_TILE, or add a larger node",
         )
+
+
+def other_build(spec: PoolSpec, location: ActorLocation) -> str:
+    """Why an actor must not work for a pool: what it is made of and should not be; "" if it may."""
+    wrong = [
+        f"{name} is {location.build.get(name, 'not there')}, not {expected}"
+        for name, expected in spec.build.items()
+        if location.build.get(name) != expected
+    ]
+    return f"{location.host} has another douga: {'; '.join(wrong)}" if wrong else ""
 
 
 def needs(spec: PoolSpec) -> str:

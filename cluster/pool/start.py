@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError
 from cluster.pool.actor import Actor, ActorLocation
 from cluster.pool.dispatch import Worker
-from cluster.pool.spec import PoolSpec, needs
+from cluster.pool.spec import PoolSpec, needs, other_build
 
 
 class _Host(Actor):
@@ -35,19 +36,26 @@ def start_actors(spec: PoolSpec, *, concurrency: int) -> list[Worker]:
     ]
 
 
-def wait_for_actors(
-    workers: list[Worker], spec: PoolSpec, cluster: Cluster
-) -> dict[int, ActorLocation]:
-    """Wait for the workers' actors; the location of each that is up, by worker number.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Which workers are up and where, and which were refused and why, by worker number."""
+
+    located: dict[int, ActorLocation]
+    refused: dict[int, str]
+
+
+def wait_for_actors(workers: list[Worker], spec: PoolSpec, cluster: Cluster) -> Started:
+    """Wait for the workers' actors. An actor of another build than the spec's is refused.
 
     Once one is up, the remaining ones have the spec's `late_timeout_s`. ClusterError if none comes
-    up within `start_timeout_s`, or none can.
+    up within `start_timeout_s`, none can, or all are refused.
     """
     import ray
 
     until = time.monotonic() + spec.start_timeout_s
     pending: dict[Any, Worker] = {worker.actor.ready.remote(): worker for worker in workers}
     located: dict[int, ActorLocation] = {}
+    refused: dict[int, str] = {}
     failed: Exception | None = None
     while pending:
         timeout_s = until - time.monotonic()
@@ -59,13 +67,22 @@ def wait_for_actors(
         for ref in done:
             worker = pending.pop(ref)
             try:
-                located[worker.number] = ray.get(ref)
+                location = ray.get(ref)
+                if why := other_build(spec, location):
+                    refused[worker.number] = why
+                else:
+                    located[worker.number] = location
             except ray.exceptions.ActorUnavailableError:
                 pending[worker.actor.ready.remote()] = worker
             except ray.exceptions.RayError as error:
                 failed = error
     if located:
-        return located
+        return Started(located=located, refused=refused)
+    if refused:
+        raise ClusterError(
+            f"no worker can be used: {'; '.join(sorted(set(refused.values())))}",
+            remedy="install the same douga on every node as here",
+        )
     if failed is not None:
         raise ClusterError(
             f"workers cannot start: {last_line(failed)}",

@@ -22,6 +22,7 @@ from flows.plan.shot_plan import RunPlan
 from flows.progress import Reporter
 from flows.spec.request import RenderRequest
 from tasks.models.device import Device
+from tasks.worker.build import build_id, this_build
 from tasks.worker.item import SegmentItem, StageCall, WorkItem
 from tasks.worker.worker import WorkerConfig
 
@@ -43,7 +44,7 @@ class Farm:
         """Queue a chunk where its stages run best."""
         return self._pool(run).submit(
             "make_chunk",
-            item,
+            replace(item, build=build_id()),
             group=f"{item.shot}/{item.name}",
             owner=item.shot,
             memory_class=item.name,
@@ -57,7 +58,7 @@ class Farm:
         assert pool is not None
         return pool.submit(
             "make_segment",
-            item,
+            replace(item, build=build_id()),
             group=f"{item.shot}/encode",
             owner=item.shot,
             memory_class="encode",
@@ -149,6 +150,7 @@ def _spec(
     chosen = settings()
     return PoolSpec(
         handler="tasks.worker.worker:Worker",
+        build=this_build(),
         config=WorkerConfig(
             store_url=request.store,
             cache=str(chosen.home / "cache"),

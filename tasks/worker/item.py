@@ -58,7 +58,8 @@ class WorkItem:
 
     At most `batch` frames are worked on at once, 0: all. It changes no pixel and is in no key; nor
     does `have`: other objects that hold frames of `out` already, with the stretch of each, in
-    order. These are taken as they are.
+    order. These are taken as they are. `build` is what makes the pixels where it was planned
+    (build.py); a worker made of anything else refuses it.
     """
 
     key: Key
@@ -73,6 +74,7 @@ class WorkItem:
     chunks: ChunkInput | None = None
     batch: int = 0
     have: tuple[tuple[Key, Span], ...] = ()
+    build: str = ""
 
     @property
     def where(self) -> str:
@@ -98,6 +100,7 @@ class SegmentItem:
     picture: Picture
     rate: Fraction
     spec: EncodeSpec
+    build: str = ""
 
     @property
     def where(self) -> str:

@@ -37,6 +37,7 @@ from tasks.frames.codes import Frames
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.stage import Note, Stage, Window
+from tasks.worker.build import check_build, this_build
 from tasks.worker.errors import blamed, placed, ran_out
 from tasks.worker.item import (
     ChunkInput,
@@ -95,6 +96,10 @@ class Worker:
         self._computing = threading.Lock()
         cv2.setNumThreads(1)
 
+    def build(self) -> dict[str, str]:
+        """What makes the pixels here, as the driver's `this_build` says it of its own machine."""
+        return this_build()
+
     def pid(self, _: None) -> int:
         """The worker's process id."""
         return os.getpid()
@@ -107,6 +112,7 @@ class Worker:
 
     def make_chunk(self, item: WorkItem) -> Receipt:
         """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
+        check_build(item.build, where=item.where)
         name = chunk_name(item.key)
         began_at = _now()
         if self._store.has([name]):
@@ -145,6 +151,7 @@ class Worker:
 
     def make_segment(self, item: SegmentItem) -> Receipt:
         """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
+        check_build(item.build, where=item.where)
         name = segment_name(item.key)
         span = Span(0, item.frames)
         began_at = _now()

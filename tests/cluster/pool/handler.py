@@ -103,3 +103,16 @@ class Latecomer:
         """The process that answers."""
         time.sleep(0.05)
         return os.getpid()
+
+
+class Stranger(Handler):
+    """Made of something else in as many actors as the file `strangers` in its folder says."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        most = int((self._folder / "strangers").read_text())
+        self._stage = "3" if self._count("strange") > most else "2"
+
+    def build(self) -> dict[str, str]:
+        """What it is made of."""
+        return {"code": "9f3c", "stage upscale": self._stage}

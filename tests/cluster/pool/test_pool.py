@@ -56,6 +56,33 @@ def test_an_error_of_ours_arrives_as_it_was_raised(pool: Pool) -> None:
     assert str(error) == "sh010: not a picture; paint it"
 
 
+@pytest.mark.parametrize("strangers", [0, 1])
+def test_an_actor_of_another_build_gets_no_work(
+    strangers: int, cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "strangers").write_text(str(strangers))
+    build = {"code": "9f3c", "stage upscale": "3"}
+    spec = PoolSpec(handler="handler:Stranger", config=str(tmp_path), workers=2, build=build)
+    told: list[str] = []
+    with Pool(spec, cluster, tell=told.append) as pool:
+        futures = [pool.submit("pid", None) for _ in range(8)]
+        assert len({future.result(timeout=60) for future in futures}) <= 2 - strangers
+    refused = f"{platform.node()} has another douga: stage upscale is 2, not 3; it gets no work"
+    assert told == [refused] * strangers
+
+
+def test_a_cluster_of_nothing_but_another_build_is_one_clear_line(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "strangers").write_text("2")
+    build = {"stage upscale": "3", "torch": "2.13.0"}
+    spec = PoolSpec(handler="handler:Stranger", config=str(tmp_path), workers=2, build=build)
+    with pytest.raises(ClusterError) as caught, Pool(spec, cluster):
+        pass
+    assert "stage upscale is 2, not 3; torch is not there, not 2.13.0" in str(caught.value)
+    assert "install the same douga" in caught.value.remedy
+
+
 def test_a_bug_arrives_named(pool: Pool) -> None:
     error = pool.submit("break_down", None).exception(timeout=60)
     assert isinstance(error, StageError)
