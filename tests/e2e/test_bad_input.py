@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.encode.ffmpeg import run_ffmpeg
+from tests.conftest import ROOT, Ended
+from tests.servers.forking import forking_douga
 
 PICTURE = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24:duration=2", "-pix_fmt", "yuv420p"]
 
@@ -195,15 +196,6 @@ CASES = {
 }
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a case came to, and the names in its folder before and after."""
-
-    ended: Any
-    before: list[str]
-    after: list[str]
-
-
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two good films, to be copied."""
@@ -214,10 +206,8 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    films: Path, douga: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Outcome]]]:
-    """Every case in a folder and a process of its own, several at once.
+def forked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ended]]:
+    """The command, in a process of its own.
 
     A Ray, a torch and a Prefect that cannot be imported lie before the real ones: no error here
     needs any of them.
@@ -225,21 +215,10 @@ def outcomes(
     traps = tmp_path_factory.mktemp("traps")
     for name in ("ray", "torch", "prefect"):
         (traps / f"{name}.py").write_text("raise SystemExit('imported for nothing')\n")
-    root = Path(__file__).parents[2]
-
-    def run(case: Case, place: Path) -> Outcome:
-        shutil.copytree(films, place, dirs_exist_ok=True)
-        case.files(place)
-        before = names(place)
-        more = {"PYTHONPATH": f"{traps}:{root}", "DOUGA_HOME": str(place.parent / "home")}
-        ended = douga(*case.arguments, cwd=place, **{**more, **dict(case.environment)})
-        return Outcome(ended, before, names(place))
-
-    with ThreadPoolExecutor(4) as pool:
-        yield {
-            name: pool.submit(run, case, tmp_path_factory.mktemp("case", numbered=True) / "here")
-            for name, case in CASES.items()
-        }
+    home = tmp_path_factory.mktemp("home")
+    own = {"PYTHONPATH": f"{traps}:{ROOT}", "DOUGA_HOME": str(home)}
+    with forking_douga(own) as douga:
+        yield douga
 
 
 def names(place: Path) -> list[str]:
@@ -248,16 +227,20 @@ def names(place: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_one_line_says_what_where_and_what_next(
-    name: str, outcomes: dict[str, Future[Outcome]]
+    name: str, films: Path, forked: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    case, outcome = CASES[name], outcomes[name].result()
-    lines = outcome.ended.err.splitlines()
-    assert outcome.ended.code == case.code, outcome.ended.err
-    assert all(line.startswith("douga: ") for line in lines), outcome.ended.err
+    case = CASES[name]
+    shutil.copytree(films, tmp_path, dirs_exist_ok=True)
+    case.files(tmp_path)
+    before = names(tmp_path)
+    ended = forked(*case.arguments, cwd=tmp_path, **dict(case.environment))
+    lines = ended.err.splitlines()
+    assert ended.code == case.code, ended.err
+    assert all(line.startswith("douga: ") for line in lines), ended.err
     assert "a bug" not in lines[-1]
     assert [word for word in case.words if word not in lines[-1]] == [], lines[-1]
-    assert outcome.ended.out == ""
-    assert outcome.after == outcome.before, "nothing may be left behind"
+    assert ended.out == ""
+    assert names(tmp_path) == before, "nothing may be left behind"
 
 
 HOSTILE = (

@@ -20,17 +20,22 @@ from tests.servers.ray_nodes import RayNodes
 ALL = {case.name: case for case in (*strange(), *documents(), *cuts())}
 REAL = (
     "called '-i.mkv'",
-    "called '|cat.mkv'",
     "called 'new\\nline.mkv'",
-    "16384 wide",
-    "another size half-way",
     "a table of 4294967295 samples",
     "h264.mkv cut at 80.0%",
-    "even.gif cut at 50.0%",
     "a bomb of aliases",
-    "deep brackets",
     "OTIO: deep",
-    "OTIO: not a number",
+    *(
+        pytest.param(name, marks=pytest.mark.nightly)
+        for name in (
+            "called '|cat.mkv'",
+            "16384 wide",
+            "another size half-way",
+            "even.gif cut at 50.0%",
+            "deep brackets",
+            "OTIO: not a number",
+        )
+    ),
 )
 
 

@@ -46,9 +46,17 @@ KINDS = [
     )
     for place in [place + place // 3]
 ]
+DAILY = (1, 3, 5, 6, 8, 10)
+"""Those in which every depth meets every range, and every matrix and siting is there."""
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=str(kind), marks=() if place in DAILY else pytest.mark.nightly)
+        for place, kind in enumerate(KINDS)
+    ],
+)
 def test_identity_gives_the_samples_back(
     kind: Kind, lab: Any, local_ray: None, tmp_path: Path
 ) -> None:

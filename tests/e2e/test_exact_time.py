@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,17 @@ RECIPES: dict[str, list[Any]] = {
     "factor2": [{"interpolate": {"factor": 2}}],
     "rate60": [{"interpolate": {"rate": 60}}],
 }
+DAILY = {
+    ("23.976.mkv", "rate60"),
+    ("25.mp4", "factor2"),
+    ("29.97.mkv", "identity"),
+    ("29.97.mkv", "factor2"),
+    ("60.mp4", "rate60"),
+    ("varying.mkv", "factor2"),
+    ("varying.mkv", "rate60"),
+    ("varying.mp4", "identity"),
+}
+"""Every source and every recipe at least once, and what is hardest."""
 APART_S = 0.001 + 1 / 48_000
 """What sound and picture may be apart: a millisecond and a sample."""
 MILLISECOND = Fraction(1, 1000)
@@ -39,8 +50,13 @@ def expected_times(source: Any, recipe: str) -> list[Fraction]:
     return [Fraction(k, 60) for k in range(ceil(source.end * 60))]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize(
+    ("name", "recipe"),
+    [
+        pytest.param(*pair, marks=() if pair in DAILY else pytest.mark.nightly)
+        for pair in product(SOURCES, RECIPES)
+    ],
+)
 def test_frames_cuts_and_beeps_stay_where_they_are(
     name: str, recipe: str, lab: Any, local_ray: None, tmp_path: Path
 ) -> None:
@@ -68,6 +84,7 @@ def test_frames_cuts_and_beeps_stay_where_they_are(
     assert same[0] == same[1], "mkv and mp4 are joined of the same segments"
 
 
+@pytest.mark.nightly
 def test_the_sample_arrives_whole(sample: Any, lab: Any, local_ray: None, tmp_path: Path) -> None:
     """Cuts found by ourselves, every picture, every beep with its picture, all that goes along."""
     truth = read_truth(sample.truth)
