@@ -177,6 +177,7 @@ class Verify(Open):
     episode: str
     frames: int
     chunks: int
+    chunks_remade: int
     good: bool
     findings: list[Json]
     objects: list[str]

@@ -24,6 +24,9 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="delete what is damaged; render makes it again")
     ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="make a sample of the stored chunks again and compare")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a film and what the store has of it, frame by frame; exit 2 if it is wanting."""
@@ -32,7 +35,7 @@ def verify(
     from flows.progress import make_reporter
     from flows.verify.check import check_document, remove_objects
 
-    if against and repair:
+    if against and (repair or deep):
         raise UsageError("a film alone says nothing of the store", remedy="leave --against out")
     source = options.source
     if against:
@@ -43,7 +46,7 @@ def verify(
         raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
-        document = check_document(prepared, film, reporter, film_only=bool(against))
+        document = check_document(prepared, film, reporter, film_only=bool(against), deep=deep)
     if repair:
         remove_objects(prepared, document["objects"])
     words = [options.source, *(["-o", str(film)] if options.output else [])]

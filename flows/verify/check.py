@@ -12,8 +12,9 @@ from typing import Any
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
+from flows.verify.deep import remake_chunks, sample_chunks
 from flows.verify.expected import SourceComparison
-from flows.verify.segments import StoredFrames, StoreFinding, read_segments
+from flows.verify.segments import ChunkPlace, StoredFrames, StoreFinding, read_segments
 from tasks.verify import Finding, expect_film, frames_words, verify_film
 from tasks.worker.item import chunk_name, segment_name
 
@@ -38,10 +39,12 @@ def check_film(
     reporter: Reporter,
     *,
     film_only: bool = False,
+    sample: Sequence[ChunkPlace] = (),
 ) -> CheckResult:
     """What is wrong with a film and with what the store has of its plan.
 
     `film_only` leaves the store out: what is stored is compared with, and need not be there.
+    Chunks of the `sample` are made again and held against those stored.
     """
     reporter.phase("verifying")
     counts = [shot.segment.frames for shot in plan.shots if shot.segment]
@@ -71,19 +74,30 @@ def check_film(
         )
     finally:
         stored = frames.finish()
-    return _gather(plan, [] if film_only else [*segments, *stored], in_film)
+    remade = remake_chunks(prepared, sample, reporter) if sample else ()
+    return _gather(plan, [] if film_only else [*segments, *stored, *remade], in_film)
 
 
 def check_document(
-    prepared: Prepared, film: Path, reporter: Reporter, *, film_only: bool = False
+    prepared: Prepared,
+    film: Path,
+    reporter: Reporter,
+    *,
+    film_only: bool = False,
+    deep: bool = False,
 ) -> dict[str, Any]:
-    """Check a film that exists; the document of `verify --json`."""
-    checked = check_film(prepared, prepared.plan, film, reporter, film_only=film_only)
+    """Check a film that exists; the document of `verify --json`. `deep` makes a sample of the
+    stored chunks again."""
+    sample = sample_chunks(prepared.plan) if deep else ()
+    checked = check_film(
+        prepared, prepared.plan, film, reporter, film_only=film_only, sample=sample
+    )
     return {
         "film": str(film),
         "episode": prepared.name,
         "frames": len(prepared.plan.times),
         "chunks": 0 if film_only else sum(1 for shot in prepared.plan.shots for _ in shot.items()),
+        "chunks_remade": len(sample),
         "good": not checked.findings,
         "findings": [asdict(found) for found in checked.findings],
         "objects": list(checked.objects),

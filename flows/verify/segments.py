@@ -34,7 +34,7 @@ class StoreFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ChunkPlace:
+class ChunkPlace:
     """A chunk of a plan: which one, of which run and shot, and where its shot begins in the film;
     `last` where the film is encoded from it."""
 
@@ -93,7 +93,7 @@ class StoredFrames:
         self._store = store
         self._source = source
         self._missing_is_wrong = missing_is_wrong
-        places = list(_places(plan))
+        places = list(chunk_places(plan))
         self._others = [place for place in places if not place.last]
         self._chunks = [place for place in places if place.last]
         lengths = (len(place.item.out) for place in self._chunks)
@@ -168,7 +168,7 @@ class StoredFrames:
             self._source.add_frames(place.shot, place.item.out.start, small)
         return _ReadChunk(small=small, findings=tuple(wrong))
 
-    def _read_head(self, place: _ChunkPlace) -> list[StoreFinding]:
+    def _read_head(self, place: ChunkPlace) -> list[StoreFinding]:
         try:
             return _compare_head(place, chunk_info(self._store.get(place.name)))
         except NotStored:
@@ -176,7 +176,7 @@ class StoredFrames:
         except StoreError as error:
             return [place.finding("chunk", AS_PUT, _in_few_words(error))]
 
-    def _missing(self, place: _ChunkPlace) -> list[StoreFinding]:
+    def _missing(self, place: ChunkPlace) -> list[StoreFinding]:
         if not self._missing_is_wrong:
             return []
         return [place.finding("chunk", "in the store", "not there")]
@@ -233,15 +233,15 @@ def _shots(plan: RenderPlan) -> Iterator[tuple[ShotPlan, int]]:
     return zip(plan.shots, firsts, strict=False)
 
 
-def _places(plan: RenderPlan) -> Iterator[_ChunkPlace]:
+def chunk_places(plan: RenderPlan) -> Iterator[ChunkPlace]:
     for shot, first in _shots(plan):
         for run in shot.runs:
             for item in run.items:
                 last = run is shot.runs[-1]
-                yield _ChunkPlace(shot=shot, run=run, item=item, first=first, last=last)
+                yield ChunkPlace(shot=shot, run=run, item=item, first=first, last=last)
 
 
-def _compare_head(place: _ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
+def _compare_head(place: ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
     """Compare a chunk's own description with the plan's."""
     track: Track = place.run.track
     out = place.item.out
@@ -265,7 +265,7 @@ def _span(first: int, count: int) -> str:
     return f"{count} from {first} on"
 
 
-def _mismatch_finding(chunks: Sequence[_ChunkPlace], mismatch: Mismatch) -> StoreFinding:
+def _mismatch_finding(chunks: Sequence[ChunkPlace], mismatch: Mismatch) -> StoreFinding:
     """A mismatch with the source as a finding about the chunks that hold it."""
     start, end = mismatch.frames
     own = [

@@ -149,6 +149,11 @@ class Worker:
             bytes_out=len(data),
         )
 
+    def remake(self, item: WorkItem) -> Frames:
+        """The frames of a chunk, made anew whatever is stored; nothing is stored of them."""
+        with placed(f"{item.where} frames {item.out.start}-{item.out.end - 1}"):
+            return self._make_frames(item, item.out).frames
+
     def make_segment(self, item: SegmentItem) -> Receipt:
         """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
         check_build(item.build, where=item.where)

@@ -17,12 +17,17 @@ import cv2
 import numpy as np
 import pytest
 
+from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
 from cluster.errors import InputError
 from cluster.keys import digest_bytes
 from cluster.settings import home_folder
+from flows.plan.prepare import prepare
 from flows.progress import Silent
 from flows.render import render
+from flows.spec.request import RenderRequest
+from flows.verify.check import check_document, remove_objects
 from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.worker.item import chunk_name, segment_name
 from tests.farm_here import FarmHere
 
 CHANGED = "changed since it was indexed"
@@ -57,12 +62,17 @@ class Studio:
             shutil.copy(what, fresh)
             os.replace(fresh, self.source)
 
+    def request(self, *, store: str) -> RenderRequest:
+        """To render the episode into this store."""
+        document = {**self.document, "store": str(self.folder / store)}
+        request = self.lab.request(self.folder, document, output=str(self.film), chunk=4)
+        assert isinstance(request, RenderRequest)
+        return request
+
     def render(self, *, store: str, when: Moment | None = None) -> list[str]:
         """The hashes of the film's frames. InputError as the render gives it, or its shots do."""
-        document = {**self.document, "store": str(self.folder / store)}
         farm = FarmHere(lose=when.chunk if when else lambda: None)
-        request = self.lab.request(self.folder, document, output=str(self.film), chunk=4)
-        result = render(request, when or Silent(), farm=farm.opened)
+        result = render(self.request(store=store), when or Silent(), farm=farm.opened)
         if result.film is None:
             raise InputError("; ".join(shot.error or "" for shot in result.shots))
         with av.open(result.film) as film:
@@ -138,3 +148,41 @@ def test_a_source_exported_again_poisons_nothing(studio: Studio, at: str | int) 
     assert not studio.film.exists()
     studio.put(studio.good)
     assert studio.render(store="store") == undisturbed
+
+
+def test_what_was_poisoned_earlier_is_found_by_making_it_again(studio: Studio) -> None:
+    """A chunk with other pictures under a right digest, and all that was made of it since."""
+    interpolate = {"factor": 2, "engine": "dis", "keep": True}
+    studio.document["recipe"] = [{"interpolate": interpolate}, {"upscale": {"scale": 2}}]
+    undisturbed = studio.render(store="store")
+    prepared = prepare(studio.request(store="store"), Silent())
+    first, *later = prepared.plan.shots[1].runs
+    name = chunk_name(first.items[0].key)
+    data = prepared.store.get(name)
+    chunk = decode_chunk(data)
+    wrong = np.ascontiguousarray(chunk.frames_nhwc[:, :, ::-1])
+    info = chunk_info(data)
+    prepared.store.put(
+        name, encode_chunk(wrong, first=info.first, times=chunk.times, meta=info.meta)
+    )
+    made_of_it = [item for run in later for item in run.items]
+    segment = prepared.plan.shots[1].segment
+    assert segment is not None
+    for gone in (*(chunk_name(item.key) for item in made_of_it), segment_name(segment.key)):
+        prepared.store.delete(gone)
+    studio.film.unlink()
+    assert studio.render(store="store") != undisturbed
+
+    def verify(*, deep: bool) -> dict[str, Any]:
+        prepared = prepare(studio.request(store="store"), Silent())
+        return check_document(prepared, studio.film, Silent(), deep=deep)
+
+    assert verify(deep=False)["good"], "its digest is right"
+    document = verify(deep=True)
+    assert document["chunks_remade"] == document["chunks"]
+    assert [found["what"] for found in document["findings"]] == ["stored chunk"]
+    assert document["findings"][0]["where"].startswith("sh020 interpolate")
+    remove_objects(prepared, document["objects"])
+    studio.film.unlink()
+    assert studio.render(store="store") == undisturbed
+    assert verify(deep=True)["good"]

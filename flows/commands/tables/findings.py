@@ -17,6 +17,8 @@ def show_findings(document: dict[str, Any], *, command: str) -> None:
     out = make_console()
     if not document["findings"]:
         chunks = f", {document['chunks']} chunks" if document["chunks"] else ""
+        if document["chunks_remade"]:
+            chunks += f", {document['chunks_remade']} of them made again,"
         say(out, f"{document['film']}: good, {document['frames']} frames{chunks} checked")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
