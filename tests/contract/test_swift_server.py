@@ -12,9 +12,12 @@ import pytest
 
 from tests.servers.swift import ROOT, SWIFT_PYTHON, swift_server
 
-pytestmark = pytest.mark.skipif(
-    not SWIFT_PYTHON.exists(), reason="no Swift here: run `make .venv-swift/.installed`"
-)
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.skipif(
+        not SWIFT_PYTHON.exists(), reason="no Swift here: run `make .venv-swift/.installed`"
+    ),
+]
 PROC = Path("/proc")
 
 

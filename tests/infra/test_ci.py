@@ -210,8 +210,17 @@ def runner(
     )
 
 
+@pytest.mark.servers
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["github farm", "github runner", "gitlab farm", "gitlab runner"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "github farm",
+        "gitlab runner",
+        pytest.param("github runner", marks=pytest.mark.nightly),
+        pytest.param("gitlab farm", marks=pytest.mark.nightly),
+    ],
+)
 def test_the_very_commands_say_what_became_of_a_night(
     name: str, origin: Path, hook: Receiver, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -24,6 +24,8 @@ from cluster.settings import settings
 from flows.prefect.server import answers, configured_api, prefect_api
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.servers
+
 HOLD = """
 import time
 from flows.prefect.server import prefect_api
