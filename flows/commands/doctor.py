@@ -12,6 +12,7 @@ from typing import Any, Literal
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.open import open_store
+from flows.words import size_words
 
 PACKAGES = ("ray", "torch", "prefect", "boto3", "pyarrow", "av", "numpy", "opentimelineio")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1", "aac", "flac", "libopus")
@@ -105,7 +106,7 @@ def _store(url: str) -> list[dict[str, str]]:
 def _disk(home: Path) -> dict[str, str]:
     at = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(at).free
-    found = f"{free / 2**30:.0f} GiB free at {at}"
+    found = f"{size_words(free)} free at {at}"
     if free < FREE_BYTES:
         return _check("disk", found, "optional", "set DOUGA_HOME or --store to a larger disk")
     return _check("disk", found, "good")

@@ -1,6 +1,6 @@
 """The report of a night or a run, for machines and for people.
 
-`write` makes the three files: report.html (`page`, `over_nights`, `pictures`), report.json,
+`write` makes the three files: report.html (`page`, `trends`, `pictures`), report.json,
 junit.xml (`junit`); `of_run` turns a single run into a night of one. In: a night. Out: a folder.
 """
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from flows.report.night.attachments import Attachments
 from flows.report.night.objects import Objects
-from flows.report.night.over_nights import NIGHTS_SHOWN, make_plots, totals, wall_s
 from flows.report.night.pictures import data_uri
+from flows.report.night.trends import NIGHTS_SHOWN, make_plots, totals, wall_s
 from flows.report.night.words import UNITS, regression_words
 from flows.report.page import render
 from flows.runs.night import Night, NightEpisode, NightShot, Regression

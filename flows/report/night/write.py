@@ -16,7 +16,7 @@ from flows.report.night.attachments import Attachments, attach
 from flows.report.night.junit import junit_xml
 from flows.report.night.objects import Objects
 from flows.report.night.of_run import night_of_run
-from flows.report.night.over_nights import NIGHTS_SHOWN
+from flows.report.night.trends import NIGHTS_SHOWN
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
 from flows.runs.state import Seen, look_at, places

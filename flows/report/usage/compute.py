@@ -23,14 +23,14 @@ from flows.report.usage.figures import (
     Totals,
 )
 from flows.report.usage.work import (
-    Flags,
-    Use,
+    Bools,
+    DeviceUse,
     Work,
+    device_uses,
     idle_share,
     node_rows,
     read_work,
     stage_rows,
-    uses,
 )
 
 Span = Literal["day", "week", "month"]
@@ -41,7 +41,7 @@ DAYS, WEEKS = 45, 366
 def compute_report(facts: Facts, *, episode: str = "") -> Report:
     """The figures of a time."""
     work = read_work(facts.receipts)
-    used = uses(work)
+    used = device_uses(work)
     films = _films(facts.runs)
     episodes = [
         _episode_row(name, facts, work, films.get(name, 0.0)) for name in _episodes(facts, work)
@@ -79,7 +79,7 @@ def compute_report(facts: Facts, *, episode: str = "") -> Report:
 
 
 def _totals(
-    facts: Facts, work: Work, used: Sequence[Use], episodes: Sequence[EpisodeRow]
+    facts: Facts, work: Work, used: Sequence[DeviceUse], episodes: Sequence[EpisodeRow]
 ) -> Totals:
     finished = [row for row in episodes if row.film_minutes]
     minutes = sum(row.film_minutes for row in finished)
@@ -122,7 +122,7 @@ def _films(runs: Iterable[RunFact]) -> dict[str, float]:
 
 def _episode_row(name: str, facts: Facts, work: Work, minutes: float) -> EpisodeRow:
     runs = [run for run in facts.runs if run.episode == name]
-    rows = work.episode.are(name)
+    rows = work.episode.equals(name)
     cost = work.cost(rows)
     retaken = [each for each in facts.decisions if each.episode == name]
     retakes = sum(each.verdict == "retake" for each in retaken)
@@ -130,7 +130,7 @@ def _episode_row(name: str, facts: Facts, work: Work, minutes: float) -> Episode
     computed, reused = sum(run.computed for run in runs), sum(run.reused for run in runs)
     return EpisodeRow(
         episode=name,
-        runs=len({run.run for run in runs} | work.run.among(rows)),
+        runs=len({run.run for run in runs} | work.run.values_in(rows)),
         film_minutes=minutes,
         cost=cost,
         per_film_minute=_per(cost, minutes),
@@ -143,7 +143,7 @@ def _episode_row(name: str, facts: Facts, work: Work, minutes: float) -> Episode
 
 
 def _slots(
-    facts: Facts, work: Work, used: Sequence[Use], *, priced: bool
+    facts: Facts, work: Work, used: Sequence[DeviceUse], *, priced: bool
 ) -> tuple[Span, list[Slot]]:
     """Days, weeks or months, from the first in which something happened to the last."""
     moments = [run.at for run in facts.runs] + [each.at for each in facts.failures]
@@ -171,8 +171,8 @@ def _slot(
     until: datetime,
     facts: Facts,
     work: Work,
-    used: Sequence[Use],
-    rows: Flags,
+    used: Sequence[DeviceUse],
+    rows: Bools,
     *,
     priced: bool,
 ) -> Slot:
@@ -180,7 +180,9 @@ def _slot(
     computed, reused = sum(run.computed for run in runs), sum(run.reused for run in runs)
     cost = work.cost(rows)
     there = [use for use in used if begin.timestamp() <= use.until < until.timestamp()]
-    by_stage = {stage: work.cost(rows & work.stage.are(stage)) for stage in work.stage.among(rows)}
+    by_stage = {
+        stage: work.cost(rows & work.stage.equals(stage)) for stage in work.stage.values_in(rows)
+    }
     return Slot(
         begins=f"{begin:%Y-%m-%d}",
         cost=cost,

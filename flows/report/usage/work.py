@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """A column of texts of which there are few: row i says `values[codes[i]]`."""
+class TextColumn:
+    """A column of few different texts: row i is `values[codes[i]]`."""
 
-    codes: Whole
+    codes: Ints
     values: tuple[str, ...]
 
-    def are(self, value: str) -> Flags:
-        """Which rows say this."""
+    def equals(self, value: str) -> Bools:
+        """Which rows hold this text."""
         known = value in self.values
-        found: Flags = self.codes == (self.values.index(value) if known else -1)
+        found: Bools = self.codes == (self.values.index(value) if known else -1)
         return found
 
-    def among(self, chosen: Flags) -> set[str]:
-        """What these rows say."""
+    def values_in(self, chosen: Bools) -> set[str]:
+        """The texts that these rows hold."""
         return {self.values[code] for code in np.unique(self.codes[chosen])}
 
 
@@ -44,20 +44,20 @@ class Work:
     """Receipts as columns of one length. Moments are seconds since 1970; `unit` tells one GPU, or
     one worker on the CPU, from the others of its node."""
 
-    run: Names
-    episode: Names
-    stage: Names
-    node: Names
-    unit: Names
-    on_gpu: Flags
+    run: TextColumn
+    episode: TextColumn
+    stage: TextColumn
+    node: TextColumn
+    unit: TextColumn
+    on_gpu: Bools
     load_s: Floats
     compute_s: Floats
     store_s: Floats
-    cores: Whole
-    frames: Whole
-    size_bytes: Whole
-    retries: Whole
-    reused: Flags
+    cores: Ints
+    frames: Ints
+    size_bytes: Ints
+    retries: Ints
+    reused: Bools
     began: Floats
     finished: Floats
 
@@ -72,7 +72,7 @@ class Work:
         )
         return busy
 
-    def cost(self, chosen: Flags | None = None) -> Cost:
+    def cost(self, chosen: Bools | None = None) -> Cost:
         """What these pieces of work cost, or all of them."""
         busy_s = self.busy_s if chosen is None else np.where(chosen, self.busy_s, 0.0)
         spent = priced(
@@ -83,7 +83,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class DeviceUse:
     """A GPU, or a worker on the CPU, in one run: seconds held and seconds computing, until when."""
 
     run: str
@@ -106,11 +106,11 @@ def read_work(table: pa.Table) -> Work:
     began = _seconds(table["began_at"])
     on_gpu = pc.starts_with(table["device"], "cuda")
     return Work(
-        run=_names(table["run"]),
-        episode=_names(table["episode"]),
-        stage=_names(table["stage"]),
-        node=_names(table["node"]),
-        unit=_names(pc.if_else(on_gpu, table["gpu"], table["worker"])),
+        run=_text_column(table["run"]),
+        episode=_text_column(table["episode"]),
+        stage=_text_column(table["stage"]),
+        node=_text_column(table["node"]),
+        unit=_text_column(pc.if_else(on_gpu, table["gpu"], table["worker"])),
         on_gpu=on_gpu.to_numpy(),
         load_s=load_s,
         compute_s=compute_s,
@@ -156,7 +156,7 @@ def stage_rows(work: Work) -> list[StageRow]:
     return sorted(rows, key=lambda row: -row.hours)
 
 
-def uses(work: Work) -> list[Use]:
+def device_uses(work: Work) -> list[DeviceUse]:
     """What each run held, and for how long that computed.
 
     A GPU is held for the whole of a run, from the first piece of work begun to the last stored; a
@@ -178,7 +178,7 @@ def uses(work: Work) -> list[Use]:
             first, last = whole[run]
         held_s = max(0.0, last - first)
         found.append(
-            Use(
+            DeviceUse(
                 run=work.run.values[run],
                 node=work.node.values[work.node.codes[at[0]]],
                 unit=work.unit.values[work.unit.codes[at[0]]],
@@ -199,16 +199,16 @@ def covered_s(begins: Floats, ends: Floats) -> float:
     return float(np.maximum(0.0, ends - np.maximum(begins, reached)).sum())
 
 
-def idle_share(used: Iterable[Use], *, on_gpu: bool) -> float | None:
+def idle_share(used: Iterable[DeviceUse], *, on_gpu: bool) -> float | None:
     """The part of the time held in which nothing was computed; None if nothing was held."""
     found = [use for use in used if use.on_gpu == on_gpu]
     held_s = sum(use.held_s for use in found)
     return 1 - sum(use.busy_s for use in found) / held_s if held_s else None
 
 
-def node_rows(work: Work, used: Sequence[Use]) -> list[NodeRow]:
+def node_rows(work: Work, used: Sequence[DeviceUse]) -> list[NodeRow]:
     """Machines by how long they computed."""
-    by_node: dict[tuple[str, bool], list[Use]] = defaultdict(list)
+    by_node: dict[tuple[str, bool], list[DeviceUse]] = defaultdict(list)
     for use in used:
         by_node[use.node, use.on_gpu].append(use)
     rows = [
@@ -218,14 +218,14 @@ def node_rows(work: Work, used: Sequence[Use]) -> list[NodeRow]:
             units=max(_at_once(found)),
             busy_hours=sum(use.busy_s for use in found) / HOUR_S,
             idle_share=idle_share(found, on_gpu=on_gpu),
-            retries=int(work.retries[work.node.are(node) & (work.on_gpu == on_gpu)].sum()),
+            retries=int(work.retries[work.node.equals(node) & (work.on_gpu == on_gpu)].sum()),
         )
         for (node, on_gpu), found in by_node.items()
     ]
     return sorted(rows, key=lambda row: -row.busy_hours)
 
 
-def _at_once(used: Sequence[Use]) -> list[int]:
+def _at_once(used: Sequence[DeviceUse]) -> list[int]:
     """How many units each run had."""
     units: dict[str, set[str]] = defaultdict(set)
     for use in used:
@@ -233,9 +233,9 @@ def _at_once(used: Sequence[Use]) -> list[int]:
     return [len(found) for found in units.values()]
 
 
-def _groups(chosen: Flags, *columns: npt.NDArray[Any]) -> Iterator[Whole]:
+def _groups(chosen: Bools, *columns: npt.NDArray[Any]) -> Iterator[Ints]:
     """Where the rows chosen are, those together that are equal in all columns."""
-    rows: Whole = np.flatnonzero(chosen)
+    rows: Ints = np.flatnonzero(chosen)
     codes = np.zeros(len(rows), dtype=np.int64)
     for column in columns:
         codes = codes * (int(column.max(initial=0)) + 1) + column[rows]
@@ -246,9 +246,9 @@ def _groups(chosen: Flags, *columns: npt.NDArray[Any]) -> Iterator[Whole]:
             yield rows[at]
 
 
-def _names(column: pa.ChunkedArray) -> Names:
+def _text_column(column: pa.ChunkedArray) -> TextColumn:
     found = column.combine_chunks().dictionary_encode()
-    return Names(
+    return TextColumn(
         codes=found.indices.to_numpy(zero_copy_only=False).astype(np.int64),
         values=tuple(found.dictionary.to_pylist()),
     )

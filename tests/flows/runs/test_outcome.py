@@ -24,8 +24,8 @@ from flows.notify.targets import CHOICES
 from flows.report.night.attachments import Attachments
 from flows.report.night.junit import junit_xml
 from flows.report.night.objects import Objects
-from flows.report.night.over_nights import totals
 from flows.report.night.page import render_page
+from flows.report.night.trends import totals
 from flows.report.night.words import night_words
 from flows.runs.night import Night, NightEpisode
 from flows.runs.outcome import Outcome, worst
