@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from math import ceil, floor
@@ -33,19 +33,23 @@ def find_grid(
     time_base: Fraction,
     declared: Sequence[Fraction] = (),
     last_duration: int = 0,
+    frames: Sequence[int] | None = None,
 ) -> Grid | None:
     """The constant rate whose exact times, rounded to the container's ticks, are `pts`.
 
     pts: ascending ticks of `time_base`. declared: rates that the container states, best first; they
     settle what few frames leave open. One missing, doubled or late frame means no grid. Timestamps
     that were once whole milliseconds (Matroska remuxed to MP4) count as rounded to milliseconds.
-    `last_duration` (ticks, 0: unknown) gives a single frame its rate.
+    `last_duration` (ticks, 0: unknown) gives a single frame its rate. `frames` are the numbers of
+    the frames that `pts` are of, where the times of others are not known.
     """
     if len(pts) == 1:
-        return _single(pts[0], time_base, declared, last_duration)
+        grid = _single(pts[0], time_base, declared, last_duration)
+        return grid and replace(grid, start=grid.start - (frames[0] if frames else 0) / grid.rate)
+    numbers = frames or range(len(pts))
     for quantum in _quanta(pts, time_base):
-        for rate in _candidates(pts, time_base, declared):
-            grid = _fit(pts, time_base, rate, quantum)
+        for rate in _candidates(pts, numbers, time_base, declared):
+            grid = _fit(pts, numbers, time_base, rate, quantum)
             if grid is not None:
                 return grid
     return None
@@ -92,11 +96,12 @@ def _is_near_millisecond(time: Fraction) -> bool:
 
 
 def _candidates(
-    pts: Sequence[int], time_base: Fraction, declared: Sequence[Fraction]
+    pts: Sequence[int], numbers: Sequence[int], time_base: Fraction, declared: Sequence[Fraction]
 ) -> Iterator[Fraction]:
-    steps = {b - a for a, b in pairwise(pts)}
+    places = zip(numbers, pts, strict=True)
+    steps = {Fraction(b - a, j - i) for (i, a), (j, b) in pairwise(places)}
     equal = 1 / (next(iter(steps)) * time_base) if len(steps) == 1 else None
-    mean = (len(pts) - 1) / ((pts[-1] - pts[0]) * time_base)
+    mean = (numbers[-1] - numbers[0]) / ((pts[-1] - pts[0]) * time_base)
     yield from (rate for rate in declared if rate in STANDARD_RATES)
     if equal is not None and (len(pts) >= EQUAL_STEPS_PROVE or equal in STANDARD_RATES):
         yield equal
@@ -106,20 +111,26 @@ def _candidates(
         yield equal
 
 
-def _fit(pts: Sequence[int], time_base: Fraction, rate: Fraction, quantum: Fraction) -> Grid | None:
+def _fit(
+    pts: Sequence[int],
+    numbers: Sequence[int],
+    time_base: Fraction,
+    rate: Fraction,
+    quantum: Fraction,
+) -> Grid | None:
     """The grid, if all times are within one quantum of it (whichever way the muxer rounds)."""
     # Whole numbers in units of 1 / (time_base's denominator * rate's numerator) seconds.
     unit = time_base.denominator * rate.numerator
     tick = time_base.numerator * rate.numerator
     step = rate.denominator * time_base.denominator
     spread = floor(quantum * unit)
-    early = late = pts[0] * tick
-    for k, value in enumerate(pts):
+    early = late = pts[0] * tick - numbers[0] * step
+    for k, value in zip(numbers, pts, strict=True):
         offset = value * tick - k * step
         early, late = min(early, offset), max(late, offset)
         if late - early > spread:
             return None
-    first = pts[0] * time_base
+    first = pts[0] * time_base - numbers[0] / rate
     start = _start(Fraction(early, unit), Fraction(late, unit), first, rate, quantum)
     return Grid(start=start, rate=rate)
 

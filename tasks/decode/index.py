@@ -23,10 +23,11 @@ from tasks.decode.digest import file_digest, identify
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
 from tasks.decode.logs import heard_errors
+from tasks.decode.mend_times import MendedTimes, mend_times
 from tasks.decode.mp4_boxes import strays_at
 from tasks.decode.opening import Opening, decode_opening
 from tasks.decode.probe import opened, video_stream
-from tasks.decode.scan import Scan, scan_packets
+from tasks.decode.scan import PACKED, UNTIMED, Scan, scan_packets
 from tasks.decode.source import SeekPoint, SourceIndex
 from tasks.frames.picture import Picture
 
@@ -68,7 +69,9 @@ def index_source(
     about.notes += _lost(path, scan, about)
     opening = decode_opening(path, scan)
     index = (
-        _timed(path, scan, about, opening) if scan.timed else _counted(path, about, opening, fps)
+        _timed(path, scan, about, opening)
+        if scan.timed
+        else _counted(path, scan, about, opening, fps)
     )
     index = replace(index, digest=file_digest(path, cache_dir=cache_dir))
     if identify(path) != before:
@@ -184,25 +187,92 @@ def _end(pts: Sequence[int], about: _About, grid: Grid | None, last: int) -> Fra
     return pts[-1] * about.time_base + (last * about.time_base if last > 0 else 1 / rate)
 
 
-def _counted(path: str, about: _About, opening: Opening, fps: Fraction | None) -> SourceIndex:
+def _counted(
+    path: str, scan: Scan, about: _About, opening: Opening, fps: Fraction | None
+) -> SourceIndex:
+    """A film whose frames are found by decoding from the start; what times it has are kept."""
     # Of an elementary stream libav's average is its default; the guess is the stream header's.
     rate = fps or (about.declared[-1] if about.declared else Fraction(25))
-    note = f"no timestamps: frames counted at {rate} a second" + ("" if fps else ", as it declares")
+    ticks = _ticks(scan, about, opening) if fps is None else ()
+    mended = mend_times(ticks, time_base=about.time_base, rate=rate)
+    if mended is None:
+        elementary = about.fields["container"] in UNTIMED
+        start = Fraction(0) if elementary else about.fields["container_start"]
+        grid: Grid | None = Grid(start=start, rate=rate)
+        pts, time_base = tuple(range(opening.count)), 1 / rate
+        note = f"no timestamps: frames counted at {rate} a second"
+        notes = [note + ("" if fps else ", as it declares")]
+    else:
+        grid = _kept_grid(about, mended)
+        pts, time_base = mended.pts, mended.time_base
+        notes = _mended_notes(about, opening, mended)
+    if grid is not None:
+        start, end = grid.start, grid.start + opening.count / grid.rate
+    else:
+        assert mended is not None
+        last = max(scan.shown, key=lambda entry: entry.pts).duration * about.time_base
+        start = pts[0] * time_base
+        end = pts[-1] * time_base + (last if last > 0 else mended.step * time_base)
     return SourceIndex(
         path=path,
         kind="counted",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(opening, (note, *about.notes)),
-        pts=tuple(range(opening.count)),
-        time_base=1 / rate,
-        start=Fraction(0),
-        end=opening.count / rate,
-        rate=rate,
+        picture=_displayed(opening, (*notes, *about.notes)),
+        pts=pts,
+        time_base=time_base,
+        start=start,
+        end=end,
+        rate=grid.rate if grid else None,
         coded_format=opening.coded_format,
         rotation=opening.rotation,
         interlaced=opening.is_interlaced or about.is_interlaced,
         **about.fields,
     )
+
+
+def _kept_grid(about: _About, mended: MendedTimes) -> Grid | None:
+    """The constant rate that the file's own times lie on; none in an AVI: its places are exact."""
+    if about.fields["container"] == "avi":
+        return None
+    frames, times = zip(*mended.kept, strict=True)
+    return find_grid(times, time_base=about.time_base, declared=about.declared, frames=frames)
+
+
+def _ticks(scan: Scan, about: _About, opening: Opening) -> Sequence[int | None]:
+    """What the file itself says of when each decoded frame is shown; nothing where it says nothing.
+
+    AVI has no times but a place for every frame: an empty one shows the frame before once more. In
+    packs libav makes times up for all pictures but the first: those are left out.
+    """
+    container = about.fields["container"]
+    places = sorted(entry.dts for entry in scan.shown if entry.dts is not None)
+    if container == "avi" and len(places) == opening.count and _dropped(places):
+        return places
+    if container in UNTIMED:
+        return ()
+    own = {entry.pts for entry in scan.shown if container not in PACKED or entry.pos is not None}
+    return [tick if tick in own else None for tick in opening.ticks]
+
+
+def _dropped(places: Sequence[int]) -> int:
+    """How many places of an AVI show no frame of their own."""
+    return places[-1] - places[0] + 1 - len(places)
+
+
+def _mended_notes(about: _About, opening: Opening, mended: MendedTimes) -> list[str]:
+    """What was done about times that are not in the file."""
+    if about.fields["container"] == "avi":
+        dropped = _dropped([tick for _, tick in mended.kept])
+        return [f"{dropped} frames were dropped: the one before each stays"]
+    missing = opening.count - len(mended.kept)
+    if about.fields["container"] in PACKED:
+        return [
+            f"{missing} of {opening.count} frames have no timestamp: timed by their neighbours'"
+        ]
+    return [
+        f"{missing} of {opening.count} timestamps were missing, doubled or out of order: put "
+        "between their neighbours"
+    ]
 
 
 def _displayed(opening: Opening, notes: tuple[str, ...]) -> Picture:

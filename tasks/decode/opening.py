@@ -19,7 +19,7 @@ class Opening:
     """What the first decoded frame is like, and what was shown up to the first sure one.
 
     `shown` are the timestamps of the frames that came out, the last of them at or after the first
-    key frame; `count` is how many came out.
+    key frame; `count` is how many came out, and `ticks` the timestamp that each came with, if any.
     """
 
     def __init__(
@@ -31,6 +31,7 @@ class Opening:
         self.is_interlaced = frame.interlaced_frame
         self.shown: set[int] = set()
         self.count = 0
+        self.ticks: list[int | None] = []
 
     @property
     def rotation(self) -> int:
@@ -60,6 +61,7 @@ def decode_opening(path: str, scan: Scan) -> Opening:
                 except InputError as error:
                     raise error.at(path) from error
                 opening.count += 1
+                opening.ticks.append(frame.pts)
                 if scan.timed and frame.pts is not None:
                     opening.shown.add(frame.pts)
                     if scan.first_key is None or frame.pts >= scan.first_key:

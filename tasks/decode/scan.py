@@ -16,11 +16,11 @@ from tasks.decode.probe import reason
 from tasks.decode.recovery import is_hidden, starts_clean
 
 # Containers that store no presentation times; libav makes some up.
-_UNTIMED = frozenset(
+UNTIMED = frozenset(
     ("avi", "h264", "hevc", "vvc", "evc", "obu", "m4v", "mpegvideo", "vc1", "dirac", "h263",
      "mjpeg", "rawvideo", "cavsvideo", "avs2", "avs3")
 )  # fmt: skip
-_PACKED = ("mpeg", "mpegts")
+PACKED = ("mpeg", "mpegts")
 """Containers that may put several frames into one timed packet: libav then interpolates times, and
 not the same ones after a seek. Such frames have no position."""
 _HARMLESS = ("Referenced QT chapter track not found",)
@@ -70,7 +70,7 @@ def scan_packets(
     InputError, naming the place, where the demuxer met damage: it would pass over it in silence,
     and the film would be shorter.
     """
-    scan = Scan(timed=_is_timed(container, stream), is_recording=container.format.name in _PACKED)
+    scan = Scan(timed=_is_timed(container, stream), is_recording=container.format.name in PACKED)
     codec = codec_name(stream.codec_context)
     may_start = _start_rule(stream, codec)
     for packet in _demuxed(container, stream, path, scan):
@@ -92,7 +92,7 @@ def scan_packets(
         if not packet.is_discard and not is_hidden(memoryview(packet), codec=codec):
             scan.shown.append(entry)
     doubled = len({entry.pts for entry in scan.shown}) != len(scan.shown)
-    if doubled or (container.format.name in _PACKED and any(e.pos is None for e in scan.shown)):
+    if doubled or (container.format.name in PACKED and any(e.pos is None for e in scan.shown)):
         scan.timed = False
     if container.format.name == "gif":
         _check_gif(path, scan)
@@ -120,7 +120,7 @@ def _start_rule(stream: av.VideoStream, codec: str) -> Callable[[av.Packet[av.Vi
 
 
 def _is_timed(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
-    if container.format.name not in _UNTIMED:
+    if container.format.name not in UNTIMED:
         return True
     # Without B-frames the storing order is the showing order, and AVI's count is the time.
     return container.format.name == "avi" and bool(stream.codec_context.codec.intra_only)

@@ -33,7 +33,10 @@ class VideoDecoder:
 
     def __init__(self, index: SourceIndex, *, threads: int) -> None:
         self._index = index
-        self._number = {pts: k for k, pts in enumerate(index.pts)}
+        counted = index.kind == "counted"
+        self._pts = tuple(range(len(index.pts))) if counted else index.pts
+        """What frames are told by: their timestamps, or their numbers."""
+        self._number = {pts: k for k, pts in enumerate(self._pts)}
         self._clean = frozenset(point.pts for point in index.seek_points)
         # What is only logged is only heard from one thread.
         self._threads = 1 if index.codec in LOGGED_CODECS else max(1, threads)
@@ -54,7 +57,7 @@ class VideoDecoder:
             if begin is not None:
                 self._seek(begin[0])
             found, why = self._advance(number)
-            refusals += bool(self._damage.why(self._index.pts[number]))
+            refusals += bool(self._damage.why(self._pts[number]))
             if found is not None or refusals == 2:
                 break
         if found is None and self._threads > 1:
@@ -161,10 +164,10 @@ class VideoDecoder:
         """
         for k in [k for k in self._ready if k < number]:
             del self._ready[k]
-        pts = self._index.pts[number]
+        pts = self._pts[number]
         late = sum(k > number for k in self._ready)
         while late <= _LATE_FRAMES:
-            if number in self._ready and self._index.pts[self._shown] >= self._damage.latest(pts):
+            if number in self._ready and self._pts[self._shown] >= self._damage.latest(pts):
                 break
             k, frame = next(self._frames, (-1, None))
             if frame is None:
