@@ -19,14 +19,16 @@ from tasks.worker.worker import Worker, WorkerConfig
 
 
 class FarmHere(Farm):
-    """Takes work items and gives futures of receipts. `made` are all the items that were handed
-    over, in order; `lose` is called before each chunk is made."""
+    """Takes work items and gives futures of receipts, from `worker` or one that `opened` starts.
+    `made` are all the items that were handed over, in order; `lose` is called before each chunk."""
 
-    def __init__(self, lose: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, worker: Worker | None = None, *, lose: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(None, None)
         self.lose = lose
         self.made: list[WorkItem | SegmentItem] = []
-        self._worker: Worker | None = None
+        self._worker = worker
         self._threads = ThreadPoolExecutor(1)
 
     @contextmanager

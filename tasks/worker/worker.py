@@ -86,9 +86,9 @@ class _Made:
 class Worker:
     """The handler that a stage actor hosts; its models and open sources stay warm."""
 
-    def __init__(self, config: WorkerConfig) -> None:
+    def __init__(self, config: WorkerConfig, *, store: Store | None = None) -> None:
         self._config = config
-        self._store: Store = open_store(config.store_url)
+        self._store: Store = store or open_store(config.store_url)
         self._readers = Readers(self._store, Path(config.cache))
         self._stages: dict[str, Stage[Any]] = {}
         self._ready: set[str] = set()

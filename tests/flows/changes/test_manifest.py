@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,6 @@ from cluster.settings import settings
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from flows.changes.manifest import write_missing_manifests
-from flows.farm.farm import Farm
 from flows.farm.pins import PINS, SWEEPS, pinned
 from flows.farm.shot import (
     ShotResult,
@@ -33,31 +32,14 @@ from flows.farm.shot import (
 from flows.farm.upload import upload_inputs
 from flows.gc.sweep import collect
 from flows.plan.prepare import Prepared, prepare
-from flows.plan.shot_plan import RunPlan
 from flows.progress import Silent
 from flows.spec.request import make_request
 from tasks.models.device import Device
-from tasks.worker.item import SegmentItem, WorkItem, chunk_name, segment_name
+from tasks.worker.item import chunk_name, segment_name
 from tasks.worker.worker import Worker, WorkerConfig
+from tests.farm_here import FarmHere
 
 RECIPE = ["interpolate: {factor: 2, engine: average, keep: true}", "hold: {}"]
-
-
-class OneWorker:
-    """A farm of one worker in this process."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._threads = ThreadPoolExecutor(1)
-
-    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
-        return self._threads.submit(self._worker.make_chunk, item)
-
-    def make_segment(self, item: SegmentItem) -> Future[Any]:
-        return self._threads.submit(self._worker.make_segment, item)
-
-    def cancel(self, shot: str, run: RunPlan) -> None:
-        """Nothing: what waits fails as well, or is made."""
 
 
 class Breaking:
@@ -119,10 +101,10 @@ def attempt(prepared: Prepared, folder: Path, store: Store) -> ShotResult:
 
 def work_on(prepared: Prepared, folder: Path, store: Store) -> ShotWork:
     worker = Worker(
-        WorkerConfig(store_url=prepared.store.url, cache=str(folder / "cache"), device=Device())
+        WorkerConfig(store_url=prepared.store.url, cache=str(folder / "cache"), device=Device()),
+        store=store,
     )
-    worker._store = store
-    work = make_work(prepared, cast("Farm", OneWorker(worker)), Silent())
+    work = make_work(prepared, FarmHere(worker), Silent())
     work.store = store
     return work
 

@@ -23,7 +23,7 @@ from tasks.models.device import Device
 from tasks.stages.registry import STAGES
 from tasks.worker.worker import Worker, WorkerConfig
 from tests.chaos.fake import HERE
-from tests.flows.changes.test_manifest import OneWorker
+from tests.farm_here import FarmHere
 
 
 class Listening(Silent):
@@ -154,7 +154,7 @@ def test_receipts_of_a_render_are_of_the_work_that_was_planned(
     config = WorkerConfig(
         store_url=prepared.store.url, cache=str(home / "cache"), device=Device(kind="cpu")
     )
-    work = make_work(prepared, OneWorker(Worker(config)), Silent())  # type: ignore[arg-type]
+    work = make_work(prepared, FarmHere(Worker(config)), Silent())
     for shot in prepared.plan.shots:
         render_shot_now(work, shot)
     history = read_earlier_runs(prepared.store, stages={each.stage for each in todo.works})

@@ -166,7 +166,7 @@ def test_inputs_stay_that_a_kept_version_reads() -> None:
     assert decided(vague) == []
 
 
-def test_pieces_stay_until_each_of_their_shots_is_rendered_whole() -> None:
+def test_partial_chunks_stay_until_each_of_their_shots_is_rendered_whole() -> None:
     def partials(**letters: str) -> PartialRecord:
         shots = {f"ep/{shot}": frozenset({CHUNK.format(x)}) for shot, x in letters.items()}
         return PartialRecord(stored=there("pieces/ep/1.json", days=50), run="1", shots=shots)

@@ -67,7 +67,7 @@ def test_exactly_the_frames_asked_for_and_what_they_need_are_made(
 
 
 @given(films(), st.integers(1, 12), st.integers(1, 12), st.data())
-def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
+def test_chunks_take_what_stored_partial_chunks_hold_and_make_the_rest(
     film: list[ShotInput], first_chunk: int, chunk: int, data: st.DataObject
 ) -> None:
     """Whatever chunk size the partial chunks were planned with."""
@@ -101,7 +101,7 @@ def test_chunks_take_what_stored_pieces_hold_and_make_the_rest(
     assert last <= stored | {chunk_name(item.key) for item in todo[-1]}
 
 
-def test_an_earlier_chunk_is_left_out_where_pieces_hold_all_that_would_read_it() -> None:
+def test_an_earlier_chunk_is_left_out_where_partial_chunks_hold_all_that_would_read_it() -> None:
     shot = first_shot(make_film([names("a", 16)], recipe=KEEP_BOTH), 8)
     one, two = shot.runs
     partials = ((), tuple(two.planner.partial(Span(i, i + 1)) for i in range(16)))
@@ -116,7 +116,7 @@ def test_an_earlier_chunk_is_left_out_where_pieces_hold_all_that_would_read_it()
 
 
 @given(films(), st.data())
-def test_a_changed_frame_changes_exactly_the_pieces_that_read_it(
+def test_a_changed_frame_changes_exactly_the_partial_chunks_that_read_it(
     film: list[ShotInput], data: st.DataObject
 ) -> None:
     shot = first_shot(film, 8)

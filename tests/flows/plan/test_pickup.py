@@ -212,7 +212,7 @@ def test_the_render_after_a_pickup_takes_its_frames_and_equals_one_from_scratch(
     assert frames_of(desk.folder / "film.mkv") == frames_of(scratch.folder / "film.mkv")
 
 
-def test_a_piece_of_a_changed_frame_is_made_again_and_the_others_stay(desk: Desk) -> None:
+def test_a_partial_chunk_of_a_changed_frame_is_made_again_and_the_others_stay(desk: Desk) -> None:
     desk.render(frames="sh020:0,34")
     paint(desk.folder / "frames", [12], seed=1)  # the first of the shot
     assert {frame for _, run, frame in planned(desk.plan(frames="sh020:0,34")) if run} == {0}
@@ -249,16 +249,16 @@ def stored_chunks(desk: Desk) -> dict[str, bytes]:
     return {chunk_name(i.key): store.get(chunk_name(i.key)) for i in desk.plan().shots[1].items()}
 
 
-def test_pieces_stay_until_their_shots_are_rendered_whole(
+def test_partial_chunks_stay_until_their_shots_are_rendered_whole(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
     settings.cache_clear()
     url = (desk.folder / "store").as_uri()
     desk.render(**PICK)
-    pieces = {name for name in desk.state() if name.startswith(("frames/", "pieces/"))}
+    partials = {name for name in desk.state() if name.startswith(("frames/", "pieces/"))}
     collect(url, Silent())
-    assert pieces <= set(desk.state())
+    assert partials <= set(desk.state())
     assert planned(desk.plan(**PICK)) == []
     desk.render()
     whole = {chunk_name(item.key) for shot in desk.plan().shots for item in shot.items()}

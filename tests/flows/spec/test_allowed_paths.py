@@ -37,7 +37,7 @@ def episode(studio: Path) -> EpisodeSpec:
 
 
 @pytest.mark.parametrize("path", ["a.png", "../cast/a.png", "fine.png", "new/not/there.png", "."])
-def test_paths_within_the_roots_are_used(path: str, studio: Path) -> None:
+def test_paths_within_allowed_folders_are_used(path: str, studio: Path) -> None:
     assert episode(studio).resolve(path) == str((studio / "show" / path).absolute())
 
 
@@ -57,7 +57,7 @@ def test_objects_are_bounded_by_the_key(studio: Path) -> None:
     assert episode(studio).resolve("s3://films/ep.mkv") == "s3://films/ep.mkv"
 
 
-def test_without_roots_a_path_may_lead_anywhere(
+def test_without_allowed_folders_a_path_may_lead_anywhere(
     studio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DOUGA_ROOTS")
