@@ -1,6 +1,7 @@
 """Files that spare work: made again where they cannot be read, and never a reason to fail.
 
-A file appears whole or not at all. What cannot be kept costs time, nothing else.
+A file appears whole or not at all, but is not synced to disk: one that a power cut tears is made
+again. What cannot be kept costs time, nothing else.
 """
 
 from __future__ import annotations

@@ -7,8 +7,10 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError
 from cluster.keys import Key, make_key
 from cluster.ledger.receipts import Receipt
@@ -41,8 +43,9 @@ def calibrate_works(
     """What these works would take, each tried on a few frames of its shot, from the source on. What
     was tried before is read from douga's home. Work that fails is left out, and reported."""
     files = {work: _file(work) for work in unknown}
-    samples = [_read(file, work) for work, file in files.items() if file.exists()]
-    left = [work for work, file in files.items() if not file.exists()]
+    known = {work: read_cached(file, partial(_read, work)) for work, file in files.items()}
+    samples = [each for each in known.values() if each is not None]
+    left = [work for work, each in known.items() if each is None]
     while left:
         shot, _ = todo.made_by[todo.works.index(left[0])]
         reporter.phase(f"no history of {left[0].stage}: trying some frames of {shot.shot.id}")
@@ -54,7 +57,7 @@ def calibrate_works(
         made = [work for work in left if _group(work) in tried]
         for work in made:
             samples.append(Sample(work=work, run=RUN, took=tried[_group(work)].at(work.frames)))
-            _keep(files[work], samples[-1])
+            write_cached(files[work], _text(samples[-1]))
         left = [work for work in left[1:] if work not in made]
     return samples
 
@@ -172,12 +175,10 @@ def _file(work: Work) -> Path:
     return home_folder("cache/calibration") / f"{key}.json"
 
 
-def _read(file: Path, work: Work) -> Sample:
-    kept = json.loads(file.read_text())
+def _read(work: Work, text: str) -> Sample:
+    kept = json.loads(text)
     return Sample(work=replace(work, frames=kept["frames"]), run=RUN, took=Timing(**kept["took"]))
 
 
-def _keep(file: Path, sample: Sample) -> None:
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_text(json.dumps({"frames": sample.work.frames, "took": asdict(sample.took)}))
-    fresh.replace(file)
+def _text(sample: Sample) -> str:
+    return json.dumps({"frames": sample.work.frames, "took": asdict(sample.took)})

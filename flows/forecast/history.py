@@ -7,7 +7,6 @@ of the ledger only the runs that are new to this machine.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cluster.cache import cached, write_cached
 from cluster.keys import make_key
 from cluster.ledger.history import read_history
 from cluster.settings import home_folder
@@ -118,21 +118,19 @@ def _records(store: Store) -> list[str]:
 def _read_run(store: Store, name: str) -> History | None:
     """A run by the name of its record, from douga's home where it was read before; None for one
     whose record is gone."""
-    file = _kept(store, name)
-    if file.exists():
-        return _from_json(json.loads(file.read_text()))
-    try:
+
+    def make() -> str:
         record = json.loads(store.get(name))
+        table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
+        rows = [row for row in table.to_pylist() if not row["reused"]]
+        found = _earlier_run(record, rows) if rows else None
+        samples = _samples(_thin_out(rows), record["run"])
+        return json.dumps(_to_json(History(samples=samples, runs=(found,) if found else ())))
+
+    try:
+        return cached(_kept(store, name), make, lambda text: _from_json(json.loads(text)))
     except NotStored:
         return None
-    table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
-    rows = [row for row in table.to_pylist() if not row["reused"]]
-    found = _earlier_run(record, rows) if rows else None
-    history = History(
-        samples=_samples(_thin_out(rows), record["run"]), runs=(found,) if found else ()
-    )
-    _keep(file, json.dumps(_to_json(history)))
-    return history
 
 
 def _thin_out(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,7 +152,7 @@ def _search_ledger(store: Store, stages: Sequence[str]) -> tuple[Sample, ...]:
     of_them = table.filter(pc.is_in(table["stage"], pa.array(stages))).sort_by("finished_at")
     rows = of_them.slice(max(0, of_them.num_rows - ENOUGH_RECEIPTS)).to_pylist()
     if not rows and time.monotonic() - began > SLOW_S:
-        _keep(nothing, "")
+        write_cached(nothing, "")
     return tuple(one for row in rows if not row["reused"] for one in _samples([row], row["run"]))
 
 
@@ -164,12 +162,6 @@ def _samples(rows: Iterable[dict[str, Any]], run: str) -> tuple[Sample, ...]:
 
 def _kept(store: Store, name: str) -> Path:
     return home_folder("cache/forecast/past") / f"{make_key([store.url, name])}.json"
-
-
-def _keep(file: Path, text: str) -> None:
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_text(text)
-    fresh.replace(file)
 
 
 def _to_json(history: History) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from statistics import median
 
+from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError
 from cluster.settings import home_folder
 
@@ -25,19 +26,17 @@ def record_startup(wall_s: float) -> None:
     around = time.clock_gettime(time.CLOCK_BOOTTIME) - began - wall_s
     try:
         file = _file()
-        kept = [*_known(file), round(max(0.0, around), 2)][-KEPT:]
-        fresh = file.with_name(f"{file.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(kept))
-        fresh.replace(file)
-    except (DougaError, OSError):
+    except DougaError:
         return
+    kept = [*_known(file), round(max(0.0, around), 2)][-KEPT:]
+    write_cached(file, json.dumps(kept))
 
 
 def startup_s() -> float:
     """Seconds that the command takes beyond its render: the median of the last ones here."""
     try:
         known = _known(_file())
-    except (DougaError, OSError):
+    except DougaError:
         known = []
     return median(known) if known else TYPICAL_S
 
@@ -47,10 +46,7 @@ def _file() -> Path:
 
 
 def _known(file: Path) -> list[float]:
-    try:
-        return [float(value) for value in json.loads(file.read_text())]
-    except (OSError, ValueError, TypeError):
-        return []
+    return read_cached(file, lambda text: [float(value) for value in json.loads(text)]) or []
 
 
 def _process_began(proc: Path = Path("/proc/self/stat")) -> float | None:

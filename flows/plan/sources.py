@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cluster.cache import cached
 from cluster.keys import make_key
 from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
@@ -58,14 +58,11 @@ def analyse_sources(
 def analyse_source(index: SourceIndex, reporter: Reporter) -> Analysis:
     """The cuts and repeated drawings of a source, from the cache or by decoding it once."""
     key = make_key({"source": index.digest, "build": decoder_build(), "analysis": ANALYSIS_VERSION})
-    cached = home_folder("cache/analysis") / f"{key}.json"
-    if cached.exists():
-        return Analysis.from_json(cached.read_text())
-    reporter.phase(f"finding cuts in {Path(index.path).name}")
-    analysis = analyse_in_sandbox(
-        local_index(index), progress=reporter.fraction, cache_dir=settings().home / "cache"
-    )
-    fresh = cached.with_name(f"{cached.name}.{secrets.token_hex(4)}")
-    fresh.write_text(analysis.to_json())
-    fresh.replace(cached)
-    return analysis
+
+    def analyse() -> str:
+        reporter.phase(f"finding cuts in {Path(index.path).name}")
+        return analyse_in_sandbox(
+            local_index(index), progress=reporter.fraction, cache_dir=settings().home / "cache"
+        ).to_json()
+
+    return cached(home_folder("cache/analysis") / f"{key}.json", analyse, Analysis.from_json)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.cache import read_cached, write_cached
 from cluster.errors import InputError
 from cluster.keys import Digest, digest_file, make_key
 from tasks.decode.heartbeat import heartbeat
 
 SETTLED_NS = 2_000_000_000
 """The coarsest time stamps in use: two seconds, on FAT."""
-_DIGEST_LENGTH = 64
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,8 @@ def file_digest(path: str | Path, *, cache_dir: Path | None) -> Digest:
     try:
         before = identify(file)
         note = cache_dir / "digests" / make_key([str(file), before]) if cache_dir else None
-        if note and before.tells:
-            with suppress(OSError, ValueError):
-                known = note.read_text(encoding="ascii").strip()
-                if len(known) == _DIGEST_LENGTH:
-                    return Digest(known)
+        if note and before.tells and (known := read_cached(note, _parse_digest)):
+            return known
         began_ns = time.time_ns()
         digest = digest_file(file)
         if identify(file) != before:
@@ -67,14 +64,11 @@ def file_digest(path: str | Path, *, cache_dir: Path | None) -> Digest:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
     if note and before.tells and began_ns - before.mtime_ns > SETTLED_NS:
-        _remember(note, digest)
+        write_cached(note, digest)
     return digest
 
 
-def _remember(note: Path, digest: Digest) -> None:
-    # A cache that cannot be written costs time, nothing else.
-    with suppress(OSError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        fresh = note.with_suffix(f".{os.getpid()}")
-        fresh.write_text(digest, encoding="ascii")
-        fresh.replace(note)
+def _parse_digest(text: str) -> Digest:
+    if not _DIGEST.fullmatch(text.strip()):
+        raise ValueError("not a digest")
+    return Digest(text.strip())

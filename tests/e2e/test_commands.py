@@ -76,6 +76,37 @@ def test_render_says_what_it_promises(tiny_render: Any) -> None:
     assert made["compute_s"] > 0
 
 
+def test_plan_makes_torn_caches_again(
+    tiny_film: Path, tiny_render: Any, douga: Any, tmp_path: Path
+) -> None:
+    """Caches of every kind: digests, indices, analyses, what runs took, what was tried."""
+    episode, cache = tmp_path / "ep.yaml", tmp_path / "home" / "cache"
+    episode.write_text(
+        f"source: {tiny_film}\nname: ep\nstore: {tiny_render.store}\n"
+        "recipe: [{interpolate: {factor: 2, engine: average}}]\n"
+    )
+    remembered = cache / "forecast" / "command.json"
+    remembered.parent.mkdir(parents=True)
+    remembered.write_text("[1.5, 2.5]")
+
+    def plan() -> Any:
+        planned = document(douga("plan", episode, "--json", DOUGA_HOME=str(tmp_path / "home")))
+        return [planned[name] for name in ("shots", "chunks", "to_compute")]
+
+    first = plan()
+    files = {file: file.read_bytes() for file in cache.rglob("*") if file.is_file()}
+    kinds = {file.relative_to(cache).parts[0] for file in files}
+    assert kinds == {"analysis", "calibration", "digests", "forecast", "indices"}
+    assert any("past" in file.parts for file in files)
+    for tear in (lambda data: data[: len(data) // 2], lambda data: b"{}"):
+        for file, data in files.items():
+            file.write_bytes(tear(data))
+        assert plan() == first
+        assert {file for file in cache.rglob("*") if file.is_file()} == set(files)
+        for file in set(files) - {remembered}:
+            assert len(file.read_bytes()) > len(files[file]) * 0.9, file
+
+
 def test_plan_gives_a_reason_for_each(tiny_film: Path, tiny_render: Any, douga: Any) -> None:
     stored = document(douga("plan", tiny_film, "--store", tiny_render.store, "--json"))
     assert (stored["chunks"], stored["cached"], stored["to_compute"]) == (2, 2, 0)

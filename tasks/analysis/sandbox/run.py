@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import secrets
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cluster import errors
+from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError, InputError
 from cluster.keys import make_key
 from cluster.settings import child_environment
@@ -45,10 +45,10 @@ def index_in_sandbox(path: str, *, cache_dir: Path, fps: Fraction | None = None)
     Errors: those of `index_source`, and InputError if the decoder crashed, sent no heartbeat in
     time, or exceeded its memory.
     """
-    cached = _cached_index(path, cache_dir=cache_dir, fps=fps)
-    if cached is not None:
-        with suppress(OSError, InputError):
-            return replace(SourceIndex.from_json(cached.read_text(encoding="ascii")), path=path)
+    file = _cached_index(path, cache_dir=cache_dir, fps=fps)
+    known = read_cached(file, SourceIndex.from_json) if file else None
+    if known is not None:
+        return replace(known, path=path)
     text = run_in_sandbox(
         {
             "task": "index",
@@ -59,8 +59,8 @@ def index_in_sandbox(path: str, *, cache_dir: Path, fps: Fraction | None = None)
         where=path,
     )
     index = SourceIndex.from_json(text)
-    if cached is not None and cached == _cached_index(path, cache_dir=cache_dir, fps=fps):
-        _write_cache(cached, text)  # else the file is another one than it was before
+    if file and file == _cached_index(path, cache_dir=cache_dir, fps=fps):
+        write_cached(file, text)  # else the file is another one than it was before
     return index
 
 
@@ -121,15 +121,6 @@ def _cached_index(path: str, *, cache_dir: Path, fps: Fraction | None) -> Path |
         "version": [INDEX_VERSION, INDEX_CACHE_VERSION],
     }
     return cache_dir / "indices" / f"{make_key(about)}.json"
-
-
-def _write_cache(path: Path, text: str) -> None:
-    # A cache that cannot be written costs time only.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        fresh.write_text(text, encoding="ascii")
-        fresh.replace(path)
 
 
 @contextmanager
