@@ -33,11 +33,12 @@ class NotStored(StoreError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """One line of a listing; `modified` is in UTC."""
+    """One line of a listing; `modified` is in UTC, `etag` changes with the bytes (S3 only)."""
 
     name: str
     size_bytes: int
     modified: datetime
+    etag: str = ""
 
 
 class Store(Protocol):

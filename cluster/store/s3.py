@@ -140,8 +140,9 @@ class S3Store:
             return b""
         return self._fetch(name, read, Range=f"bytes={start}-{start + length - 1}")
 
-    def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
-        seen: set[Digest] = set()
+    def get_file(self, name: str, path: Path, *, foreign: bool = False, etag: str = "") -> None:
+        """As of the protocol. A foreign object may have any key; with `etag`, StoreError if its
+        bytes are others by now."""
 
         def read(answer: dict[str, Any]) -> None:
             body = Summed(answer["Body"])
@@ -149,12 +150,17 @@ class S3Store:
                 digest = copy_stream(body, file)
                 if not foreign or DIGEST_FIELD in answer["Metadata"]:
                     self._check(name, answer, digest)
-                elif self._etags.refute(body.md5, answer) and digest not in seen:
-                    seen.add(digest)  # the same bytes twice: its ETag is something else
+                elif self._etags.refute(body.md5, answer):
                     raise changed_on_its_way(self.url, name)
 
         try:
-            self._fetch(name, read)
+            self._fetch(name, read, foreign=foreign, **({"IfMatch": etag} if etag else {}))
+        except AlreadyThere as error:
+            raise StoreError(
+                "changed since it was looked at",
+                where=f"{self.url}: get {name}",
+                remedy="run again when it is written",
+            ) from error
         except OSError as error:
             raise explain_os(error, where=f"{self.url}: get {name} to {path}") from error
 
@@ -178,7 +184,20 @@ class S3Store:
                     name=item["Key"][len(self._root) :],
                     size_bytes=item["Size"],
                     modified=item["LastModified"],
+                    etag=item["ETag"],
                 )
+
+    def look_at(self, name: str) -> StoredObject:
+        """A foreign object, as a listing shows it. NotStored if it is not there."""
+        head = self._head(name, foreign=True)
+        if head is None:
+            raise not_stored(self.url, name)
+        return StoredObject(
+            name=name,
+            size_bytes=head["ContentLength"],
+            modified=head["LastModified"],
+            etag=head["ETag"],
+        )
 
     def delete(self, name: str) -> None:
         place = {"Bucket": self.bucket, "Key": self._key(name)}
@@ -214,8 +233,8 @@ class S3Store:
     def _root(self) -> str:
         return f"{self.prefix}/" if self.prefix else ""
 
-    def _key(self, name: str) -> str:
-        return self._root + check_name(name)
+    def _key(self, name: str, *, foreign: bool = False) -> str:
+        return self._root + (name if foreign else check_name(name))
 
     @cached_property
     def _client(self) -> Any:
@@ -318,8 +337,9 @@ class S3Store:
                 return
             place = {**place, "ContinuationToken": page["NextContinuationToken"]}
 
-    def _head(self, name: str) -> dict[str, Any] | None:
-        place, doing = {"Bucket": self.bucket, "Key": self._key(name)}, f"look at {name}"
+    def _head(self, name: str, *, foreign: bool = False) -> dict[str, Any] | None:
+        place = {"Bucket": self.bucket, "Key": self._key(name, foreign=foreign)}
+        doing = f"look at {name}"
         try:
             head: dict[str, Any] = self._tried(doing, lambda: self._client.head_object(**place))
         except NotStored:
@@ -341,14 +361,22 @@ class S3Store:
         if digest != expected:
             raise damaged(self.url, name, expected=expected, got=digest)
 
-    def _fetch(self, name: str, read: Callable[[dict[str, Any]], T], **extra: str) -> T:
+    def _fetch(
+        self,
+        name: str,
+        read: Callable[[dict[str, Any]], T],
+        *,
+        foreign: bool = False,
+        **extra: str,
+    ) -> T:
         """What `read` makes of the object's answer, asked for again while its body is broken."""
+        key = self._key(name, foreign=foreign)
 
         def fetch() -> T:
-            return read(self._client.get_object(Bucket=self.bucket, Key=self._key(name), **extra))
+            return read(self._client.get_object(Bucket=self.bucket, Key=key, **extra))
 
         def is_broken(error: StoreError) -> bool:
-            return is_passing(error) or (isinstance(error, DigestError) and not extra)
+            return is_passing(error) or (isinstance(error, DigestError) and "Range" not in extra)
 
         return self._tried(f"get {name}", fetch, again=is_broken)
 

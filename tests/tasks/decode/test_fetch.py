@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from cluster.errors import InputError, StoreError
 from cluster.settings import Settings
 from tasks.decode.fetch import local_source
+from tests.servers.faults import Fault, faulty_proxy
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +52,16 @@ def test_local_path_is_itself(tmp_path: Path) -> None:
     assert local_source("file:///a%20b/film.mkv", cache=tmp_path) == Path("/a b/film.mkv")
 
 
-def test_object_is_fetched_once(
-    bucket: Any, using: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bucket.put_object(Key="in/ep 01.mkv", Body=b"film" * 1000)
-    url = f"s3://{bucket.name}/in/ep 01.mkv"
-    path = local_source(url, cache=tmp_path, using=using)
-    assert (path.name, path.read_bytes()) == ("ep 01.mkv", b"film" * 1000)
-    with monkeypatch.context() as patch:
-        patch.setattr(
-            "tasks.decode.fetch._Fetch._download", lambda *_: pytest.fail("fetched again")
-        )
-        assert local_source(url, cache=tmp_path, using=using) == path
+@pytest.mark.parametrize("key", ["in/ep 01.mkv", ".hidden//of another\\tool.mkv"])
+def test_object_is_fetched_once(key: str, bucket: Any, using: Settings, tmp_path: Path) -> None:
+    bucket.put_object(Key=key, Body=b"film" * 1000)
+    url = f"s3://{bucket.name}/{key}"
+    with faulty_proxy(using.s3_endpoint, lambda method, count: "none") as proxy:
+        seen = using.model_copy(update={"s3_endpoint": proxy.endpoint})
+        path = local_source(url, cache=tmp_path, using=seen)
+        assert (path.name, path.read_bytes()) == (key.rpartition("/")[2], b"film" * 1000)
+        assert local_source(url, cache=tmp_path, using=seen) == path
+        assert proxy.seen == {"HEAD": 2, "GET": 1}
 
 
 def test_changed_object_is_another_file(bucket: Any, using: Settings, tmp_path: Path) -> None:
@@ -85,15 +84,40 @@ def test_prefix_is_a_folder_of_frames(bucket: Any, using: Settings, tmp_path: Pa
 
 
 def test_damaged_body_is_refused_and_leaves_nothing(
-    bucket: Any, using: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bucket: Any, using: Settings, tmp_path: Path
 ) -> None:
     bucket.put_object(Key="film.mkv", Body=b"film")
-    monkeypatch.setattr(
-        "tasks.decode.fetch.shutil.copyfileobj", lambda body, file, size: file.write(b"fish")
-    )
-    with pytest.raises(StoreError, match="came back damaged 2 times"):
-        local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=using)
+    with faulty_proxy(using.s3_endpoint, lambda method, count: "flip bit") as proxy:
+        seen = using.model_copy(update={"s3_endpoint": proxy.endpoint})
+        with pytest.raises(StoreError, match="changed on their way"):
+            local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=seen)
+        assert proxy.seen["GET"] == using.s3_attempts
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_object_that_is_written_meanwhile_is_refused(
+    bucket: Any, using: Settings, tmp_path: Path
+) -> None:
+    """The copy is named by what was looked at, and must be that."""
+    bucket.put_object(Key="film.mkv", Body=b"one")
+
+    def write_before_get(method: str, count: int) -> Fault:
+        if method == "GET":
+            bucket.put_object(Key="film.mkv", Body=b"two")
+        return "none"
+
+    with faulty_proxy(using.s3_endpoint, write_before_get) as proxy:
+        seen = using.model_copy(update={"s3_endpoint": proxy.endpoint})
+        with pytest.raises(StoreError, match="changed since it was looked at"):
+            local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=seen)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_cache_that_cannot_be_written(bucket: Any, using: Settings, tmp_path: Path) -> None:
+    bucket.put_object(Key="film.mkv", Body=b"film")
+    (tmp_path / "sources").touch()
+    with pytest.raises(InputError, match=r"cannot be kept in the cache: .*DOUGA_HOME"):
+        local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=using)
 
 
 def test_object_that_is_not_there(bucket: Any, using: Settings, tmp_path: Path) -> None:
