@@ -1,4 +1,4 @@
-"""Who may listen where: 127.0.0.1 for everybody, elsewhere only what asks who comes."""
+"""Who may listen where: anything on 127.0.0.1, elsewhere only what authenticates its clients."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from cluster.errors import RefusedError
 
 
 def check_listening(host: str, *, authenticated: bool, what: str, remedy: str) -> None:
-    """RefusedError where `what` would listen beyond this machine and let anybody in; `remedy` names
-    the setting to give."""
+    """RefusedError if `what` would listen beyond this machine without authentication; `remedy`
+    names the setting to give."""
     if not authenticated and not is_loopback(host):
         raise RefusedError(
             f"{what} would listen on {host} and let in whoever reaches it", remedy=remedy
@@ -17,7 +17,7 @@ def check_listening(host: str, *, authenticated: bool, what: str, remedy: str) -
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address is this machine's alone. A name other than localhost counts as outer."""
+    """Whether only this machine reaches an address. Names other than localhost do not count."""
     try:
         address = ipaddress.ip_address(host.strip("[]"))
     except ValueError:

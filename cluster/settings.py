@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     shots_at_once: int = Field(default=0, ge=0, description="shots in flight; 0: workers + 1")
     actor_start_timeout_s: float = Field(default=120, gt=0, description="wait for stage actors")
     decode_memory_gib: float = Field(
-        default=8, gt=0, description="memory of the process that first looks at a source"
+        default=8, gt=0, description="memory of the process that first reads a source"
     )
     decode_timeout_s: float = Field(
         default=120, gt=0, description="that process's longest silence before it is stopped"
@@ -85,10 +85,10 @@ class Settings(BaseSettings):
 
     notify: str = Field(
         default="all",
-        description="what to tell of: done, failed, waiting, joined by commas; all; off: nothing",
+        description="events to notify of: done, failed, waiting, joined by commas; all; off: none",
     )
     notify_timeout_s: float = Field(
-        default=20, gt=0, description="telling all targets of one event at the most, tries included"
+        default=20, gt=0, description="time to notify all targets of an event, retries included"
     )
     notify_attempts: int = Field(default=4, ge=1, description="tries of one target at the most")
     webhook_url: SecretStr = Field(

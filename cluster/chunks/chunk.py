@@ -23,14 +23,14 @@ import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 
-from cluster.chunks.codec import Cell, pack, unpack_into
+from cluster.chunks.codec import PackedFrame, pack, unpack_into
 from cluster.errors import DigestError, StoreError
 from cluster.keys import canonical, digest_bytes
 from cluster.store.base import Store
 
 FORMAT = "douga chunk 1"
 OWN = "chunk."
-"""Metadata names that begin so belong to the format."""
+"""Prefix of the format's own metadata names."""
 SAME = "same"
 NOT_SAME = -1
 TAIL_BYTES = 64 << 10
@@ -38,7 +38,7 @@ TAIL_BYTES = 64 << 10
 WHOLE_BYTES = 1 << 20
 """Chunks up to this size are read whole: one request costs more than the bytes."""
 FEW_FRAMES = 4
-"""Up to so many frames (a halo, a retake) are read by range, one request each."""
+"""Up to this many frames (a halo, a retake) are read by range, one request each."""
 
 Frames = NDArray[np.uint16]
 """(N, H, W, 3) uint16."""
@@ -67,7 +67,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkInfo:
-    """What a chunk says of itself: frames `[first, first + count)` of (height, width)."""
+    """A chunk's head: frames `[first, first + count)` of (height, width)."""
 
     first: int
     count: int
@@ -87,7 +87,7 @@ def encode_chunk(
     """Frames `first`, `first + 1`, … and their times as one chunk, losslessly.
 
     Frames are (N, H, W, 3) uint16 with N ≥ 1. Equal frames are stored once. ValueError for other
-    shapes; StoreError for a codec that there is not.
+    shapes; StoreError for an unknown codec.
     """
     if frames_nhwc.dtype != np.uint16 or frames_nhwc.ndim != 4 or frames_nhwc.shape[3] != 3:
         got = f"{frames_nhwc.shape} {frames_nhwc.dtype}"
@@ -103,21 +103,21 @@ def encode_chunk(
     schema = pa.schema(COLUMNS, metadata=_head(info))
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, schema) as writer:
-        cells: dict[tuple[int, bytes], int] = {}
+        packed_frames: dict[tuple[int, bytes], int] = {}
         for offset, time in enumerate(times):
             index = first + offset
             if offset == 0 or not np.array_equal(frames_nhwc[offset], frames_nhwc[offset - 1]):
-                cell = pack(frames_nhwc[offset], codec=codec)
-            same_as = cells.setdefault((cell.shift, cell.data), index)
-            held = same_as != index
+                packed = pack(frames_nhwc[offset], codec=codec)
+            same_as = packed_frames.setdefault((packed.shift, packed.data), index)
+            repeats = same_as != index
             row = {
                 "index": index,
                 "pts_num": time.numerator,
                 "pts_den": time.denominator,
-                "codec": SAME if held else cell.codec,
-                "shift": 0 if held else cell.shift,
-                "same_as": same_as if held else NOT_SAME,
-                "data": b"" if held else cell.data,
+                "codec": SAME if repeats else packed.codec,
+                "shift": 0 if repeats else packed.shift,
+                "same_as": same_as if repeats else NOT_SAME,
+                "data": b"" if repeats else packed.data,
             }
             row["digest"] = _row_digest(row, info)
             writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
@@ -134,7 +134,7 @@ def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None)
 
 
 def chunk_info(data: bytes | memoryview) -> ChunkInfo:
-    """What a chunk holds. DigestError if its head is damaged."""
+    """The head of a chunk. DigestError if it is damaged."""
     return _info(_open(pa.BufferReader(pa.py_buffer(data))))
 
 
@@ -159,7 +159,7 @@ def read_frames(store: Store, name: str, indices: Sequence[int] | None = None) -
 
 
 class _Ranges(io.RawIOBase):
-    """An object of a store as a file for pyarrow: the end kept, the rest one request a read."""
+    """A stored object as a file for pyarrow: keeps the tail, reads the rest one request a read."""
 
     def __init__(self, store: Store, name: str, size: int) -> None:
         self._store, self._name, self._size, self._at = store, name, size, 0
@@ -202,18 +202,18 @@ def _read(source: Any, indices: Sequence[int] | None) -> Chunk:
             raise StoreError(f"expected a frame of [{info.first}, {last}), asked for {index}")
         row = _row(reader, info, index)
         times.append(Fraction(row["pts_num"], row["pts_den"]))
-        cell_at = index if row["same_as"] == NOT_SAME else row["same_as"]
-        if cell_at in unpacked:
-            frames[place] = frames[unpacked[cell_at]]
+        packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
+        if packed_at in unpacked:
+            frames[place] = frames[unpacked[packed_at]]
             continue
-        if cell_at != index:
-            row = _row(reader, info, cell_at)
-        cell = Cell(codec=row["codec"], shift=row["shift"], data=row["data"])
+        if packed_at != index:
+            row = _row(reader, info, packed_at)
+        packed = PackedFrame(codec=row["codec"], shift=row["shift"], data=row["data"])
         try:
-            unpack_into(frames[place], cell)
+            unpack_into(frames[place], packed)
         except (zstandard.ZstdError, ValueError) as error:
             raise StoreError(f"frame {index} cannot be unpacked ({error})") from error
-        unpacked[cell_at] = place
+        unpacked[packed_at] = place
     return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
 
 

@@ -37,44 +37,46 @@ _LITTLE_ENDIAN = np.dtype("<u2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """A packed frame; its values were shifted right by `shift` bits before they were packed."""
+class PackedFrame:
+    """A frame packed to bytes; its values were shifted right by `shift` bits first."""
 
     codec: str
     shift: int
     data: bytes
 
 
-def pack(pixels: Pixels, *, codec: str) -> Cell:
+def pack(pixels: Pixels, *, codec: str) -> PackedFrame:
     """Pack a frame. StoreError if there is no such codec or it is not installed."""
     if codec == "raw":
         data = np.ascontiguousarray(pixels, _LITTLE_ENDIAN).tobytes()
-        return Cell(codec=codec, shift=0, data=data)
+        return PackedFrame(codec=codec, shift=0, data=data)
     shift = _zero_bits(pixels)
     if codec == "zstd":
         packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
-        return Cell(codec=codec, shift=shift, data=packer.compress(_filter(pixels, shift).data))
+        return PackedFrame(
+            codec=codec, shift=shift, data=packer.compress(_filter(pixels, shift).data)
+        )
     if codec == "jxl":
         shifted = np.ascontiguousarray(pixels >> shift)
         data = _jpeg_xl().jpegxl_encode(shifted, lossless=True, effort=JXL_EFFORT, numthreads=1)
-        return Cell(codec=codec, shift=shift, data=data)
+        return PackedFrame(codec=codec, shift=shift, data=data)
     raise _unknown(codec)
 
 
-def unpack_into(target: Pixels, cell: Cell) -> None:
-    """Unpack a frame into `target`, whose shape it must have. StoreError if it cannot be."""
-    if cell.codec == "raw":
-        target[...] = np.frombuffer(cell.data, _LITTLE_ENDIAN).reshape(target.shape)
-    elif cell.codec == "zstd":
+def unpack_into(target: Pixels, packed: PackedFrame) -> None:
+    """Unpack a frame into `target`, which has its shape. StoreError if that cannot be done."""
+    if packed.codec == "raw":
+        target[...] = np.frombuffer(packed.data, _LITTLE_ENDIAN).reshape(target.shape)
+    elif packed.codec == "zstd":
         unpacker = zstandard.ZstdDecompressor()
         size = target.nbytes
-        planes = np.frombuffer(unpacker.decompress(cell.data, max_output_size=size), np.uint8)
-        _unfilter_into(target, planes, cell.shift)
-    elif cell.codec == "jxl":
-        pixels = _jpeg_xl().jpegxl_decode(cell.data, numthreads=1)
-        np.left_shift(pixels.reshape(target.shape), cell.shift, out=target)
+        planes = np.frombuffer(unpacker.decompress(packed.data, max_output_size=size), np.uint8)
+        _unfilter_into(target, planes, packed.shift)
+    elif packed.codec == "jxl":
+        pixels = _jpeg_xl().jpegxl_decode(packed.data, numthreads=1)
+        np.left_shift(pixels.reshape(target.shape), packed.shift, out=target)
     else:
-        raise _unknown(cell.codec)
+        raise _unknown(packed.codec)
 
 
 def _zero_bits(pixels: Pixels) -> int:
@@ -140,5 +142,5 @@ def _jpeg_xl() -> Any:
 
 def _unknown(codec: str) -> StoreError:
     return StoreError(
-        f"no cell codec {codec!r}", remedy=f"DOUGA_CELL must be one of {', '.join(CODECS)}"
+        f"no frame codec {codec!r}", remedy=f"DOUGA_CELL must be one of {', '.join(CODECS)}"
     )

@@ -24,14 +24,14 @@ OBJECT_STORE_BYTES = 128 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """What one machine of a cluster has for work; memory in bytes."""
+    """The resources of one node of a cluster; memory in bytes."""
 
     cpus: float
     gpus: float = 0.0
     memory_bytes: float = 0.0
 
     def fits(self, need: Node) -> int:
-        """How many workers of this need have room at once."""
+        """How many workers that need this fit at once."""
         return min(
             int(has / wanted + 1e-6)
             for has, wanted in (
@@ -43,7 +43,7 @@ class Node:
         )
 
     def less(self, need: Node, workers: int) -> Node:
-        """What is left beside so many workers."""
+        """What is left beside this many workers."""
         return Node(
             cpus=self.cpus - workers * need.cpus,
             gpus=self.gpus - workers * need.gpus,
@@ -53,18 +53,18 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """What a Ray cluster has: its nodes alive. `local`: made for us."""
+    """A Ray cluster's live nodes. `local`: started for this run."""
 
     address: str
     local: bool
     nodes: tuple[Node, ...]
 
     def fits(self, need: Node) -> int:
-        """How many workers of this need have room at once; no worker spans two nodes."""
+        """How many workers that need this fit at once; no worker spans two nodes."""
         return sum(node.fits(need) for node in self.nodes)
 
     def beside(self, need: Node) -> Cluster:
-        """The same cluster when every worker of this need that fits is there."""
+        """The cluster's resources left when it is full of workers that need this."""
         left = tuple(node.less(need, node.fits(need)) for node in self.nodes)
         return Cluster(address=self.address, local=self.local, nodes=left)
 
@@ -82,14 +82,14 @@ class Cluster:
 
 @contextmanager
 def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
-    """Ray for the length of a `with`: `address`, or one of our own that ends with it.
+    """Join Ray for the length of a `with`: at `address`, or a local one that ends with it.
 
     A process that is connected already (a test, a notebook) keeps its connection. Ray without an
-    address would join whatever the machine last ran; we never do that in silence. Errors:
-    ClusterError naming the address and what to check.
+    address would join whatever the machine ran last; this never does. ClusterError names the
+    address and what to check.
     """
     os.environ.update(quiet_environment())
-    # Kept for a dashboard, they cost a driver 10 KiB a call (153 MiB to 166 in 2,400 calls).
+    # Task events, for a dashboard, cost a driver 10 KiB a call (153 MiB to 166 in 2,400 calls).
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
     if address:
         check_head(address)
@@ -107,7 +107,7 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
 
 
 def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None:
-    """Start or join Ray; `stack` ends what was started."""
+    """Start or join Ray; `stack` ends what this starts."""
     import ray
 
     try:
@@ -134,7 +134,7 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
             )
     except DougaError:
         raise
-    except Exception as error:  # Ray's node raises bare ones where it is too slow to come up
+    except Exception as error:  # a Ray node that is too slow to start raises a bare Exception
         why = _first_line(error)
         if address:
             raise no_cluster(address, why) from error
@@ -145,8 +145,8 @@ def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None
 
 @contextmanager
 def _hold_signals() -> Iterator[None]:
-    """Hold the first Ctrl-C or SIGTERM back until Ray stands, so that all it started is known and
-    can be ended; and keep our own answer to SIGTERM, for Ray's ends the process past clean-up."""
+    """Hold back the first Ctrl-C or SIGTERM until Ray is up, so that everything it started can be
+    ended. Keeps douga's SIGTERM handler: Ray's ends the process without clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -173,7 +173,7 @@ def _describe(address: str, *, local: bool) -> Cluster:
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    # A head or driver_node without room for work is no node to speak of.
+    # A head or a driver node without resources for work does not count.
     nodes = tuple(
         Node(
             cpus=has.get("CPU", 0.0),

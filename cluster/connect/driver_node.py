@@ -1,7 +1,7 @@
-"""A Ray node without room for work, through which a machine outside a cluster drives it.
+"""Starts a Ray node without resources, so that a machine outside a cluster can drive it.
 
-Ray lets a driver join only by way of a node on its own machine. Where the cluster has none here,
-this one stands by for as long as the driver lives: no CPU, no GPU, little memory.
+Ray lets a driver join only through a node on its own machine. Where the cluster has none here, this
+node runs as long as the driver: no CPU, no GPU, little memory.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ OBJECT_STORE_BYTES = 80 << 20
 
 @contextmanager
 def driver_node(address: str, *, folder: str) -> Iterator[None]:
-    """A node of the cluster at `host:port` on this machine for the length of a `with`.
+    """Run a node of the cluster at `host:port` on this machine for the length of a `with`.
 
-    Starts nothing where the cluster has one here already. Its logs and sockets lie in `folder`; it
-    ends with this process, however that ends. RefusedError where anybody may join the cluster.
+    Starts nothing if the cluster has a node here already. Its logs and sockets are in `folder`; it
+    ends with this process, however that ends. RefusedError if anybody may join the cluster.
     """
     from ray._private.node import Node
     from ray._private.parameter import RayParams
@@ -51,7 +51,7 @@ def driver_node(address: str, *, folder: str) -> Iterator[None]:
 
 
 def _check_closed(address: str) -> None:
-    """A node of a cluster can be reached by all of its nodes: it binds every interface."""
+    """RefusedError if the node, which binds every interface, would let anybody in."""
     by_token = os.environ.get("RAY_AUTH_MODE") == "token"
     by_certificate = os.environ.get("RAY_USE_TLS", "0") != "0"
     check_listening(

@@ -1,6 +1,6 @@
-"""Ask a Ray head, before Ray is imported, whether it is one, of which version, and who may come.
+"""Asks a Ray head, before Ray is imported, for its version and whether it lets this process in.
 
-Ray itself takes 20 to 60 s to give up on an address or a token, and says neither which it was.
+Ray itself takes 20 to 60 s to give up on an address or a token, and does not say which was wrong.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
 def check_head(address: str) -> None:
-    """See that a Ray head answers at `host:port` and would let this process in.
+    """Check that a Ray head answers at `host:port` and lets this process in.
 
-    Sets RAY_AUTH_MODE as the head wants it (Ray takes a token where none is wanted for a fault).
-    UsageError if it is no such address; ClusterError, with the remedy, if nothing answers, it is
-    no Ray or another version of it, or the token is missing or wrong.
+    Sets RAY_AUTH_MODE as the head wants it (Ray refuses a token that the head does not want).
+    UsageError if it is no address; ClusterError, with the remedy, if nothing answers, if it is not
+    Ray or another version of it, or if the token is missing or wrong.
     """
     if address == "auto":
         return
@@ -87,7 +87,7 @@ def _ask(address: str, *, token: str) -> object:
 
 
 def _token() -> str:
-    """This user's Ray token, found as Ray finds it; empty if there is none."""
+    """This user's Ray token, searched where Ray searches it; empty if there is none."""
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token.strip()
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")

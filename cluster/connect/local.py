@@ -1,8 +1,8 @@
-"""What a Ray of our own is started under: it listens on 127.0.0.1, and wants a token.
+"""Closes a local Ray to others: it listens on 127.0.0.1 and wants a token.
 
-Left to itself, Ray binds every interface of the machine; whoever reaches one of its ports runs
-code as its owner. On 127.0.0.1 these are the machine's other users still, hence the token, which is
-made for the run and lies in a file that its owner alone reads.
+By default Ray binds every interface of the machine, and whoever reaches one of its ports runs code
+as its owner. On 127.0.0.1 the machine's other users still reach it, hence the token: made for the
+run, in a file that only its owner can read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 @contextmanager
 def require_token(folder: str) -> Iterator[None]:
-    """Ray started within the block, by this process, is closed to others; its token is in `folder`.
+    """Make Ray want a token, for as long as the block lasts; the token's file is in `folder`.
 
-    The environment is as before at the end: a cluster joined later has a token of its own.
+    Restores the environment at the end: a cluster joined later has its own token.
     """
     token = Path(folder) / "token"
     descriptor = os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -43,10 +43,10 @@ def require_token(folder: str) -> Iterator[None]:
 
 @contextmanager
 def loopback_only() -> Iterator[None]:
-    """A Ray node started within the block binds 127.0.0.1, and so does all that it starts.
+    """Make a Ray node started in the block bind 127.0.0.1, and so everything that it starts.
 
-    Ray 2.60 does so where clusters are switched off (as it is on Windows and macOS);
-    `ray.init(_node_ip_address="127.0.0.1")` is put back to the machine's outer address.
+    Ray 2.60 does so where clusters are switched off (as on Windows and macOS); it replaces the
+    address of `ray.init(_node_ip_address="127.0.0.1")` by the machine's outer one.
     """
     from ray._private import ray_constants
 
@@ -59,7 +59,7 @@ def loopback_only() -> Iterator[None]:
 
 
 def reload_token() -> None:
-    """Ray remembers mode and token from the first time it is asked in a process."""
+    """Make Ray read mode and token again; a process reads them once otherwise."""
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")

@@ -77,7 +77,7 @@ class Store(Protocol):
         """Exactly `length` bytes from `start`; DigestError if the object ends before.
 
         A part cannot be checked against the digest of the whole: what is read so carries its own
-        digests inside, as a chunk's cells do.
+        digests inside, as a chunk's frames do.
         """
         ...
 

@@ -26,7 +26,7 @@ def examine(store: str = "") -> dict[str, Any]:
     """Every check: what, found, state (good, optional, bad) and the remedy; `healthy` in all."""
     checks = [
         *(_package(name) for name in PACKAGES),
-        _extra("imagecodecs", "JPEG XL cells: pip install 'douga[jxl]'"),
+        _extra("imagecodecs", "JPEG XL frames: pip install 'douga[jxl]'"),
         _extra("onnxruntime", "your own ONNX networks: pip install 'douga[onnx]'"),
         _extra("spandrel", "your own PyTorch upscalers: pip install 'douga[zoo]'"),
         *_encoders(),

@@ -155,7 +155,7 @@ def _spec(
             store_url=request.store,
             cache=str(chosen.home / "cache"),
             device=Device(kind=kind, tile=request.tile),
-            cell=chosen.cell,
+            codec=chosen.cell,
         ),
         workers=workers,
         num_cpus=need.cpus,

@@ -68,7 +68,7 @@ class WorkerConfig:
     store_url: str
     cache: str
     device: Device
-    cell: str = "zstd"
+    codec: str = "zstd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Worker:
                     "stage": item.name,
                     "picture": canonical(after.picture),
                 },
-                codec=self._config.cell,
+                codec=self._config.codec,
             )
             if made.notes:
                 notes = pack_notes(made.notes)

@@ -172,8 +172,8 @@ def test_every_flipped_byte_is_found() -> None:
 def test_damage_names_the_frame_and_spares_the_others() -> None:
     frames = np.stack([drawing(seed) for seed in range(3)])
     data = bytearray(encode(frames, first=20))
-    cell = pa.ipc.open_file(bytes(data)).get_batch(1)["data"][0].as_py()
-    data[bytes(data).index(cell) + 40] ^= 1
+    packed = pa.ipc.open_file(bytes(data)).get_batch(1)["data"][0].as_py()
+    data[bytes(data).index(packed) + 40] ^= 1
     with pytest.raises(DigestError, match="frame 21"):
         decode_chunk(bytes(data))
     assert np.array_equal(decode_chunk(bytes(data), [20, 22]).frames_nhwc, frames[[0, 2]])
@@ -191,7 +191,7 @@ def test_frame_outside_the_chunk_is_named() -> None:
 
 
 def test_unknown_codec_says_which_there_are() -> None:
-    with pytest.raises(StoreError, match="no cell codec 'png'; DOUGA_CELL must be one of zstd"):
+    with pytest.raises(StoreError, match="no frame codec 'png'; DOUGA_CELL must be one of zstd"):
         encode(drawing(0)[None], codec="png")
 
 
@@ -270,8 +270,8 @@ def test_damage_in_a_store_names_the_object(tmp_path: Path) -> None:
     store.put("frames/ab/x.arrow", encode(frames))
     path = tmp_path / "frames/ab/x.arrow"
     data = bytearray(path.read_bytes())
-    cell = pa.ipc.open_file(bytes(data)).get_batch(5)["data"][0].as_py()
-    data[bytes(data).index(cell) + 40] ^= 1
+    packed = pa.ipc.open_file(bytes(data)).get_batch(5)["data"][0].as_py()
+    data[bytes(data).index(packed) + 40] ^= 1
     path.write_bytes(data)
     assert np.array_equal(ask(store, [4, 6]), frames[[4, 6]])
     for indices in ([5, 6], None):
