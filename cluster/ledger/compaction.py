@@ -1,9 +1,9 @@
-"""Many small objects of the ledger become one per month, while others read, write and compact.
+"""Compacts the ledger's small objects into one per month, while others read, write and compact.
 
 Nothing is locked. The compacted object is written first and names its origins
-(`cluster.ledger.parts`), so that a reader counts each row once whatever else still lies there. What
-it replaces is removed only when it has been read back whole. A stop at any moment leaves a ledger
-that reads the same; the next compaction goes on from there.
+(`cluster.ledger.parts`), so that a reader counts each row once whatever else is still there. The
+objects that it replaces are removed only when it has been read back whole. A stop at any moment
+leaves a ledger that reads the same; the next compaction continues from there.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from cluster.ledger.parts import (
     open_parts,
     pick_parts,
     replaced_parts,
-    while_it_settles,
+    retry_while_compacted,
 )
 from cluster.ledger.receipts import to_parquet
 from cluster.store.base import NotStored, Store
 from cluster.store.folder import FolderStore
 
-DISTANT_GRACE = timedelta(hours=1)
-"""Listings of some S3 services lag behind: no reader may see neither the old nor the new."""
+REMOTE_GRACE = timedelta(hours=1)
+"""Listings of some S3 services lag: every reader must see the old objects or the new one."""
 FULL_ROWS = 1_000_000
-"""An object so large (about 60 MB) is not written again for what comes later in its month."""
+"""An object this large (about 60 MB) is not rewritten for later rows of its month."""
 MONTH = re.compile(r"\d{4}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compaction:
-    """What a compaction came to: objects of the ledger before and after, rows in it, names of what
-    it wrote and removed, and how many replaced objects still lie there, with why."""
+    """The result of a compaction: objects of the ledger before and after, rows in it, names of the
+    objects written and removed, and how many replaced objects are left, with the reason."""
 
     objects_before: int
     objects_after: int
@@ -57,24 +57,24 @@ class Compaction:
 
 
 def compact(store: Store, *, grace: timedelta | None = None, dry_run: bool = False) -> Compaction:
-    """Make one object per month of what the ledger holds, and remove what that replaced.
+    """Write one object per month with the ledger's rows, and remove the objects that it replaces.
 
-    Replaced objects are removed once what replaces them is older than `grace`; by default at once
-    in a folder, in an S3 store an hour later, by the next compaction. Where the store's key may not
-    remove, they stay, and do no harm but to those who read `ledger/` by other means. With `dry_run`
-    nothing is written or removed. StoreError for what is no ledger, or damaged.
+    Replaced objects are removed once their replacement is older than `grace`; by default at once in
+    a folder, in an S3 store an hour later, by the next compaction. Where the store's key may not
+    delete, they stay, and mislead only other programs that read `ledger/`. With `dry_run` nothing
+    is written or removed. StoreError for an object that is no ledger, or damaged.
     """
-    return while_it_settles(
+    return retry_while_compacted(
         store,
-        lambda: _compact(store, grace_of(store) if grace is None else grace, dry_run=dry_run),
+        lambda: _compact(store, default_grace(store) if grace is None else grace, dry_run=dry_run),
         doing="compacted",
         remedy="let one compaction at a time run",
     )
 
 
-def grace_of(store: Store) -> timedelta:
-    """How long replaced objects stay if nobody says otherwise."""
-    return timedelta(0) if isinstance(store, FolderStore) else DISTANT_GRACE
+def default_grace(store: Store) -> timedelta:
+    """How long replaced objects stay by default."""
+    return timedelta(0) if isinstance(store, FolderStore) else REMOTE_GRACE
 
 
 def _compact(store: Store, grace: timedelta, *, dry_run: bool) -> Compaction:
@@ -105,8 +105,8 @@ def _compact(store: Store, grace: timedelta, *, dry_run: bool) -> Compaction:
 
 
 def plan_compaction(picks: Iterable[Pick]) -> dict[str, list[Pick]]:
-    """What to make one object of, by month (`2026-11`); a month that is one object is left so, and
-    so is an object with FULL_ROWS rows."""
+    """The picks to write as one object, by month (`2026-11`); without months that are one object
+    already, and without objects of FULL_ROWS rows."""
     months: dict[str, list[Pick]] = defaultdict(list)
     for pick in picks:
         if not (pick.part.is_compacted and pick.part.rows >= FULL_ROWS):
@@ -142,7 +142,7 @@ def _write(store: Store, month: str, picks: Sequence[Pick]) -> None:
 
 
 def _remove(store: Store, replaced: Mapping[str, Part], grace: timedelta) -> tuple[list[str], str]:
-    """Remove what is replaced for long enough; what went, and why the rest did not."""
+    """Remove objects replaced for long enough; returns their names, and why others are left."""
     now = datetime.now(UTC)
     gone: list[str] = []
     checked: set[str] = set()

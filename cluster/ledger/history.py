@@ -1,4 +1,4 @@
-"""Questions to the ledger: tables of receipts, of which only what is asked for is read."""
+"""Queries the ledger: tables of receipts; reads only the columns and rows asked for."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cluster.ledger.parts import (
     cache_folder,
     open_parts,
     pick_parts,
-    while_it_settles,
+    retry_while_compacted,
 )
 from cluster.ledger.receipts import SCHEMA, Receipt
 from cluster.store.base import NotStored, Store
@@ -47,16 +47,16 @@ def read_history(
     Only rows finished in `[since, until)` (without a zone: UTC), and of the run, episode, shot,
     stage and device named. Every receipt comes once, also while a compaction is at work. No value
     is null: what an older douga did not write is "", 0, or for `frames` what the span holds.
-    StoreError for what is no ledger, or damaged.
+    StoreError for an object that is no ledger, or damaged.
     """
     names = tuple(columns) or tuple(SCHEMA.names)
     for name in names:
         if name not in SCHEMA.names:
             raise StoreError(f"the ledger has no column {name!r}", where=store.url)
-    wanted = _wanted(
+    wanted = _filter(
         since=since, until=until, run=run, episode=episode, shot=shot, stage=stage, device=device
     )
-    return while_it_settles(
+    return retry_while_compacted(
         store,
         lambda: _read(store, open_parts(store, run=run), names, wanted),
         doing="read",
@@ -77,13 +77,13 @@ def read_ledger(
 
 
 def row_groups(store: Store, *, since: datetime | None = None, run: str = "") -> int:
-    """How many row groups an answer takes reading: the measure of what a question costs."""
-    wanted = _wanted(since=since, run=run)
+    """How many row groups a query reads: the measure of its cost."""
+    wanted = _filter(since=since, run=run)
     picks = pick_parts(open_parts(store, run=run))
     return sum(len(pick.part.fragment.split_by_row_group(wanted)) for pick in picks)
 
 
-def _wanted(
+def _filter(
     *, since: datetime | None = None, until: datetime | None = None, **named: str
 ) -> ds.Expression | None:
     asked = [ds.field(name) == value for name, value in named.items() if value]
@@ -95,7 +95,7 @@ def _wanted(
 
 
 def _text(moment: datetime) -> str:
-    """A moment as receipts write it, so that texts compare as moments do."""
+    """A moment as receipts write it, so that texts compare like moments."""
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return zoned.astimezone(UTC).isoformat(timespec="milliseconds")
 
@@ -119,7 +119,7 @@ def _read(
 
 
 def read_rows(pick: Pick) -> pa.Table:
-    """The rows to read of a part, all their columns, as they lie."""
+    """The picked rows of a part, with all columns as stored."""
     table = pick.part.fragment.to_table(schema=SCHEMA)
     if pick.whole:
         return table
@@ -134,8 +134,8 @@ def _column(name: str) -> ds.Expression:
 
 
 def unreadable(store: Store, parts: Sequence[Part], error: Exception) -> Exception:
-    """Why rows could not be read: NotStored for what is gone; DigestError, raised, for an object
-    that is damaged in the store."""
+    """The error for rows that cannot be read: NotStored for an object that is gone. Raises
+    DigestError for one that is damaged in the store."""
     if isinstance(error, FileNotFoundError):
         return NotStored("gone since it was listed", where=store.url)
     for part in parts:

@@ -2,8 +2,8 @@
 
 Receipts lie as they were appended, `ledger/RUN/KEY.parquet`, or compacted,
 `ledger/months/MONTH-KEY.parquet`. A compacted object names its **origins**, the appended objects
-whose rows it holds, each with how many, in the order of the rows. So whatever lies there together
-(originals not yet removed, two compactions of the same objects), `pick_parts` can tell which rows
+whose rows it holds, each with its number of rows, in their order. So whatever is there together
+(originals not yet removed, two compactions of the same objects), `pick_parts` finds which rows
 to read where.
 """
 
@@ -32,10 +32,10 @@ COMPACTED = f"{PREFIX}months/"
 ORIGINS = "douga.origins"
 """Where a compacted object names its origins: JSON, `[[name, rows], …]`."""
 FIRST_COLUMNS = frozenset(SCHEMA.names[: SCHEMA.names.index("finished_at") + 1])
-"""Those of the first douga: what lacks one of them is no ledger."""
-FETCHES = 8
+"""The columns of the first douga: an object without one of them is no ledger."""
+FETCHES_AT_ONCE = 8
 TRIES = 8
-"""A compaction takes objects away once, at its end: who meets one again and again meets another."""
+"""A compaction removes objects once, at its end: each retry meets another compaction."""
 T = TypeVar("T")
 FORMAT = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
@@ -45,7 +45,7 @@ DISK = fs.LocalFileSystem()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """An appended object, and how many rows it has."""
+    """An appended object, and its number of rows."""
 
     name: str
     rows: int
@@ -82,7 +82,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pick:
-    """What to read of a part: the rows `[start, end)` of each range, which are all if `whole`."""
+    """The rows to read of a part: `[start, end)` of each range; all its rows if `whole`."""
 
     part: Part
     ranges: tuple[tuple[int, int], ...]
@@ -122,10 +122,10 @@ def _rank(part: Part) -> tuple[bool, int, str]:
 
 
 def replaced_parts(parts: Iterable[Part]) -> dict[str, Part]:
-    """Those parts that may go, by name, each with the part that holds all its rows and stays.
+    """The parts that may be removed, by name, each with the part that holds all its rows and stays.
 
-    A part is replaced only by one above it in a fixed order. So however many remove at once, by
-    however old listings, nobody removes the last holder of a row.
+    Only a part above it in a fixed order replaces a part. So however many processes remove at once,
+    with however old listings, none removes the last holder of a row.
     """
     replaced: dict[str, Part] = {}
     holders: dict[str, list[tuple[Part, frozenset[str]]]] = defaultdict(list)
@@ -141,10 +141,10 @@ def replaced_parts(parts: Iterable[Part]) -> dict[str, Part]:
     return replaced
 
 
-def while_it_settles(store: Store, work: Callable[[], T], *, doing: str, remedy: str) -> T:
-    """What `work` gives on the ledger, begun anew where objects that it had listed are gone.
+def retry_while_compacted(store: Store, work: Callable[[], T], *, doing: str, remedy: str) -> T:
+    """Call `work`, again if a compaction has removed objects that it listed.
 
-    StoreError after `TRIES`, saying what was being done (`doing`) and the `remedy`.
+    StoreError after `TRIES`, with what was being done (`doing`) and the `remedy`.
     """
     for left in reversed(range(TRIES)):
         try:
@@ -170,14 +170,14 @@ def open_parts(store: Store, *, run: str = "") -> list[Part]:
     paths = _local_paths(store, listed)
     if not run:
         _forget_others(store, set(paths.values()))
-    with ThreadPoolExecutor(max_workers=FETCHES) as threads:
+    with ThreadPoolExecutor(max_workers=FETCHES_AT_ONCE) as threads:
         return list(threads.map(lambda stored: _open(store, stored, paths[stored.name]), listed))
 
 
 def _list(store: Store, prefix: str) -> list[StoredObject]:
-    """The objects under a prefix, then the compacted ones, in this order: what was taken away
-    before it was listed is in one of the latter. These are listed until two listings agree, since
-    one of them may go while its successor comes."""
+    """The objects under a prefix, then the compacted ones, in this order: an object removed before
+    it was listed is in one of the latter. Lists these until two listings agree, since one may be
+    removed while its successor comes."""
     appended = [each for each in store.list(prefix) if not each.name.startswith(COMPACTED)]
     compacted: list[StoredObject] = []
     while compacted != (again := list(store.list(COMPACTED))):
@@ -227,27 +227,27 @@ def _first_at(footer: Any) -> str:
 
 
 def _local_paths(store: Store, listed: Sequence[StoredObject]) -> dict[str, Path]:
-    """Where each object lies on this machine's disk: a folder's where they are, others in a cache
-    under douga's home, for they never change."""
+    """The path of each object on this machine: in a folder store its own, else a copy in a cache
+    under douga's home, since objects never change."""
     if isinstance(store, FolderStore):
         return {stored.name: store.root / stored.name for stored in listed}
     cache = cache_folder(store)
     paths = {stored.name: cache / stored.name.removeprefix(PREFIX) for stored in listed}
     absent = [(name, path) for name, path in paths.items() if not path.is_file()]
-    with ThreadPoolExecutor(max_workers=FETCHES) as threads:
+    with ThreadPoolExecutor(max_workers=FETCHES_AT_ONCE) as threads:
         list(threads.map(lambda each: store.get_file(*each), absent))
     return paths
 
 
 def _forget_others(store: Store, paths: set[Path]) -> None:
-    """Remove copies of what the ledger no longer has."""
+    """Remove copies of objects that the ledger no longer has."""
     if not isinstance(store, FolderStore):
         for path in set(cache_folder(store).rglob("*.parquet")) - paths:
             path.unlink(missing_ok=True)
 
 
 def cache_folder(store: Store) -> Path:
-    """Where copies of a distant ledger's objects lie."""
+    """The folder with copies of a remote ledger's objects."""
     return home_folder("ledger") / make_key(store.url)
 
 

@@ -18,12 +18,12 @@ from cluster.store.base import Store
 
 PREFIX = "ledger/"
 ROW_GROUP = 16384
-"""Rows that are read or skipped together: about a megabyte, some days of a busy farm."""
+"""Rows read or skipped together: about a megabyte, some days of a busy farm."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """What came of one work item: frames `[start, end)` of a shot after a run of stages.
+    """The record of one work item: frames `[start, end)` of a shot after a run of stages.
 
     `stage` names the stages that ran as one (`interpolate+upscale`); `reused` says that the store
     already had the chunk and nothing was computed; `retries` how many tries of it failed in this
@@ -79,7 +79,7 @@ SCHEMA = pa.schema(
         pa.field("gpu", pa.string()),
     ]
 )
-"""Grown at its end only: columns that an older douga did not write read as "" or 0."""
+"""Grows only at its end: columns that an older douga did not write read as "" or 0."""
 
 
 def append_receipts(store: Store, run: str, receipts: Sequence[Receipt]) -> str:

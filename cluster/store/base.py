@@ -5,8 +5,8 @@
     └── DigestError       bytes came back different from what was put
 
 Names are relative posix paths (`frames/ab/abc….arrow`). Nothing depends on locks: the same name
-with the same bytes may be put any number of times, by any number of workers at once. What is named
-by its content is put with `if_absent`: who comes second, however late, changes nothing.
+with the same bytes may be put any number of times, by any number of workers at once. Objects
+named by their content are put with `if_absent`: a second put, however late, changes nothing.
 """
 
 from __future__ import annotations
@@ -42,26 +42,25 @@ class StoredObject:
 
 
 class Store(Protocol):
-    """What every store does; tests/contract/test_store.py holds each to it.
+    """The interface of every store; tests/contract/test_store.py holds each to it.
 
     All raise StoreError, with the remedy, when the store refuses or cannot be reached, and
-    NotStored for a name that is not there. Stores may be pickled: they are opened again by `url`,
-    with the receiving process's own settings, so no key travels.
+    NotStored for a name that is not there. Stores may be pickled: the receiving process opens them
+    again by `url`, with its own settings, so no key travels.
     """
 
     @property
     def url(self) -> str:
-        """What `open_store` opens this store by; holds no secret."""
+        """The URL that `open_store` opens this store by; holds no secret."""
         ...
 
     def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
-        """Store bytes whole or not at all, and say the digest of what now lies under the name.
+        """Store bytes whole or not at all; returns the digest of the object now under the name.
 
         With `if_absent` an object that is already there stays, and the digest is that object's:
-        compare it with your own to know who came first. A folder decides this atomically; an S3
-        service as well as its `If-None-Match` does. Where that is not atomic, two that come at the
-        same moment may both be told that they were first: rely on it only for bytes that are the
-        same whoever puts them.
+        compare it with your own to know who came first. A folder decides this atomically, an S3
+        service as atomically as its `If-None-Match`. Where that is not atomic, two puts at the same
+        moment may both seem first: rely on it only for bytes that are the same whoever puts them.
         """
         ...
 
@@ -76,15 +75,15 @@ class Store(Protocol):
     def get_range(self, name: str, *, start: int, length: int) -> bytes:
         """Exactly `length` bytes from `start`; DigestError if the object ends before.
 
-        A part cannot be checked against the digest of the whole: what is read so carries its own
-        digests inside, as a chunk's frames do.
+        The digest of the whole cannot check a part: objects that are read so carry digests of
+        their own inside, as a chunk's frames do.
         """
         ...
 
     def get_file(self, name: str, path: Path, *, foreign: bool = False) -> None:
         """Write an object to `path`, which appears only when complete and checked.
 
-        `foreign` accepts an object that something else put there and that so has no digest.
+        `foreign` accepts an object without a digest, which another program put there.
         """
         ...
 
@@ -105,16 +104,16 @@ class Store(Protocol):
         ...
 
     def leftovers(self) -> Iterator[StoredObject]:
-        """What writers that were killed left: unfinished files or uploads, some of them perhaps
-        of writers still at work. Their names are no names of objects."""
+        """Unfinished files or uploads of killed writers, perhaps some of writers still at work.
+        Their names are not names of objects."""
         ...
 
     def drop_leftover(self, name: str) -> None:
-        """Remove what `leftovers` named; harmless when it is not there."""
+        """Remove a leftover; harmless when it is not there."""
         ...
 
     def probe(self) -> None:
-        """Write, read and delete a small object; StoreError names what to do if that fails."""
+        """Write, read and delete a small object; a StoreError names the remedy."""
         ...
 
 
@@ -135,12 +134,12 @@ def check_name(name: str) -> str:
 
 
 def not_stored(url: str, name: str) -> NotStored:
-    """The error for a name that is not there."""
+    """The error for an object that is not there."""
     return NotStored("no such object", where=f"{url}: {name}", remedy="run again to make it")
 
 
 def damaged(url: str, name: str, *, expected: str, got: Digest) -> DigestError:
-    """The error for bytes that are not those that were put; `expected` is empty if unknown."""
+    """The error for bytes that differ from those put; `expected` is empty if unknown."""
     return DigestError(
         f"expected digest {expected or 'on record (there is none)'}, got {got}",
         where=f"{url}: get {name}",

@@ -1,9 +1,9 @@
 """A store in a folder: plain files, each appearing whole or not at all.
 
 An object is the file `ROOT/name`. Its digest is the empty file `ROOT/.digests/name.<sha256>`, made
-before the object appears: a name of its own per digest means that writers of one object never
-overwrite each other's, so that no crash and no race leaves good bytes without their digest.
-Digests of bytes since replaced stay until the object is deleted; they do no harm.
+before the object appears. Each digest has its own name, so writers of one object never overwrite
+each other's, and no crash and no race leaves good bytes without their digest. Digests of replaced
+bytes stay until the object is deleted; they do no harm.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from cluster.store.local_files import (
 
 DIGESTS = ".digests"
 VANISHING_S = 2.0
-"""How long an object may stand without any digest, between the two steps of a delete, before a
-reader calls it damaged."""
+"""How long an object may be without a digest (between the two steps of a delete) before a reader
+reports it as damaged."""
 
 
 class FolderStore:
@@ -113,7 +113,7 @@ class FolderStore:
                 self._path(name).unlink(missing_ok=True)
 
     def leftovers(self) -> Iterator[StoredObject]:
-        """Files not yet under their name, and digests of objects that are not there."""
+        """Files not yet under their final name, and digests of objects that are not there."""
         with self._refusals("list"):
             for folder, _, files in os.walk(self.root):
                 for file in files:
@@ -178,7 +178,7 @@ class FolderStore:
             raise not_stored(self.url, name) from None
 
     def _check(self, name: str, digest: Digest) -> None:
-        """DigestError unless the bytes read are on record; NotStored if a delete was under way."""
+        """DigestError unless the digest is on record; NotStored if a delete is at work."""
         until = time.monotonic() + VANISHING_S
         while not self._digest_path(name, digest).exists():
             if not self._path(name).is_file():
@@ -222,7 +222,7 @@ class FolderStore:
 
 
 def _stored(name: str, path: Path) -> StoredObject | None:
-    """A file as a line of a listing; None if it was deleted since."""
+    """A file as a line of a listing; None if it is gone."""
     try:
         stat = path.stat()
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Signs of life in a store: who is at work, told by a small object put again and again.
+"""Leases: a small object in the store, put again and again, shows that its holder lives.
 
-Nothing is locked. A lease is an object; how long ago it was put says whether its holder lives, by
-the store's own clock, so that no two machines' clocks are compared. A holder that was stopped, or
-cut off from the store, knows by its own clock that it may count as dead (`Lease.lapsed`).
+Nothing is locked. The age of the object, by the store's own clock, says whether its holder lives,
+so nobody compares the clocks of two machines. A holder that was suspended, or cut off from the
+store, knows by its own clock that its lease may have expired (`Lease.expired`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from cluster.errors import StoreError
 from cluster.store.base import Store
 
-BEAT_S = 10.0
+HEARTBEAT_S = 10.0
 
 
 class Lease:
@@ -28,27 +28,27 @@ class Lease:
         self._text = text
         self._renewed_s = _clock()
         self._putting = threading.Lock()
-        self.stays = False
-        """Whether the object is left behind when the holder lets go."""
+        self.keep = False
+        """Whether the object stays when the holder ends."""
 
     def renew(self) -> None:
-        """Give a sign of life now."""
-        with self._putting:  # or older words might come last
+        """Send a heartbeat now."""
+        with self._putting:  # or an older text might come last
             began = _clock()
             self._store.put(self.name, self._text.encode())
             self._renewed_s = began
 
-    def say(self, text: str) -> None:
-        """Give a sign of life now with other words, which the later ones have too."""
+    def update(self, text: str) -> None:
+        """Send a heartbeat now with another text, which later ones have too."""
         self._text = text
         self.renew()
 
-    def lapsed(self, after: timedelta) -> bool:
-        """Whether the last sign of life that surely arrived was given longer ago than this."""
+    def expired(self, after: timedelta) -> bool:
+        """Whether the last heartbeat that surely arrived is older than this."""
         return _clock() - self._renewed_s > after.total_seconds()
 
     def store_time(self) -> datetime:
-        """What the store's clock says, from a sign of life given now."""
+        """The time by the store's clock, from a heartbeat sent now."""
         self.renew()
         times = [each.modified for each in self._store.list(self.name) if each.name == self.name]
         return times[0] if times else datetime.now(UTC)
@@ -56,31 +56,31 @@ class Lease:
 
 @contextlib.contextmanager
 def hold_lease(
-    store: Store, name: str, *, text: str = "", beat_s: float = BEAT_S
+    store: Store, name: str, *, text: str = "", heartbeat_s: float = HEARTBEAT_S
 ) -> Iterator[Lease]:
-    """A lease for the length of a `with`, renewed every `beat_s` seconds, then taken back (unless
-    its `stays` was set).
+    """A lease for the length of a `with`, renewed every `heartbeat_s` seconds, then deleted
+    (unless `keep` is set).
 
-    StoreError if it cannot be put at first. A later renewal that fails is tried again at the next
-    beat; one that cannot be taken back lapses.
+    StoreError if it cannot be put at first. A renewal that fails is tried again at the next
+    heartbeat; a lease that cannot be deleted expires.
     """
     lease = Lease(store, name, text)
     lease.renew()
     ended = threading.Event()
 
-    def beat() -> None:
-        while not ended.wait(beat_s):
+    def send_heartbeats() -> None:
+        while not ended.wait(heartbeat_s):
             with contextlib.suppress(StoreError):
                 lease.renew()
 
-    heart = threading.Thread(target=beat, name=f"lease {name}", daemon=True)
+    heart = threading.Thread(target=send_heartbeats, name=f"lease {name}", daemon=True)
     heart.start()
     try:
         yield lease
     finally:
         ended.set()
         heart.join()
-        if not lease.stays:
+        if not lease.keep:
             with contextlib.suppress(StoreError):
                 store.delete(name)
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what the system's refusals mean to a person."""
+"""Writes files that appear whole or not at all, and explains the system's refusals."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REMEDIES = {
     errno.ENOENT: "nothing can be made there; choose another folder with --store",
 }
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-"""What file systems without hard links answer; there, who comes first is decided less strictly."""
+"""Answers of file systems without hard links; there, who comes first is decided less strictly."""
 
 
 PARTIAL = ".partial"
@@ -39,7 +39,7 @@ class Readable(Protocol):
 
 
 def explain_os(error: OSError, *, where: str) -> StoreError:
-    """The StoreError for what the system refused."""
+    """The StoreError for a refusal of the system."""
     place = f" ({error.filename})" if error.filename else ""
     return StoreError(
         f"{os_reason(error)}{place}",
@@ -50,7 +50,7 @@ def explain_os(error: OSError, *, where: str) -> StoreError:
 
 @contextlib.contextmanager
 def new_file(path: Path, *, keep_existing: bool = False) -> Iterator[BinaryIO]:
-    """A file that appears under `path`, synced to disk, when the block ends well, else never.
+    """A file that appears under `path`, synced to disk, if the block ends without an error.
 
     With `keep_existing` a file that is there by then stays instead.
     """
@@ -71,12 +71,12 @@ def new_file(path: Path, *, keep_existing: bool = False) -> Iterator[BinaryIO]:
 
 
 def is_partial(file: str) -> bool:
-    """Whether a file's name is one that `new_file` gives while it is written."""
+    """Whether `new_file` gives such a name to a file while it is written."""
     return file.startswith(".") and file.endswith(PARTIAL)
 
 
 def open_source(path: Path) -> BinaryIO:
-    """A file to be stored, opened for reading; InputError if that cannot be."""
+    """Open a file to be stored; InputError if it cannot be read."""
     try:
         return path.open("rb")
     except OSError as error:
@@ -96,7 +96,7 @@ def _link(temporary: Path, path: Path) -> None:
 
 
 def copy_stream(source: Readable, target: BinaryIO) -> Digest:
-    """Copy to the end, in blocks of 1 MiB; the digest of what was copied."""
+    """Copy to the end, in blocks of 1 MiB; returns the digest of the bytes."""
     sha = hashlib.sha256()
     while block := source.read(BLOCK_BYTES):
         sha.update(block)
@@ -105,7 +105,7 @@ def copy_stream(source: Readable, target: BinaryIO) -> Digest:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder outlast a power cut."""
+    """Sync the entries of a folder, so that they survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,10 +1,10 @@
 """A store in a bucket of any S3-compatible service, by boto3.
 
-Requests that fail on the way are repeated (settings.s3_attempts, see `store_s3_retries`). So is a
-get whose body breaks off or differs from its digest, and a put of which the service says that it
-got other bytes; a put whose answers were lost is looked up before it counts as failed. Every
-object carries its digest in its metadata. Checksum headers beyond the signature are sent only
-where the service demands them: many compatible services refuse them.
+Retries requests that fail in transit (settings.s3_attempts, see `s3_retries`), gets whose body
+breaks off or differs from its digest, and puts for which the service reports other bytes. A put
+whose answer was lost counts as failed only if the object is not there. Every object carries its
+digest in its metadata. Checksum headers beyond the signature are sent only where the service
+demands them: many compatible services refuse them.
 """
 
 from __future__ import annotations
@@ -36,9 +36,16 @@ from cluster.store.base import (
 )
 from cluster.store.local_files import copy_stream, explain_os, new_file, open_source
 from cluster.store.s3_client import CONNECTIONS, make_client
-from cluster.store.s3_errors import MUTE, AlreadyThere, changed_on_its_way, code_of, explain
+from cluster.store.s3_errors import MUTE, AlreadyThere, code_of, corrupted_in_transit, explain
 from cluster.store.s3_retries import Retries, is_passing
-from cluster.store.s3_uploads import Etags, PartsUpload, Summed, drop_upload, list_uploads, md5_of
+from cluster.store.s3_uploads import (
+    Etags,
+    Md5Reader,
+    PartsUpload,
+    drop_upload,
+    list_uploads,
+    md5_of,
+)
 
 DIGEST_FIELD = "digest"
 PART_BYTES = 16 << 20
@@ -47,7 +54,7 @@ PAGE_NAMES = 1000
 """Names asked for at once; no service gives more."""
 PROBE_ATTEMPTS = 4
 PROBE_TIMEOUT_S = 5.0
-"""An endpoint that never answers is to be told of soon."""
+"""Short, so that an endpoint that never answers is reported soon."""
 
 T = TypeVar("T")
 
@@ -88,7 +95,7 @@ class S3Store:
 
     @property
     def retries(self) -> int:
-        """How many requests this store has sent again so far, in this process."""
+        """Number of retries of this store so far, in this process."""
         return self._retries.count
 
     def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
@@ -105,19 +112,19 @@ class S3Store:
         if path.stat().st_size <= self._part_bytes:
             with open_source(path) as file:
                 return self._put(name, digest, file.read(), if_absent=if_absent)
-        # Parts that are joined late lose by the look above: joining takes no condition everywhere.
+        # The check above stands for a condition: not every service takes one for joining parts.
         doing = f"put {name}"
         upload = PartsUpload(
             client=self._client,
             place={"Bucket": self.bucket, "Key": self._key(name)},
-            tried=lambda call: self._tried(doing, call),
-            sent=lambda data, answer: self._check_part(name, data, answer),
-            arrived=lambda: self._arrived(name, digest),
+            request=lambda call: self._request(doing, call),
+            check_part=lambda data, answer: self._check_part(name, data, answer),
+            is_stored=lambda: self._is_stored(name, digest),
         )
         try:
             upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=self._part_bytes)
         except StoreError as error:
-            if not (error.retryable and self._arrived(name, digest)):
+            if not (error.retryable and self._is_stored(name, digest)):
                 raise
         return digest
 
@@ -141,23 +148,23 @@ class S3Store:
         return self._fetch(name, read, Range=f"bytes={start}-{start + length - 1}")
 
     def get_file(self, name: str, path: Path, *, foreign: bool = False, etag: str = "") -> None:
-        """As of the protocol. A foreign object may have any key; with `etag`, StoreError if its
-        bytes are others by now."""
+        """As in the protocol. A foreign object may have any key; with `etag`, StoreError if the
+        object has changed since."""
 
         def read(answer: dict[str, Any]) -> None:
-            body = Summed(answer["Body"])
+            body = Md5Reader(answer["Body"])
             with new_file(path) as file:
                 digest = copy_stream(body, file)
                 if not foreign or DIGEST_FIELD in answer["Metadata"]:
                     self._check(name, answer, digest)
-                elif self._etags.refute(body.md5, answer):
-                    raise changed_on_its_way(self.url, name)
+                elif self._etags.contradicts(body.md5, answer):
+                    raise corrupted_in_transit(self.url, name)
 
         try:
             self._fetch(name, read, foreign=foreign, **({"IfMatch": etag} if etag else {}))
         except AlreadyThere as error:
             raise StoreError(
-                "changed since it was looked at",
+                "changed since it was listed",
                 where=f"{self.url}: get {name}",
                 remedy="run again when it is written",
             ) from error
@@ -188,7 +195,7 @@ class S3Store:
                 )
 
     def look_at(self, name: str) -> StoredObject:
-        """A foreign object, as a listing shows it. NotStored if it is not there."""
+        """A foreign object as a line of a listing. NotStored if it is not there."""
         head = self._head(name, foreign=True)
         if head is None:
             raise not_stored(self.url, name)
@@ -201,15 +208,15 @@ class S3Store:
 
     def delete(self, name: str) -> None:
         place = {"Bucket": self.bucket, "Key": self._key(name)}
-        self._tried(f"delete {name}", lambda: self._client.delete_object(**place))
+        self._request(f"delete {name}", lambda: self._client.delete_object(**place))
 
     def leftovers(self) -> Iterator[StoredObject]:
-        yield from self._tried(
+        yield from self._request(
             "list uploads", lambda: list(list_uploads(self._client, self.bucket, self._root))
         )
 
     def drop_leftover(self, name: str) -> None:
-        self._tried(
+        self._request(
             f"delete {name}", lambda: drop_upload(self._client, self.bucket, self._root, name)
         )
 
@@ -260,51 +267,51 @@ class S3Store:
                 Metadata={DIGEST_FIELD: digest},
                 **({} if wrong else condition),
             )
-            wrong = not self._got(data, digest, answer, name)
+            wrong = not self._is_received(data, digest, answer, name)
             if wrong:
-                raise changed_on_its_way(self.url, name)
+                raise corrupted_in_transit(self.url, name)
 
         try:
-            self._tried(f"put {name}", send)
+            self._request(f"put {name}", send)
         except AlreadyThere:
             kept = self._digest_of(name)
             if kept is None:
                 raise
             return kept
         except StoreError as error:
-            if error.retryable and self._reads_as(name, digest):
-                return digest  # only its answers were lost
+            if error.retryable and self._reads_back_as(name, digest):
+                return digest  # only the answers were lost
             if wrong:
                 with suppress(StoreError):
                     self.delete(name)
             raise
         return digest
 
-    def _reads_as(self, name: str, digest: Digest) -> bool:
+    def _reads_back_as(self, name: str, digest: Digest) -> bool:
         try:
             return digest_bytes(self.get(name)) == digest
         except StoreError:
             return False
 
-    def _arrived(self, name: str, digest: Digest) -> bool:
-        """As `_reads_as`, of an object too large to be read for that; its parts were checked."""
+    def _is_stored(self, name: str, digest: Digest) -> bool:
+        """Like `_reads_back_as`, for an object too large to read back; its parts were checked."""
         try:
             return self._digest_of(name) == digest
         except StoreError:
             return False
 
-    def _got(self, data: bytes, digest: Digest, answer: dict[str, Any], name: str) -> bool:
-        """Whether the service got these bytes, as far as it says so."""
-        if not self._etags.refute(md5_of(data), answer):
+    def _is_received(self, data: bytes, digest: Digest, answer: dict[str, Any], name: str) -> bool:
+        """Whether the service received these bytes, as far as its answer says."""
+        if not self._etags.contradicts(md5_of(data), answer):
             return True
         if self._etags.proven or digest_bytes(self._read(name)) != digest:
             return False
-        self._etags.dismiss()
+        self._etags.distrust()
         return True
 
     def _check_part(self, name: str, data: bytes, answer: dict[str, Any]) -> None:
-        if self._etags.refute(md5_of(data), answer) and self._etags.proven:
-            raise changed_on_its_way(self.url, name)
+        if self._etags.contradicts(md5_of(data), answer) and self._etags.proven:
+            raise corrupted_in_transit(self.url, name)
 
     def _digest_of(self, name: str) -> Digest | None:
         head = self._head(name)
@@ -313,8 +320,8 @@ class S3Store:
     def _listed(self, names: Sequence[str]) -> set[str]:
         """Which of some names (ascending, of one folder) are stored.
 
-        One page of a listing answers for up to 1000 names. Never more pages than names are read:
-        what they do not reach is asked for one by one.
+        One page of a listing answers for up to 1000 names. Reads at most as many pages as there are
+        names; each name beyond them takes a request.
         """
         folder = names[0].rpartition("/")[0]
         head, wanted, reached = f"{folder}/" if folder else "", set(names), ""
@@ -331,7 +338,7 @@ class S3Store:
     def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
         place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": self._page_names}
         while True:
-            page = self._tried(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
+            page = self._request(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
             yield page
             if not page["IsTruncated"]:
                 return
@@ -341,13 +348,13 @@ class S3Store:
         place = {"Bucket": self.bucket, "Key": self._key(name, foreign=foreign)}
         doing = f"look at {name}"
         try:
-            head: dict[str, Any] = self._tried(doing, lambda: self._client.head_object(**place))
+            head: dict[str, Any] = self._request(doing, lambda: self._client.head_object(**place))
         except NotStored:
             return None
         except StoreError as error:
             if code_of(error.__cause__) in MUTE:
-                # The answer to HEAD has no body, and so no reason in it. Here is one:
-                self._tried(doing, lambda: self._client.get_object(**place)["Body"].close())
+                # The answer to HEAD has no body, so it gives no reason. The answer to GET does:
+                self._request(doing, lambda: self._client.get_object(**place)["Body"].close())
             raise
         return head
 
@@ -369,7 +376,7 @@ class S3Store:
         foreign: bool = False,
         **extra: str,
     ) -> T:
-        """What `read` makes of the object's answer, asked for again while its body is broken."""
+        """Get an object and `read` its answer, again while its body is broken."""
         key = self._key(name, foreign=foreign)
 
         def fetch() -> T:
@@ -378,16 +385,16 @@ class S3Store:
         def is_broken(error: StoreError) -> bool:
             return is_passing(error) or (isinstance(error, DigestError) and "Range" not in extra)
 
-        return self._tried(f"get {name}", fetch, again=is_broken)
+        return self._request(f"get {name}", fetch, again=is_broken)
 
-    def _tried(
+    def _request(
         self,
         doing: str,
         call: Callable[[], T],
         *,
         again: Callable[[StoreError], bool] = is_passing,
     ) -> T:
-        """What `call` gives, repeated while its failures may pass."""
+        """Call `call`, again while `again` says so of its errors."""
 
         def explained() -> T:
             try:

@@ -1,4 +1,4 @@
-"""The boto3 client of an S3 store: endpoint, keys, timeouts and repeats from the settings."""
+"""Makes the boto3 client of an S3 store: endpoint, keys and timeouts from the settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def make_client(using: Settings) -> Any:
-    """A boto3 client from the settings; what they leave empty comes from the AWS variables.
+    """A boto3 client from the settings; the AWS variables fill what they leave empty.
 
-    UsageError for an endpoint with a password in it: addresses get into messages and tracebacks.
+    UsageError for an endpoint with a password in it: messages and tracebacks show addresses.
     """
     key = _key(using.s3_access_key, using.s3_access_key_file, "DOUGA_S3_ACCESS_KEY_FILE")
     secret = _key(using.s3_secret_key, using.s3_secret_key_file, "DOUGA_S3_SECRET_KEY_FILE")
@@ -42,7 +42,7 @@ def make_client(using: Settings) -> Any:
             s3={"addressing_style": "path"},
             connect_timeout=min(CONNECT_TIMEOUT_S, using.s3_timeout_s),
             read_timeout=using.s3_timeout_s,
-            retries={"mode": "standard", "total_max_attempts": 1},  # see store_s3_retries
+            retries={"mode": "standard", "total_max_attempts": 1},  # see s3_retries
             max_pool_connections=CONNECTIONS,
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

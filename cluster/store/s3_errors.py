@@ -1,4 +1,4 @@
-"""What botocore's errors mean to a person: one line, where, and the next step; never a secret."""
+"""Turns botocore's errors into StoreErrors: one line, the place, the next step, never a secret."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ REFUSED_KEY_REMEDIES = {
     "AccessDenied": f"give the key the rights of its role (infra/policies), or {CHECK_KEYS}",
 }
 MUTE = {"400", "403"}
-"""Codes of a refusal whose answer gave no reason, as none to HEAD does."""
+"""Codes of refusals without a reason, as all answers to HEAD are."""
 EXPIRED_KEY = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 BUSY = {"429", "SlowDown", "TooManyRequests", "Throttling", "RequestLimitExceeded"}
 PASSING = {
     *("RequestTimeout", "BadDigest", "InvalidDigest", "IncompleteBody", "OperationAborted"),
     *("XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"),
 }
-"""Answers below 500 to requests that came late, damaged or at the same time as another."""
+"""Answers below 500 to requests that came late, damaged or together with another."""
 NOT_STORED = {"404", "NoSuchKey", "NotFound"}
 ALREADY_THERE = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
 SKEWED_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 
 
 class AlreadyThere(StoreError):
-    """A put that asked for an absent object found one, perhaps its own from a try before."""
+    """A put with a condition found an object there, perhaps its own from an earlier try."""
 
 
 def explain(error: Exception, *, where: str, bucket: str) -> StoreError:
-    """The StoreError for what botocore raised; `retryable` as the cause is."""
+    """The StoreError for an error of botocore's; `retryable` if the cause may pass."""
     if isinstance(error, ClientError):
         return _explain_answer(error, where=where, bucket=bucket)
     if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
@@ -121,10 +121,10 @@ def _explain_answer(error: ClientError, *, where: str, bucket: str) -> StoreErro
     )
 
 
-def changed_on_its_way(url: str, name: str) -> DigestError:
-    """The error, worth a retry, for bytes that differ from those that the service has."""
+def corrupted_in_transit(url: str, name: str) -> DigestError:
+    """The retryable error for bytes whose MD5 differs from the service's ETag."""
     return DigestError(
-        "the bytes were changed on their way (the service's ETag is that of others)",
+        "the bytes were changed in transit (the service's ETag is of other bytes)",
         where=f"{url}: {name}",
         remedy=CHECK_ENDPOINT,
         retryable=True,
@@ -132,7 +132,7 @@ def changed_on_its_way(url: str, name: str) -> DigestError:
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether a service refused because it gets too many requests."""
+    """Whether the service refused because it gets too many requests."""
     return code_of(error) in BUSY
 
 
@@ -145,7 +145,7 @@ def asked_wait_s(error: BaseException | None) -> float:
 
 
 def code_of(error: BaseException | None) -> str:
-    """The code that a service gave for a refusal, its status if it gave none; "" for no answer."""
+    """The code of a service's refusal, its status if it has none; "" for no answer."""
     if not isinstance(error, ClientError):
         return ""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,10 +1,10 @@
-"""What goes to an S3 service: large files in parts, and what its answers tell of what arrived.
+"""Uploads large files to an S3 service in parts, and checks uploads by their ETags.
 
-Parts go several at once, each is tried on its own; uploads that nobody finished are found, since a
+Several parts go at once, each with its own retries. Unfinished uploads can be listed, since a
 service keeps (and bills) their parts for ever. With most services an ETag is the MD5 of an object's
-or of a part's bytes: it shows that bytes changed on their way there (those on their way back are
-held against the digest), and what became of objects that others put. Services that encrypt with
-keys of one's own have other ETags, and so may some compatible ones: those are learnt about, once.
+or a part's bytes, so it shows bytes that changed in transit (on the way back the digest does).
+Services that encrypt with customer keys have other ETags, and so may some compatible ones: `Etags`
+learns that once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from cluster.store.s3_errors import code_of
 MOST_PARTS = 10_000
 """S3's bound; its smallest part, but for the last, is 5 MiB."""
 PARTS_AT_ONCE = 4
-"""Each is held in memory while it is sent."""
+"""Each is in memory while it is sent."""
 
 LEFTOVERS = ".uploads/"
 """A leftover is named `.uploads/OBJECT/UPLOAD`, which no object can be."""
@@ -40,22 +40,21 @@ PLAIN_ETAG = re.compile("[0-9a-f]{32}")
 class PartsUpload:
     """An upload of one file.
 
-    `tried` makes a request and repeats what may pass; `sent` says of a part's answer whether the
-    service got those bytes (and raises what may pass if not); `arrived` whether the object is
-    there, for an end whose answer was lost.
+    `request` makes a request with retries; `check_part` raises a retryable error if a part's answer
+    shows other bytes; `is_stored` says whether the object is there, if the last answer was lost.
     """
 
     client: Any
     place: dict[str, str]
-    tried: Callable[[Callable[[], Any]], Any]
-    sent: Callable[[bytes, dict[str, Any]], None]
-    arrived: Callable[[], bool]
+    request: Callable[[Callable[[], Any]], Any]
+    check_part: Callable[[bytes, dict[str, Any]], None]
+    is_stored: Callable[[], bool]
 
     def put(self, path: Path, *, metadata: dict[str, str], part_bytes: int) -> None:
-        """Send a file; StoreError, and no object and no parts stay, if that cannot be."""
+        """Send a file; on an error, leave neither object nor parts."""
         size = path.stat().st_size
         part_bytes = max(part_bytes, -(-size // MOST_PARTS))
-        begun = self.tried(
+        begun = self.request(
             lambda: self.client.create_multipart_upload(**self.place, Metadata=metadata)
         )
         upload = str(begun["UploadId"])
@@ -66,17 +65,17 @@ class PartsUpload:
                 data = file.read(part_bytes)
             return {
                 "PartNumber": number,
-                "ETag": self.tried(lambda: self._part(upload, number, data)),
+                "ETag": self.request(lambda: self._part(upload, number, data)),
             }
 
         try:
             with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
                 parts = list(pool.map(send, range(1, -(-size // part_bytes) + 1)))
-            self.tried(lambda: self._end(upload, parts))
+            self.request(lambda: self._end(upload, parts))
         except BaseException:
-            # What cannot be aborted either is one of the leftovers that gc finds.
+            # If this fails too, gc finds the upload among the leftovers.
             with suppress(StoreError):
-                self.tried(
+                self.request(
                     lambda: self.client.abort_multipart_upload(**self.place, UploadId=upload)
                 )
             raise
@@ -85,7 +84,7 @@ class PartsUpload:
         answer = self.client.upload_part(
             **self.place, UploadId=upload, PartNumber=number, Body=data
         )
-        self.sent(data, answer)
+        self.check_part(data, answer)
         return str(answer["ETag"])
 
     def _end(self, upload: str, parts: list[dict[str, Any]]) -> None:
@@ -94,7 +93,7 @@ class PartsUpload:
                 **self.place, UploadId=upload, MultipartUpload={"Parts": parts}
             )
         except ClientError as error:
-            if code_of(error) != "NoSuchUpload" or not self.arrived():
+            if code_of(error) != "NoSuchUpload" or not self.is_stored():
                 raise
 
 
@@ -135,23 +134,23 @@ def _has_ended(error: ClientError) -> bool:
 
 
 def md5_of(data: bytes) -> str:
-    """MD5 in hex digits; of no worth against intent."""
+    """MD5 in hex digits; no protection against intent."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 class Etags:
-    """What is known of a service's ETags. Used by many threads at once."""
+    """Knows whether a service's ETags are MD5s. Many threads use it at once."""
 
     def __init__(self) -> None:
         self._are_md5: bool | None = None
 
     @property
     def proven(self) -> bool:
-        """Whether one was the MD5 of what was sent."""
+        """Whether an ETag was the MD5 of the bytes sent."""
         return self._are_md5 is True
 
-    def refute(self, md5: str, answer: dict[str, Any]) -> bool:
-        """Whether an answer's ETag says that the service has other bytes."""
+    def contradicts(self, md5: str, answer: dict[str, Any]) -> bool:
+        """Whether an answer's ETag shows that the service has other bytes."""
         etag = str(answer.get("ETag", "")).strip('"').lower()
         plainly = answer.get("ServerSideEncryption", "AES256") == "AES256"
         if not PLAIN_ETAG.fullmatch(etag) or not plainly or "SSECustomerAlgorithm" in answer:
@@ -160,13 +159,13 @@ class Etags:
             self._are_md5 = True
         return etag != md5 and self._are_md5 is not False
 
-    def dismiss(self) -> None:
-        """Never ask again: the bytes were right and the ETag was another."""
+    def distrust(self) -> None:
+        """Ignore ETags from now on: the bytes were right and the ETag was no MD5."""
         self._are_md5 = False
 
 
-class Summed:
-    """A stream that keeps the MD5 of what was read of it."""
+class Md5Reader:
+    """A stream that computes the MD5 of the bytes read."""
 
     def __init__(self, stream: Readable) -> None:
         self._stream = stream

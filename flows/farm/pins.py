@@ -50,7 +50,7 @@ def pinned(
     store.put(names, json.dumps({"names": sorted(needed_names(prepared))}).encode())
     try:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
-        with hold_lease(store, beat, text=holder, beat_s=HEARTBEAT_S) as lease:
+        with hold_lease(store, beat, text=holder, heartbeat_s=HEARTBEAT_S) as lease:
             _wait_for_sweeps(store, lease, reporter, sleep)
             yield replace(prepared, plan=plan.with_stored(store.has(plan.objects())))
     finally:

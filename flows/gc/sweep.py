@@ -81,7 +81,7 @@ def _remove(store: Store, plan: GcPlan, lease: Lease, reporter: Reporter) -> Non
     reporter.phase(f"removing {len(plan.removed)} objects")
 
     def one(removal: Removal) -> None:
-        if lease.lapsed(SWEEP_TIMEOUT / 2):
+        if lease.expired(SWEEP_TIMEOUT / 2):
             raise StoreError(
                 "this process was stopped, or cut off from the store, for so long that a run may "
                 "have begun meanwhile",

@@ -116,17 +116,17 @@ class Record:
         self._begun = Begun(**{**asdict(self._begun), "shots": shots})
         text = json.dumps(asdict(self._begun))
         if self._lease is not None:
-            self._lease.say(text)
+            self._lease.update(text)
             return
         name = f"{BEGUN}{self.place}.json"
-        lease = hold_lease(self._store, name, text=text, beat_s=BEAT_S)
+        lease = hold_lease(self._store, name, text=text, heartbeat_s=BEAT_S)
         self._lease = self._held.enter_context(lease)
-        self._lease.stays = True
+        self._lease.keep = True
 
     def withdraw(self) -> None:
         """Take the beginning back, as if it had not been."""
         if self._lease is not None:
-            self._lease.stays = False
+            self._lease.keep = False
         self._lease = None
 
     def ended(
@@ -137,7 +137,7 @@ class Record:
         text = strike_secrets(json.dumps(whole, default=str))
         self._store.put(f"{self.place}.json", text.encode())
         if self._lease is not None:
-            self._lease.stays = False
+            self._lease.keep = False
         self._lease = None
 
     def __exit__(
@@ -156,7 +156,7 @@ class Record:
                     self.ended(blank, state=state, exit_code=exit_code, error=line)
                 else:
                     end = self._end(state, exit_code, line)
-                    self._lease.say(strike_secrets(json.dumps({**asdict(self._begun), **end})))
+                    self._lease.update(strike_secrets(json.dumps({**asdict(self._begun), **end})))
 
     def _end(self, state: str, exit_code: int, error: str) -> dict[str, Any]:
         known = asdict(self._begun)

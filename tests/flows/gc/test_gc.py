@@ -397,7 +397,7 @@ def test_a_sweep_that_was_stopped_past_its_lease_removes_nothing_more(
     store = open_store(tmp_path.as_uri())
     fill(store)
     before = names(store)
-    monkeypatch.setattr(Lease, "lapsed", lambda *_: True)
+    monkeypatch.setattr(Lease, "expired", lambda *_: True)
     with pytest.raises(StoreError, match=r"was stopped.*run douga gc again"):
         collect(store.url, Silent())
     assert names(store) == before
@@ -442,12 +442,12 @@ def test_the_command_prints_each_object_and_totals(douga: Any, tmp_path: Path) -
 
 def test_a_lease_is_renewed_while_it_is_held_and_then_gone(tmp_path: Path) -> None:
     store = open_store(tmp_path.as_uri())
-    with hold_lease(store, "sweeps/x", text="me", beat_s=0.02) as lease:
+    with hold_lease(store, "sweeps/x", text="me", heartbeat_s=0.02) as lease:
         first = next(store.list("sweeps/")).modified
         wait_until(lambda: next(store.list("sweeps/")).modified > first)
         assert store.get("sweeps/x") == b"me"
-        assert lease.lapsed(timedelta(0))
-        assert not lease.lapsed(timedelta(hours=1))
+        assert lease.expired(timedelta(0))
+        assert not lease.expired(timedelta(hours=1))
     assert list(store.list("sweeps/")) == []
     assert not [t for t in threading.enumerate() if t.name.startswith("lease")]
 

@@ -89,7 +89,7 @@ def test_damaged_body_is_refused_and_leaves_nothing(
     bucket.put_object(Key="film.mkv", Body=b"film")
     with faulty_proxy(using.s3_endpoint, lambda method, count: "flip bit") as proxy:
         seen = using.model_copy(update={"s3_endpoint": proxy.endpoint})
-        with pytest.raises(StoreError, match="changed on their way"):
+        with pytest.raises(StoreError, match="changed in transit"):
             local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=seen)
         assert proxy.seen["GET"] == using.s3_attempts
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
@@ -98,7 +98,7 @@ def test_damaged_body_is_refused_and_leaves_nothing(
 def test_object_that_is_written_meanwhile_is_refused(
     bucket: Any, using: Settings, tmp_path: Path
 ) -> None:
-    """The copy is named by what was looked at, and must be that."""
+    """The copy is named by the ETag that was listed, and must have it."""
     bucket.put_object(Key="film.mkv", Body=b"one")
 
     def write_before_get(method: str, count: int) -> Fault:
@@ -108,7 +108,7 @@ def test_object_that_is_written_meanwhile_is_refused(
 
     with faulty_proxy(using.s3_endpoint, write_before_get) as proxy:
         seen = using.model_copy(update={"s3_endpoint": proxy.endpoint})
-        with pytest.raises(StoreError, match="changed since it was looked at"):
+        with pytest.raises(StoreError, match="changed since it was listed"):
             local_source(f"s3://{bucket.name}/film.mkv", cache=tmp_path, using=seen)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
