@@ -7,8 +7,9 @@ node runs as long as the driver: no CPU, no GPU, little memory.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from cluster.network import check_listening
 from cluster.settings import settings
@@ -17,20 +18,23 @@ OBJECT_STORE_BYTES = 80 << 20
 """Ray's smallest is 75 MiB; only keys and receipts pass through."""
 
 
-@contextmanager
-def driver_node(address: str, *, folder: str) -> Iterator[None]:
-    """Run a node of the cluster at `host:port` on this machine for the length of a `with`.
+def has_node_here(address: str) -> bool:
+    """Whether a node of this cluster runs on this machine."""
+    from ray._private.services import find_node_ids
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
-    Starts nothing if the cluster has a node here already. Its logs and sockets are in `folder`; it
-    ends with this process, however that ends. RefusedError if anybody may join the cluster.
-    """
+    here = set(find_node_ids())
+    return bool(here) and any(
+        node.hex() in here and info.state == 0  # GcsNodeInfo.ALIVE
+        for node, info in GcsClient(address=address).get_all_node_info(timeout=10).items()
+    )
+
+
+def start_node(address: str, folder: str) -> Callable[[], object]:
+    """Start a node without resources; what ends it."""
     from ray._private.node import Node
     from ray._private.parameter import RayParams
 
-    if _is_here(address):
-        yield
-        return
-    _check_closed(address)
     params = RayParams(
         gcs_address=address,
         num_cpus=0,
@@ -44,10 +48,31 @@ def driver_node(address: str, *, folder: str) -> Iterator[None]:
     )
     # As ray.cluster_utils starts a node: the reaper ends it with its parent.
     node = Node(params, head=False, shutdown_at_exit=False, spawn_reaper=True)
+    return partial(node.kill_all_processes, check_alive=False, allow_graceful=False, wait=True)
+
+
+@contextmanager
+def driver_node(
+    address: str,
+    *,
+    folder: str,
+    has_node: Callable[[str], bool] = has_node_here,
+    start: Callable[[str, str], Callable[[], object]] = start_node,
+) -> Iterator[None]:
+    """Run a node of the cluster at `host:port` on this machine for the length of a `with`.
+
+    Starts nothing if the cluster has a node here already. Its logs and sockets are in `folder`; it
+    ends with this process, however that ends. RefusedError if anybody may join the cluster.
+    """
+    if has_node(address):
+        yield
+        return
+    _check_closed(address)
+    end = start(address, folder)
     try:
         yield
     finally:
-        node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+        end()
 
 
 def _check_closed(address: str) -> None:
@@ -60,16 +85,4 @@ def _check_closed(address: str) -> None:
         what=f"a node of the Ray cluster at {address}",
         remedy="start the cluster with RAY_AUTH_MODE=token, or set DOUGA_RAY_OPEN=1 where the "
         "network is private",
-    )
-
-
-def _is_here(address: str) -> bool:
-    """Whether a node of this cluster runs on this machine."""
-    from ray._private.services import find_node_ids
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]
-
-    here = set(find_node_ids())
-    return bool(here) and any(
-        node.hex() in here and info.state == 0  # GcsNodeInfo.ALIVE
-        for node, info in GcsClient(address=address).get_all_node_info(timeout=10).items()
     )

@@ -56,17 +56,25 @@ class Compaction:
     why_left: str = ""
 
 
-def compact(store: Store, *, grace: timedelta | None = None, dry_run: bool = False) -> Compaction:
+def compact(
+    store: Store,
+    *,
+    grace: timedelta | None = None,
+    dry_run: bool = False,
+    full_rows: int = FULL_ROWS,
+) -> Compaction:
     """Write one object per month with the ledger's rows, and remove the objects that it replaces.
 
     Replaced objects are removed once their replacement is older than `grace`; by default at once in
     a folder, in an S3 store an hour later, by the next compaction. Where the store's key may not
     delete, they stay, and mislead only other programs that read `ledger/`. With `dry_run` nothing
-    is written or removed. StoreError for an object that is no ledger, or damaged.
+    is written or removed. An object of `full_rows` is not written again. StoreError for an object
+    that is no ledger, or damaged.
     """
+    grace = default_grace(store) if grace is None else grace
     return retry_while_compacted(
         store,
-        lambda: _compact(store, default_grace(store) if grace is None else grace, dry_run=dry_run),
+        lambda: _compact(store, grace, dry_run=dry_run, full_rows=full_rows),
         doing="compacted",
         remedy="let one compaction at a time run",
     )
@@ -77,10 +85,10 @@ def default_grace(store: Store) -> timedelta:
     return timedelta(0) if isinstance(store, FolderStore) else REMOTE_GRACE
 
 
-def _compact(store: Store, grace: timedelta, *, dry_run: bool) -> Compaction:
+def _compact(store: Store, grace: timedelta, *, dry_run: bool, full_rows: int) -> Compaction:
     parts = open_parts(store)
     picks = pick_parts(parts)
-    planned = plan_compaction(picks)
+    planned = plan_compaction(picks, full_rows=full_rows)
     outcome = Compaction(
         objects_before=len(parts),
         objects_after=len(picks) - sum(map(len, planned.values())) + len(planned),
@@ -104,12 +112,12 @@ def _compact(store: Store, grace: timedelta, *, dry_run: bool) -> Compaction:
     )
 
 
-def plan_compaction(picks: Iterable[Pick]) -> dict[str, list[Pick]]:
+def plan_compaction(picks: Iterable[Pick], *, full_rows: int = FULL_ROWS) -> dict[str, list[Pick]]:
     """The picks to write as one object, by month (`2026-11`); without months that are one object
-    already, and without objects of FULL_ROWS rows."""
+    already, and without objects of `full_rows`."""
     months: dict[str, list[Pick]] = defaultdict(list)
     for pick in picks:
-        if not (pick.part.is_compacted and pick.part.rows >= FULL_ROWS):
+        if not (pick.part.is_compacted and pick.part.rows >= full_rows):
             months[_month(pick.part)].append(pick)
     return {month: found for month, found in sorted(months.items()) if len(found) > 1}
 

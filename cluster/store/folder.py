@@ -44,8 +44,16 @@ reports it as damaged."""
 class FolderStore:
     """See `cluster.store.base.Store`."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        vanishing_s: float = VANISHING_S,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
         self.root = root
+        self._vanishing_s = vanishing_s
+        self._sleep = sleep
 
     def __reduce__(self) -> tuple[type[FolderStore], tuple[Path]]:
         return (FolderStore, (self.root,))
@@ -179,14 +187,14 @@ class FolderStore:
 
     def _check(self, name: str, digest: Digest) -> None:
         """DigestError unless the digest is on record; NotStored if a delete is at work."""
-        until = time.monotonic() + VANISHING_S
+        until = time.monotonic() + self._vanishing_s
         while not self._digest_path(name, digest).exists():
             if not self._path(name).is_file():
                 raise not_stored(self.url, name)
             expected = self._digests(name)
             if expected or time.monotonic() > until:
                 raise damaged(self.url, name, expected=" or ".join(expected), got=digest)
-            time.sleep(VANISHING_S / 100)
+            self._sleep(self._vanishing_s / 100)
 
     def _digests(self, name: str) -> tuple[Digest, ...]:
         head = f"{check_name(name)}.".rpartition("/")[2]

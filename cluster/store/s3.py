@@ -115,7 +115,7 @@ class S3Store:
         # The check above stands for a condition: not every service takes one for joining parts.
         doing = f"put {name}"
         upload = PartsUpload(
-            client=self._client,
+            client=self.client,
             place={"Bucket": self.bucket, "Key": self._key(name)},
             request=lambda call: self._request(doing, call),
             check_part=lambda data, answer: self._check_part(name, data, answer),
@@ -208,16 +208,16 @@ class S3Store:
 
     def delete(self, name: str) -> None:
         place = {"Bucket": self.bucket, "Key": self._key(name)}
-        self._request(f"delete {name}", lambda: self._client.delete_object(**place))
+        self._request(f"delete {name}", lambda: self.client.delete_object(**place))
 
     def leftovers(self) -> Iterator[StoredObject]:
         yield from self._request(
-            "list uploads", lambda: list(list_uploads(self._client, self.bucket, self._root))
+            "list uploads", lambda: list(list_uploads(self.client, self.bucket, self._root))
         )
 
     def drop_leftover(self, name: str) -> None:
         self._request(
-            f"delete {name}", lambda: drop_upload(self._client, self.bucket, self._root, name)
+            f"delete {name}", lambda: drop_upload(self.client, self.bucket, self._root, name)
         )
 
     def probe(self) -> None:
@@ -244,7 +244,8 @@ class S3Store:
         return self._root + (name if foreign else check_name(name))
 
     @cached_property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """The boto3 client, made at the first use."""
         try:
             return make_client(self._settings)
         except ValueError as error:
@@ -260,7 +261,7 @@ class S3Store:
 
         def send() -> None:
             nonlocal wrong
-            answer = self._client.put_object(
+            answer = self.client.put_object(
                 Bucket=self.bucket,
                 Key=self._key(name),
                 Body=data,
@@ -338,7 +339,7 @@ class S3Store:
     def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
         place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": self._page_names}
         while True:
-            page = self._request(doing, lambda: self._client.list_objects_v2(**place))  # noqa: B023
+            page = self._request(doing, lambda: self.client.list_objects_v2(**place))  # noqa: B023
             yield page
             if not page["IsTruncated"]:
                 return
@@ -348,18 +349,18 @@ class S3Store:
         place = {"Bucket": self.bucket, "Key": self._key(name, foreign=foreign)}
         doing = f"look at {name}"
         try:
-            head: dict[str, Any] = self._request(doing, lambda: self._client.head_object(**place))
+            head: dict[str, Any] = self._request(doing, lambda: self.client.head_object(**place))
         except NotStored:
             return None
         except StoreError as error:
             if code_of(error.__cause__) in MUTE:
                 # The answer to HEAD has no body, so it gives no reason. The answer to GET does:
-                self._request(doing, lambda: self._client.get_object(**place)["Body"].close())
+                self._request(doing, lambda: self.client.get_object(**place)["Body"].close())
             raise
         return head
 
     def _read(self, name: str) -> bytes:
-        answer = self._client.get_object(Bucket=self.bucket, Key=self._key(name))
+        answer = self.client.get_object(Bucket=self.bucket, Key=self._key(name))
         data: bytes = answer["Body"].read()
         return data
 
@@ -380,7 +381,7 @@ class S3Store:
         key = self._key(name, foreign=foreign)
 
         def fetch() -> T:
-            return read(self._client.get_object(Bucket=self.bucket, Key=key, **extra))
+            return read(self.client.get_object(Bucket=self.bucket, Key=key, **extra))
 
         def is_broken(error: StoreError) -> bool:
             return is_passing(error) or (isinstance(error, DigestError) and "Range" not in extra)

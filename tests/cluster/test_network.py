@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cluster.connect import driver_node as bystanding
 from cluster.connect.driver_node import driver_node
 from cluster.connect.local import TOKEN_VARIABLES, require_token
 from cluster.errors import Exit, RefusedError
@@ -34,12 +33,24 @@ def test_elsewhere_only_with_authentication(host: str) -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A cluster that has no node on this machine."""
-    monkeypatch.setattr(bystanding, "_is_here", lambda _: False)
+    """What this process is told of a cluster elsewhere."""
     monkeypatch.delenv("RAY_USE_TLS", raising=False)
     settings.cache_clear()
     yield monkeypatch
     settings.cache_clear()
+
+
+def join(folder: Path) -> list[str]:
+    """What becomes of a node of a cluster that has none on this machine."""
+    steps: list[str] = []
+
+    def start(address: str, _: str) -> Callable[[], None]:
+        steps.append(address)
+        return lambda: steps.append("ended")
+
+    with driver_node("192.0.2.7:6379", folder=str(folder), has_node=lambda _: False, start=start):
+        assert steps == ["192.0.2.7:6379"]
+    return steps
 
 
 def test_an_open_cluster_is_not_joined_from_outside_unless_asked_to(
@@ -48,7 +59,7 @@ def test_an_open_cluster_is_not_joined_from_outside_unless_asked_to(
     """A driver needs a node of its own there, and every node can be reached by all."""
     elsewhere.setenv("RAY_AUTH_MODE", "disabled")
     with pytest.raises(RefusedError, match=r"RAY_AUTH_MODE=token.*DOUGA_RAY_OPEN=1"):
-        driver_node("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+        join(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -57,17 +68,9 @@ def test_an_open_cluster_is_not_joined_from_outside_unless_asked_to(
 def test_a_cluster_that_asks_or_a_network_called_private_is_joined(
     setting: tuple[str, str], elsewhere: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    class Joined(Exception):
-        pass
-
-    def join(*_: object, **__: object) -> None:
-        raise Joined
-
     elsewhere.setenv("RAY_AUTH_MODE", "disabled")
     elsewhere.setenv(*setting)
-    elsewhere.setattr("ray._private.node.Node", join)
-    with pytest.raises(Joined):
-        driver_node("192.0.2.7:6379", folder=str(tmp_path)).__enter__()
+    assert join(tmp_path) == ["192.0.2.7:6379", "ended"]
 
 
 def test_a_token_is_made_for_the_run_and_forgotten_with_it(

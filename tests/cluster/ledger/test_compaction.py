@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import cluster.ledger.compaction
 from cluster.errors import DigestError, StoreError
 from cluster.keys import Digest
 from cluster.ledger.compaction import Compaction, compact
@@ -344,13 +343,12 @@ def test_compacted_object_that_was_damaged_costs_no_original(tmp_path: Path) -> 
     assert keys_read(store) == keys
 
 
-def test_full_object_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster.ledger.compaction, "FULL_ROWS", 4)
+def test_full_object_is_not_written_again(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     keys = fill(store, [2], objects=4)
-    (full,) = compact(store).written
+    (full,) = compact(store, full_rows=4).written
     keys += fill(store, [3], objects=2)
-    (second,) = compact(store).written
+    (second,) = compact(store, full_rows=4).written
     assert sorted(names(store)) == sorted([full, second])
     assert keys_read(store) == keys
 

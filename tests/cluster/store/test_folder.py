@@ -7,7 +7,6 @@ import os
 import stat
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ import pytest
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.keys import digest_bytes
-from cluster.store import folder as store_folder
 from cluster.store.base import NotStored
 from cluster.store.folder import DIGESTS, FolderStore
 from cluster.store.open import open_store
@@ -175,8 +173,8 @@ def test_file_systems_without_hard_links_do_too(
 def test_writer_killed_in_the_middle_leaves_no_object(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path;"
-        "from cluster.store import local_files; from cluster.store.folder import FolderStore;"
-        "local_files.os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL);"
+        "from cluster.store.folder import FolderStore;"
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL);"
         f"FolderStore(Path(sys.argv[1])).put({NAME!r}, b'x' * 10_000_000)"
     )
     ended = subprocess.run([sys.executable, "-c", program, tmp_path], check=False, timeout=60)
@@ -206,12 +204,9 @@ def test_put_and_delete_at_once_never_lose_a_digest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, 5])
 def test_reader_in_the_middle_of_a_delete_is_told_that_nothing_is_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+    tmp_path: Path, step: int
 ) -> None:
     """A delete takes the digest first; the object is still there when the reader looks."""
-    store = FolderStore(tmp_path)
-    digest = store.put(NAME, b"data")
-    (tmp_path / DIGESTS / f"{NAME}.{digest}").unlink()
     looks: list[float] = []
 
     def look_away(seconds: float) -> None:
@@ -219,19 +214,18 @@ def test_reader_in_the_middle_of_a_delete_is_told_that_nothing_is_stored(
         if len(looks) == step:
             (tmp_path / NAME).unlink()
 
-    monkeypatch.setattr(time, "sleep", look_away)
+    store = FolderStore(tmp_path, sleep=look_away)
+    digest = store.put(NAME, b"data")
+    (tmp_path / DIGESTS / f"{NAME}.{digest}").unlink()
     with pytest.raises(NotStored):
         store.get(NAME)
     assert len(looks) == step
 
 
-def test_object_that_never_had_a_digest_is_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = FolderStore(tmp_path)
+def test_object_that_never_had_a_digest_is_damaged(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path, vanishing_s=0.01)
     (tmp_path / NAME).parent.mkdir(parents=True)
     (tmp_path / NAME).write_bytes(b"from nowhere")
-    monkeypatch.setattr(store_folder, "VANISHING_S", 0.01)
     with pytest.raises(DigestError):
         store.get(NAME)
 

@@ -176,7 +176,7 @@ def test_put_of_which_only_other_bytes_arrived_leaves_nothing(moto: S3Server, la
 def test_etags_that_are_no_digests_are_no_complaint(moto: S3Server) -> None:
     """One look at what is stored tells that it is right, and no more are taken."""
     with store_behind(moto, lambda method, count: "none") as (store, proxy):
-        store._client.meta.events.register(
+        store.client.meta.events.register(
             "after-call.s3.PutObject", lambda parsed, **_: parsed.update(ETag='"' + "0" * 32 + '"')
         )
         for number in range(3):
