@@ -75,7 +75,7 @@ def render(
     from cluster.settings import settings
     from flows.commands.tables.result import show_result
     from flows.forecast.startup import record_startup
-    from flows.notify.on_exit import telling
+    from flows.notify.on_exit import notify_on_exit
     from flows.plan.prepare import new_run_id
     from flows.progress import make_reporter
     from flows.render import render as render_now
@@ -86,12 +86,12 @@ def render(
     with (
         stray_output_to_stderr(),
         make_reporter() as reporter,
-        telling(request, reporter) as told,
+        notify_on_exit(request, reporter) as notice,
     ):
         run = new_run_id()
         result = render_now(request, reporter, job=job, run=run)
         if result.run == run:  # who only waited for it has nothing to tell
-            told(result)
+            notice.result(result)
     if result.render_s and not job:
         record_startup(result.wall_s)
     print_json(result.to_json(), "render") if as_json else show_result(result, request)

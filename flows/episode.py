@@ -35,7 +35,7 @@ from flows.farm.shot import (
     shots_at_once,
     shots_to_render,
 )
-from flows.notify.on_exit import telling
+from flows.notify.on_exit import notify_on_exit
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared, new_run_id
 from flows.prefect.artifacts import publish_artifacts, settle
@@ -74,10 +74,10 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
         result = _render_active(active)
         return replace(result, prefect=url_for("flow-run", active.flow_run))
 
-    with telling(asked, reporter) as told:
+    with notify_on_exit(asked, reporter) as notice:
         result = run_episode(asked, reporter, render, job=settings().job, run=run)
         if result.run == run:  # who only waited for it has nothing to tell
-            told(result)
+            notice.result(result)
     return _state(result, asked)
 
 

@@ -66,7 +66,7 @@ def run(
     from flows.nightly.report_files import write_reports
     from flows.nightly.run import run_night, run_night_once
     from flows.nightly.spec import read_nightly
-    from flows.notify.on_exit import telling_night
+    from flows.notify.on_exit import notify_on_night_exit
     from flows.progress import Plain, make_reporter
 
     spec = read_nightly(file)
@@ -77,7 +77,7 @@ def run(
         print_json(document, "nightly-preview") if as_json else show_preview(document)
         raise typer.Exit(Exit.FAILED if document["failed"] else Exit.GOOD)
     command = shlex.join(["douga", *sys.argv[1:]])
-    with telling_night(spec.name, Plain(), command=command) as told:
+    with notify_on_night_exit(spec.name, Plain(), command=command) as notice:
         with stray_output_to_stderr(), make_reporter() as reporter:
 
             def act(claim: Claim | None) -> NightResult:
@@ -91,7 +91,7 @@ def run(
                     command=command,
                     claim=claim,
                 )
-                told.night(came_to.night)
+                notice.night(came_to.night)
                 return came_to
 
             key = job or settings().job
@@ -105,7 +105,7 @@ def run(
             print_json(_document(result), "nightly")
         else:
             show_night(night, words=result.words)
-        told.report(write_reports(night, spec, kept, folder=report))
+        notice.report(write_reports(night, spec, kept, folder=report))
     if result.exit_code != Exit.GOOD:
         print(f"douga: {result.words}", file=sys.stderr)
         raise typer.Exit(result.exit_code)

@@ -13,7 +13,7 @@ from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
     from cluster.store.base import Store
-    from flows.runs.state import Seen
+    from flows.runs.state import RunStatus
 
 
 def wait(
@@ -33,7 +33,7 @@ def wait(
 ) -> None:
     """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
     or died."""
-    from flows.commands.tables.wait import show_seen
+    from flows.commands.tables.wait import show_run_status
     from flows.progress import make_reporter
     from flows.runs.find import find_place
     from flows.runs.wait import wait_for
@@ -41,19 +41,19 @@ def wait(
     name, opened = _named(name, store)
     place, claim = find_place(opened, name)
     with make_reporter() as reporter:
-        seen = wait_for(opened, place, reporter, timeout_s=timeout, claim=claim)
-    _write(opened, seen, junit=junit, report=report)
-    print_json(seen.document, "run") if as_json else show_seen(seen)
-    if seen.exit_code is None:
+        status = wait_for(opened, place, reporter, timeout_s=timeout, claim=claim)
+    _write(opened, status, junit=junit, report=report)
+    print_json(status.document, "run") if as_json else show_run_status(status)
+    if status.exit_code is None:
         raise TimedOut(
-            f"{seen.state} still after {timeout:g} s",
-            where=seen.place.partition("/")[2],
-            remedy=f"it goes on; douga wait {seen.run} to wait for its end",
+            f"{status.state} still after {timeout:g} s",
+            where=status.place.partition("/")[2],
+            remedy=f"it goes on; douga wait {status.run} to wait for its end",
         )
-    if seen.exit_code != Exit.GOOD:
-        print(f"douga: {seen.error or seen.state}", file=sys.stderr)
+    if status.exit_code != Exit.GOOD:
+        print(f"douga: {status.error or status.state}", file=sys.stderr)
         own = (Exit.WANTING, Exit.REFUSED)
-        raise typer.Exit(seen.exit_code if seen.exit_code in own else Exit.FAILED)
+        raise typer.Exit(status.exit_code if status.exit_code in own else Exit.FAILED)
 
 
 def _named(name: str, url: str) -> tuple[str, Store]:
@@ -74,16 +74,16 @@ def _document(path: str, url: str) -> tuple[str, str]:
     return request.episode.name, request.store
 
 
-def _write(store: Store, seen: Seen, *, junit: Path | None, report: Path | None) -> None:
+def _write(store: Store, status: RunStatus, *, junit: Path | None, report: Path | None) -> None:
     if junit is None and report is None:
         return
     from flows.report.night import write_junit_of, write_report_of
 
     written: list[Any] = []
     if report is not None:
-        files = write_report_of(store, seen, folder=report)
+        files = write_report_of(store, status, folder=report)
         written += [files.html, files.json, files.junit]
     if junit is not None:
-        written.append(write_junit_of(store, seen, junit))
+        written.append(write_junit_of(store, status, junit))
     for path in written:
         print(f"douga: wrote {path}", file=sys.stderr)

@@ -16,7 +16,7 @@ from flows.progress import Reporter
 from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
 from flows.runs.record import record_result, run_record
 from flows.runs.result import EpisodeResult
-from flows.runs.state import RUNS, Seen, result_of
+from flows.runs.state import RUNS, RunStatus, result_of
 from flows.spec.request import RenderRequest
 
 Check = Callable[[RenderRequest], None]
@@ -102,7 +102,7 @@ def _run(
         return result
 
 
-def _recall(seen: Seen) -> EpisodeResult:
-    if not seen.document["shots"]:
-        raise error_of(seen)
-    return result_of(seen.document)
+def _recall(status: RunStatus) -> EpisodeResult:
+    if not status.document["shots"]:
+        raise error_of(status)
+    return result_of(status.document)

@@ -1,4 +1,4 @@
-"""The episodes of a nightly, read, planned and forecast: what tonight is chosen from."""
+"""The episodes of a nightly, read, planned and forecast: what a night is chosen from."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Forecaster = Callable[[Prepared], Forecast]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class PlannedCandidate:
     """An episode that could be rendered at once."""
 
     candidate: Candidate
@@ -39,10 +39,10 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Readied:
+class Candidates:
     """The episodes that could be rendered, by name, and those that cannot even be planned."""
 
-    ready: dict[str, Ready]
+    planned: dict[str, PlannedCandidate]
     failed: tuple[NightEpisode, ...]
 
 
@@ -51,9 +51,9 @@ def nightly_store(spec: NightlySpec, *, store: str = "") -> Store:
     return open_store(store or spec.resolve(spec.store) or settings().store_url)
 
 
-def make_ready(
+def plan_candidates(
     spec: NightlySpec, forecast: Forecaster, reporter: Reporter, *, store: str = ""
-) -> Readied:
+) -> Candidates:
     """Read, plan and forecast every episode. One that cannot be is reported as failed.
 
     UsageError where two episodes have one name, or one film, where a film would replace another's
@@ -70,7 +70,7 @@ def make_ready(
                 NightEpisode(episode=name, show=each.show, state=Outcome.FAILED, why=str(error))
             )
     _check_apart([request for _, _, request in requests], spec)
-    ready: dict[str, Ready] = {}
+    planned: dict[str, PlannedCandidate] = {}
     for place, each, request in requests:
         name = request.episode.name
         reporter.phase(f"planning {name}")
@@ -89,8 +89,8 @@ def make_ready(
                 NightEpisode(episode=name, show=each.show, state=Outcome.FAILED, why=str(error))
             )
         else:
-            ready[name] = Ready(candidate=candidate, prepared=prepared)
-    return Readied(ready=ready, failed=tuple(failed))
+            planned[name] = PlannedCandidate(candidate=candidate, prepared=prepared)
+    return Candidates(planned=planned, failed=tuple(failed))
 
 
 def _request(spec: NightlySpec, each: NightlyEpisodeSpec, *, store: str) -> RenderRequest:

@@ -17,7 +17,7 @@ from flows.words import duration_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """An episode that may go tonight. `place` is its line in the file, from 0."""
+    """An episode that may be chosen. `place` is its line in the file, from 0."""
 
     episode: str
     show: str
@@ -27,7 +27,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Remaining:
     """What is left of a night: seconds to the deadline and budget; None: no limit."""
 
     seconds: float | None = None
@@ -35,9 +35,9 @@ class Means:
     cpu_hours: float | None = None
     money: float | None = None
 
-    def less(self, work: Forecast) -> Means:
+    def less(self, work: Forecast) -> Remaining:
         """What is left after an episode of this forecast."""
-        return Means(
+        return Remaining(
             seconds=_less(self.seconds, work.finish_p90_s),
             gpu_hours=_less(self.gpu_hours, work.gpu_hours),
             cpu_hours=_less(self.cpu_hours, work.cpu_hours),
@@ -54,7 +54,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tonight:
+class Choice:
     """The episodes taken, in order, and those left out."""
 
     taken: tuple[Candidate, ...] = ()
@@ -77,24 +77,24 @@ class Shares:
         return replace(self, used={**self.used, show: self.used.get(show, 0.0) + hours})
 
 
-def plan_night(
-    candidates: Sequence[Candidate], *, shares: Shares, means: Means, currency: str = ""
-) -> Tonight:
-    """What a night takes with the means it has left."""
+def choose_episodes(
+    candidates: Sequence[Candidate], *, shares: Shares, remaining: Remaining, currency: str = ""
+) -> Choice:
+    """What a night takes with what it has left."""
     taken: list[Candidate] = []
     left_out: list[LeftOut] = []
     waiting = list(candidates)
     while waiting:
         candidate = min(waiting, key=lambda each: _turn(each, shares))
         waiting.remove(candidate)
-        why = why_not(candidate.forecast, means, currency=currency)
+        why = why_not(candidate.forecast, remaining, currency=currency)
         if why:
             left_out.append(LeftOut(candidate=candidate, why=why))
             continue
         taken.append(candidate)
-        means = means.less(candidate.forecast)
+        remaining = remaining.less(candidate.forecast)
         shares = shares.after(candidate.show, hours(candidate.forecast))
-    return Tonight(taken=tuple(taken), left_out=tuple(left_out))
+    return Choice(taken=tuple(taken), left_out=tuple(left_out))
 
 
 def hours(work: Forecast) -> float:
@@ -102,19 +102,19 @@ def hours(work: Forecast) -> float:
     return work.gpu_hours + work.cpu_hours
 
 
-def why_not(work: Forecast, means: Means, *, currency: str = "") -> str:
+def why_not(work: Forecast, remaining: Remaining, *, currency: str = "") -> str:
     """By how much an episode would go over what is left; empty where it fits."""
-    if means.seconds is not None and work.finish_p90_s > means.seconds:
-        late = duration_words(work.finish_p90_s - means.seconds)
-        left = duration_words(max(0.0, means.seconds))
+    if remaining.seconds is not None and work.finish_p90_s > remaining.seconds:
+        late = duration_words(work.finish_p90_s - remaining.seconds)
+        left = duration_words(max(0.0, remaining.seconds))
         return (
             f"would end {late} after the deadline "
             f"(p90 {duration_words(work.finish_p90_s)}, {left} left)"
         )
     for unit, needed, left_over in (
-        ("GPU-hours", work.gpu_hours, means.gpu_hours),
-        ("CPU-hours", work.cpu_hours, means.cpu_hours),
-        (currency or "money", work.money, means.money),
+        ("GPU-hours", work.gpu_hours, remaining.gpu_hours),
+        ("CPU-hours", work.cpu_hours, remaining.cpu_hours),
+        (currency or "money", work.money, remaining.money),
     ):
         if left_over is not None and needed > left_over:
             return (

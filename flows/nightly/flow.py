@@ -19,7 +19,7 @@ from flows.nightly.candidates import nightly_store
 from flows.nightly.report_files import write_reports
 from flows.nightly.run import NightResult, run_night
 from flows.nightly.spec import read_nightly
-from flows.notify.on_exit import telling_night
+from flows.notify.on_exit import notify_on_night_exit
 from flows.prefect.artifacts import artifact_key
 from flows.progress import Plain
 
@@ -36,11 +36,11 @@ def nightly(name: str, file: str, report: str = "") -> State[Any]:
     spec = read_nightly(Path(file))
     store = nightly_store(spec)
     command = f"douga nightly {file}"
-    with telling_night(spec.name, Plain(), command=command) as told:
+    with notify_on_night_exit(spec.name, Plain(), command=command) as notice:
         with _ended_by_signals():
             result = run_night(spec, store, Plain(), forecast=forecast, command=command)
-        told.night(result.night)
-        told.report(write_reports(result.night, spec, store, folder=report))
+        notice.night(result.night)
+        notice.report(write_reports(result.night, spec, store, folder=report))
     _publish(result, name)
     return _state(result)
 

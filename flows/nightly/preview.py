@@ -8,8 +8,8 @@ from typing import Any
 
 from cluster.settings import settings
 from cluster.store.base import Store
-from flows.nightly.candidates import Forecaster, make_ready
-from flows.nightly.choose import Means, Shares, plan_night
+from flows.nightly.candidates import Forecaster, plan_candidates
+from flows.nightly.choose import Remaining, Shares, choose_episodes
 from flows.nightly.run import check_prices, night_end, now_utc
 from flows.nightly.spec import NightlySpec
 from flows.progress import Reporter
@@ -28,13 +28,13 @@ def preview_night(
     check_prices(spec)
     began = now_utc()
     end = night_end(spec, began)
-    readied = make_ready(spec, forecast, reporter, store=episodes_store)
+    candidates = plan_candidates(spec, forecast, reporter, store=episodes_store)
     nights = (each.night for each in islice(Past(store, spec.name), SHARED_NIGHTS))
     budget = spec.budget
-    tonight = plan_night(
-        [each.candidate for each in readied.ready.values()],
+    choice = choose_episodes(
+        [each.candidate for each in candidates.planned.values()],
         shares=Shares(weights=spec.weights, used=hours_by_show(nights)),
-        means=Means(
+        remaining=Remaining(
             seconds=None if end is None else (end - now_utc()).total_seconds(),
             gpu_hours=budget.gpu_hours,
             cpu_hours=budget.cpu_hours,
@@ -42,7 +42,7 @@ def preview_night(
         ),
         currency=settings().currency,
     )
-    forecasts = [each.forecast for each in tonight.taken]
+    forecasts = [each.forecast for each in choice.taken]
     return {
         "nightly": spec.name,
         "began_at": began.isoformat(timespec="seconds"),
@@ -55,14 +55,15 @@ def preview_night(
                 "priority": each.priority,
                 **asdict(each.forecast),
             }
-            for each in tonight.taken
+            for each in choice.taken
         ],
         "left_out": [
             {"episode": each.candidate.episode, "show": each.candidate.show, "why": each.why}
-            for each in tonight.left_out
+            for each in choice.left_out
         ],
         "failed": [
-            {"episode": each.episode, "show": each.show, "why": each.why} for each in readied.failed
+            {"episode": each.episode, "show": each.show, "why": each.why}
+            for each in candidates.failed
         ],
         "chunks": sum(each.chunks for each in forecasts),
         "gpu_hours": sum(each.gpu_hours for each in forecasts),

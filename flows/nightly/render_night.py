@@ -1,4 +1,4 @@
-"""A night under way: which episode goes next, what came of it, what is left of time and budget."""
+"""A night while it renders: which episode goes next, what is left of time and budget."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from cluster.errors import DougaError
 from cluster.ledger.history import read_ledger
 from cluster.settings import settings
 from cluster.store.base import Store
-from flows.nightly.candidates import Ready
-from flows.nightly.choose import Means, Shares, plan_night
+from flows.nightly.candidates import PlannedCandidate
+from flows.nightly.choose import Remaining, Shares, choose_episodes
 from flows.nightly.collect import Desk, collect
 from flows.nightly.spec import NightlySpec
 from flows.nightly.time_limit import Alarm, alarm
@@ -34,7 +34,7 @@ Clock = Callable[[], datetime]
 
 @dataclass(slots=True, kw_only=True)
 class NightRun:
-    """A night under way: what is over, what may still go, and by when."""
+    """A night while it renders: what is over, what may still go, and by when."""
 
     spec: NightlySpec
     store: Store
@@ -64,11 +64,11 @@ class NightRun:
         used = hours_by_show([*nights, self.so_far()])
         return Shares(weights=self.spec.weights, used=used)
 
-    def means(self) -> Means:
+    def remaining(self) -> Remaining:
         """What is left of time and budget."""
         budget = self.spec.budget
         left = None if self.end is None else (self.end - self.clock()).total_seconds()
-        return Means(
+        return Remaining(
             seconds=left,
             gpu_hours=self._unspent(budget.gpu_hours, [each.gpu_hours for each in self.over]),
             cpu_hours=self._unspent(budget.cpu_hours, [each.cpu_hours for each in self.over]),
@@ -79,83 +79,85 @@ class NightRun:
     def _unspent(budget: float | None, spent: list[float]) -> float | None:
         return None if budget is None else budget - sum(spent)
 
-    def go(self, ready: dict[str, Ready]) -> Stop:
+    def go(self, planned: dict[str, PlannedCandidate]) -> Stop:
         """Take one episode after the other for as long as one fits, then say what is left out."""
-        waiting = dict(ready)
+        waiting = dict(planned)
         while True:
             if self._gives_up():
                 return self._end(waiting, "time")
-            tonight = plan_night(
+            choice = choose_episodes(
                 [each.candidate for each in waiting.values()],
                 shares=self.shares(),
-                means=self.means(),
+                remaining=self.remaining(),
                 currency=settings().currency,
             )
-            if not tonight.taken:
+            if not choice.taken:
                 break
             try:
-                self._take(waiting.pop(tonight.taken[0].episode))
+                self._take(waiting.pop(choice.taken[0].episode))
             except KeyboardInterrupt:
                 return self._end(waiting, "time" if self._gives_up() else "person")
-        for left in tonight.left_out:
+        for left in choice.left_out:
             self.reporter.note(f"{left.candidate.episode} is left out: {left.why}")
             self._leave(waiting[left.candidate.episode], left.why)
         return ""
 
-    def _end(self, waiting: dict[str, Ready], by: Stop) -> Stop:
+    def _end(self, waiting: dict[str, PlannedCandidate], by: Stop) -> Stop:
         for each in waiting.values():
             self._leave(each, "not begun when the night was stopped")
         return by
 
-    def _leave(self, ready: Ready, why: str) -> None:
+    def _leave(self, planned: PlannedCandidate, why: str) -> None:
         self.over.append(
             NightEpisode(
-                episode=ready.candidate.episode,
-                show=ready.candidate.show,
+                episode=planned.candidate.episode,
+                show=planned.candidate.show,
                 state=Outcome.LEFT_OUT,
                 why=why,
-                store=ready.request.store,
+                store=planned.request.store,
             )
         )
 
-    def _take(self, ready: Ready) -> None:
-        name, show = ready.candidate.episode, ready.candidate.show
-        self.reporter.phase(f"{name}: {ready.candidate.forecast.chunks} chunks to make")
+    def _take(self, planned: PlannedCandidate) -> None:
+        name, show = planned.candidate.episode, planned.candidate.show
+        self.reporter.phase(f"{name}: {planned.candidate.forecast.chunks} chunks to make")
         began = self.clock()
         blank = NightEpisode(
-            episode=name, show=show, state=Outcome.FAILED, store=ready.request.store
+            episode=name, show=show, state=Outcome.FAILED, store=planned.request.store
         )
         result: EpisodeResult | None = None
         limit = Alarm()
         try:
             with alarm(self._limit_s()) as limit:
-                result = self.render(ready.request, self.reporter)
+                result = self.render(planned.request, self.reporter)
         except KeyboardInterrupt:
             if result is None:
                 stopped = replace(blank, state=Outcome.STOPPED, why=self._why_stopped(limit))
-                self._unfinished(ready, stopped, began)
+                self._unfinished(planned, stopped, began)
                 if not limit.rang or self._gives_up():
                     raise
                 return
         except DougaError as error:
-            self._unfinished(ready, replace(blank, why=str(error)), began)
+            self._unfinished(planned, replace(blank, why=str(error)), began)
             return
         except Exception as error:  # one episode's bug must not cost the night the others
-            self._unfinished(ready, replace(blank, why=_bug(error)), began)
+            self._unfinished(planned, replace(blank, why=_bug(error)), began)
             return
         try:
-            self.over.append(self._collected(ready, result, blank))
+            self.over.append(self._collected(planned, result, blank))
         except KeyboardInterrupt:
             why = "rendered; stopped before it was measured"
             self.over.append(replace(blank, state=Outcome.STOPPED, why=why, run=result.run))
             raise
 
-    def _unfinished(self, ready: Ready, episode: NightEpisode, began: datetime) -> None:
+    def _unfinished(
+        self, planned: PlannedCandidate, episode: NightEpisode, began: datetime
+    ) -> None:
         """An episode whose render did not come to its end; what it cost counts all the same."""
         self.reporter.note(f"{episode.episode} {episode.state.words}: {episode.why}")
         spent = Spending()
         try:
-            known = read_ledger(ready.prepared.store, episode=episode.episode)
+            known = read_ledger(planned.prepared.store, episode=episode.episode)
             spent = spending_of(each for each in known if each.finished_at >= began.isoformat())
         except DougaError as error:  # its store may be what failed
             self.reporter.note(f"what {episode.episode} cost is not known: {error}")
@@ -170,7 +172,9 @@ class NightRun:
                 )
             )
 
-    def _collected(self, ready: Ready, result: EpisodeResult, blank: NightEpisode) -> NightEpisode:
+    def _collected(
+        self, planned: PlannedCandidate, result: EpisodeResult, blank: NightEpisode
+    ) -> NightEpisode:
         desk = Desk(
             store=self.store,
             limits=self.spec.thresholds,
@@ -180,7 +184,7 @@ class NightRun:
             reporter=self.reporter,
         )
         try:
-            episode = collect(ready.prepared, result, show=blank.show, desk=desk)
+            episode = collect(planned.prepared, result, show=blank.show, desk=desk)
         except DougaError as error:
             return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
         except Exception as error:

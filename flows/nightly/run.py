@@ -13,7 +13,7 @@ from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store.base import Store
-from flows.nightly.candidates import Forecaster, Readied, make_ready
+from flows.nightly.candidates import Candidates, Forecaster, plan_candidates
 from flows.nightly.clock import next_end
 from flows.nightly.compact_ledgers import compact_ledgers
 from flows.nightly.render_night import Clock, NightRun, Renderer, Stop
@@ -28,7 +28,7 @@ from flows.runs.night import Night
 from flows.runs.nights import PREFIX, Past
 from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Record
-from flows.runs.state import RUNNING, Seen, look_at
+from flows.runs.state import RUNNING, RunStatus, read_status
 
 GIVES_WAY_S, LOOK_S = 10.0, 0.2
 """So long a night waits for one that began at the same moment to give way; between two looks."""
@@ -101,8 +101,10 @@ def run_night(
                 record.withdraw()
             raise
         with _planning(timeout_s):
-            readied = make_ready(spec, forecast, reporter, store=episodes_store)
-        record.begin(shots=sum(len(each.prepared.plan.shots) for each in readied.ready.values()))
+            candidates = plan_candidates(spec, forecast, reporter, store=episodes_store)
+        record.begin(
+            shots=sum(len(each.prepared.plan.shots) for each in candidates.planned.values())
+        )
         run = NightRun(
             spec=spec,
             store=store,
@@ -114,12 +116,12 @@ def run_night(
             past=Past(store, spec.name, before=name),
             end=night_end(spec, began),
             give_up=None if timeout_s is None else began + timedelta(seconds=timeout_s),
-            over=list(readied.failed),
+            over=list(candidates.failed),
         )
-        result = NightResult(stopped=run.go(readied.ready), night=run.so_far(ended=True))
-        _keep(result, record, store, readied, reporter)
+        result = NightResult(stopped=run.go(candidates.planned), night=run.so_far(ended=True))
+        _keep(result, record, store, candidates, reporter)
     if not result.stopped:
-        compact_ledgers((each.prepared.store for each in readied.ready.values()), reporter)
+        compact_ledgers((each.prepared.store for each in candidates.planned.values()), reporter)
     return result
 
 
@@ -149,20 +151,20 @@ def run_night_once(
     )
 
 
-def _recall(seen: Seen) -> NightResult:
-    if "episodes" not in seen.document:
-        raise error_of(seen)
+def _recall(status: RunStatus) -> NightResult:
+    if "episodes" not in status.document:
+        raise error_of(status)
     stops: dict[int | None, Stop] = {Exit.TIMEOUT: "time", Exit.INTERRUPTED: "person"}
-    night = Night.from_json(seen.document)
-    return NightResult(night=night, stopped=stops.get(seen.exit_code, ""))
+    night = Night.from_json(status.document)
+    return NightResult(night=night, stopped=stops.get(status.exit_code, ""))
 
 
 def _keep(
-    result: NightResult, record: Record, store: Store, readied: Readied, reporter: Reporter
+    result: NightResult, record: Record, store: Store, candidates: Candidates, reporter: Reporter
 ) -> None:
     """Keep a night where nights are, and wherever its segments lie: `douga gc` looks there."""
     document = result.night.to_json()
-    others = {each.prepared.store.url: each.prepared.store for each in readied.ready.values()}
+    others = {each.prepared.store.url: each.prepared.store for each in candidates.planned.values()}
     for url, other in others.items():
         if url != store.url:
             try:
@@ -206,23 +208,23 @@ def _check_alone(store: Store, mine: str) -> None:
     """RefusedError if another night of the same nightly runs. Of two that begin at one moment the
     later by name gives way, and the earlier waits a little for it to do so."""
     until = time.monotonic() + GIVES_WAY_S
-    while (seen := _other_night(store, mine)) is not None:
-        if seen.place < mine or time.monotonic() >= until:
+    while (status := _other_night(store, mine)) is not None:
+        if status.place < mine or time.monotonic() >= until:
             raise RefusedError(
-                f"a night of it runs already: {seen.run} (process {seen.document['process']} on "
-                f"{seen.document['host']})",
-                where=seen.name,
-                remedy=f"douga wait {seen.run}, or stop it",
+                f"a night of it runs already: {status.run} (process "
+                f"{status.document['process']} on {status.document['host']})",
+                where=status.name,
+                remedy=f"douga wait {status.run}, or stop it",
             )
         time.sleep(LOOK_S)
 
 
-def _other_night(store: Store, mine: str) -> Seen | None:
+def _other_night(store: Store, mine: str) -> RunStatus | None:
     """A night of the same nightly that runs beside this one, the earliest if there are several."""
     folder = f"{BEGUN}{mine.rpartition('/')[0]}/"
     names = sorted(entry.name for entry in store.list(folder))
     for place in (name.removeprefix(BEGUN).removesuffix(".json") for name in names):
-        seen = look_at(store, place) if place != mine else None
-        if seen is not None and seen.state == RUNNING:
-            return seen
+        status = read_status(store, place) if place != mine else None
+        if status is not None and status.state == RUNNING:
+            return status
     return None

@@ -18,7 +18,7 @@ TEXT_AT_MOST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldShot:
+class EventShot:
     """A shot that a person must look at; `frame` counts from the shot's first, None if unknown."""
 
     episode: str
@@ -29,7 +29,7 @@ class ToldShot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldEpisode:
+class EventEpisode:
     """How an episode of a night ended."""
 
     episode: str
@@ -61,10 +61,10 @@ class Event:
     prefect: str = ""
     report: str = ""
     command: str = ""
-    failed: tuple[ToldShot, ...] = ()
+    failed: tuple[EventShot, ...] = ()
     waiting: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
-    episodes: tuple[ToldEpisode, ...] = ()
+    episodes: tuple[EventEpisode, ...] = ()
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(12)}")
 

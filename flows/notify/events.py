@@ -5,7 +5,7 @@ from __future__ import annotations
 from cluster.errors import DougaError, Interrupted
 from cluster.keys import make_key
 from cluster.secrets import without_password
-from flows.notify.event import NAMED_AT_MOST, About, Event, ToldEpisode, ToldShot, plain
+from flows.notify.event import NAMED_AT_MOST, About, Event, EventEpisode, EventShot, plain
 from flows.report.night.words import regression_words
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
@@ -48,7 +48,7 @@ def event_from_result(result: EpisodeResult, *, command: str = "") -> Event:
         prefect=result.prefect or "",
         command=plain(command) if kind is not Outcome.DONE else "",
         failed=tuple(
-            ToldShot(
+            EventShot(
                 episode=plain(result.episode),
                 shot=plain(shot.id),
                 error=plain(shot.error),
@@ -120,7 +120,7 @@ def event_from_night(night: Night, *, command: str = "", report: str = "") -> Ev
             if episode.regressions
         )[:NAMED_AT_MOST],
         episodes=tuple(
-            ToldEpisode(
+            EventEpisode(
                 episode=plain(episode.episode),
                 state=episode.state,
                 why=plain(episode.why),
@@ -162,8 +162,8 @@ def _night_words(counts: dict[str, int]) -> str:
     return ", ".join(words) or "no episodes"
 
 
-def _failed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
-    return ToldShot(
+def _failed_shot(episode: NightEpisode, shot: NightShot) -> EventShot:
+    return EventShot(
         episode=plain(episode.episode),
         shot=plain(shot.id),
         error=plain(shot.error or "failed"),
@@ -172,8 +172,8 @@ def _failed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
     )
 
 
-def _regressed_shot(episode: NightEpisode, shot: NightShot) -> ToldShot:
-    return ToldShot(
+def _regressed_shot(episode: NightEpisode, shot: NightShot) -> EventShot:
+    return EventShot(
         episode=plain(episode.episode),
         shot=plain(shot.id),
         error=plain(f"regressed: {regression_words(shot.regressions)}"),

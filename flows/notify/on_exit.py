@@ -1,4 +1,4 @@
-"""A render or a night that is told of, however it ends."""
+"""A render or a night that is notice of, however it ends."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
 
 
-class Told:
+class ExitNotice:
     """Takes what a render or a night came to, to be told at its end."""
 
     def __init__(self, command: str) -> None:
         self._command = command
         self.event: Event | None = None
 
-    def __call__(self, result: EpisodeResult) -> None:
+    def result(self, result: EpisodeResult) -> None:
         """This is what the render came to."""
         self.event = event_from_result(result, command=self._command)
 
@@ -39,33 +39,39 @@ class Told:
 
 
 @contextmanager
-def telling(request: RenderRequest, reporter: Reporter) -> Iterator[Told]:
+def notify_on_exit(request: RenderRequest, reporter: Reporter) -> Iterator[ExitNotice]:
     """Tell at the end of a `with` what the render came to that was given to it, or else what ended
     it.
 
     UsageError at its beginning if the settings that say whom to tell are wrong: hours later nobody
     would read it. Later than that it raises nothing of its own.
     """
-    with _telling("episode", request.episode.name, reporter, command=request.command) as told:
-        yield told
+    with _notify_on_exit(
+        "episode", request.episode.name, reporter, command=request.command
+    ) as notice:
+        yield notice
 
 
 @contextmanager
-def telling_night(nightly: str, reporter: Reporter, *, command: str = "") -> Iterator[Told]:
+def notify_on_night_exit(
+    nightly: str, reporter: Reporter, *, command: str = ""
+) -> Iterator[ExitNotice]:
     """The same of a night: once for all its episodes."""
-    with _telling("night", nightly, reporter, command=command) as told:
-        yield told
+    with _notify_on_exit("night", nightly, reporter, command=command) as notice:
+        yield notice
 
 
 @contextmanager
-def _telling(about: About, name: str, reporter: Reporter, *, command: str) -> Iterator[Told]:
+def _notify_on_exit(
+    about: About, name: str, reporter: Reporter, *, command: str
+) -> Iterator[ExitNotice]:
     read_targets(settings())
-    told = Told(command)
+    notice = ExitNotice(command)
     try:
-        yield told
+        yield notice
     except BaseException as error:
-        event = told.event or event_from_error(error, about=about, name=name, command=command)
+        event = notice.event or event_from_error(error, about=about, name=name, command=command)
         notify(event, reporter=reporter)
         raise
-    if told.event is not None:
-        notify(told.event, reporter=reporter)
+    if notice.event is not None:
+        notify(notice.event, reporter=reporter)

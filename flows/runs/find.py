@@ -8,14 +8,14 @@ from difflib import get_close_matches
 from cluster.errors import UsageError
 from cluster.store.base import Store
 from flows.runs.job import all_jobs, last_claim
-from flows.runs.record import Begun
+from flows.runs.record import RunStart
 from flows.runs.state import places
 
 SIMILAR = 5
 """So many names are offered where one is not known."""
 
 
-def find_place(store: Store, name: str) -> tuple[str, Begun | None]:
+def find_place(store: Store, name: str) -> tuple[str, RunStart | None]:
     """The place of what is meant, and the claim on it where it was named by its job.
 
     A run or a night by its own name; a job's newest attempt; the newest run of an episode or night

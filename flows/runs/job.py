@@ -19,8 +19,8 @@ from cluster.errors import VerifyError as Wanting
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
 from flows.progress import Reporter
-from flows.runs.record import Begun, begun_now
-from flows.runs.state import DIED, Seen, look_at
+from flows.runs.record import RunStart, new_run_start
+from flows.runs.state import DIED, RunStatus, read_status
 from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest
 
@@ -41,7 +41,7 @@ class Claim:
     job: str
     attempt: int
     asked: str
-    begun: Begun
+    begun: RunStart
 
     @property
     def place(self) -> str:
@@ -71,7 +71,7 @@ def once(
     asked: str,
     command: str,
     act: Callable[[Claim], T],
-    recall: Callable[[Seen], T],
+    recall: Callable[[RunStatus], T],
     reporter: Reporter,
 ) -> T:
     """Do what a job asks for, or wait for the run that does it already.
@@ -88,19 +88,19 @@ def once(
                 return act(claim)
             except ClaimLost:
                 continue
-        seen = look_at(store, claim.place, claim=claim.begun)
-        if seen is None or seen.exit_code is None:
+        status = read_status(store, claim.place, claim=claim.begun)
+        if status is None or status.exit_code is None:
             reporter.phase(
                 f"job {job} is {claim.place.removeprefix('runs/')}, begun at "
                 f"{claim.begun.began_at[:19]} by process {claim.begun.process} on "
                 f"{claim.begun.host}; waiting for it"
             )
-            seen = wait_for(store, claim.place, reporter, claim=claim.begun)
-            if seen.state == DIED:
+            status = wait_for(store, claim.place, reporter, claim=claim.begun)
+            if status.state == DIED:
                 continue
         else:
             reporter.phase(f"job {job} was done by {claim.place.removeprefix('runs/')}")
-        return recall(seen)
+        return recall(status)
 
 
 def take_job(store: Store, job: str, *, place: str, asked: str, command: str) -> tuple[Claim, bool]:
@@ -113,13 +113,13 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
         last = last_claim(store, job)
         attempt = 1
         if last is not None:
-            seen = look_at(store, last.place, claim=last.begun)
-            again = seen is not None and seen.exit_code is not None and not _is_done(seen)
+            status = read_status(store, last.place, claim=last.begun)
+            again = status is not None and status.exit_code is not None and not _is_done(status)
             _check_same(last, place=place, asked=asked, mended=again)
             if not again:
                 return last, False
             attempt = last.attempt + 1
-        begun = begun_now(place, command=command, job=job)
+        begun = new_run_start(place, command=command, job=job)
         claim = Claim(job=job, attempt=attempt, asked=asked, begun=begun)
         text = json.dumps({**asdict(claim), "begun": asdict(begun)}).encode()
         store.put(claim.name, text, if_absent=True)
@@ -127,8 +127,8 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
             return claim, True
 
 
-def _is_done(seen: Seen) -> bool:
-    return seen.exit_code == Exit.GOOD or (seen.is_night and seen.exit_code == Exit.WANTING)
+def _is_done(status: RunStatus) -> bool:
+    return status.exit_code == Exit.GOOD or (status.is_night and status.exit_code == Exit.WANTING)
 
 
 def last_claim(store: Store, job: str) -> Claim | None:
@@ -140,13 +140,13 @@ def last_claim(store: Store, job: str) -> Claim | None:
 def read_claim(store: Store, name: str) -> Claim:
     """A claim by its object's name."""
     document = json.loads(store.get(name))
-    known = {each.name for each in fields(Begun)}
+    known = {each.name for each in fields(RunStart)}
     begun = {key: value for key, value in document["begun"].items() if key in known}
     return Claim(
         job=document["job"],
         attempt=document["attempt"],
         asked=document["asked"],
-        begun=Begun(**begun),
+        begun=RunStart(**begun),
     )
 
 
@@ -175,7 +175,7 @@ def asked_of(request: RenderRequest) -> Key:
     return make_key(request.model_dump(mode="json", exclude=where))
 
 
-def error_of(seen: Seen) -> DougaError:
+def error_of(status: RunStatus) -> DougaError:
     """The error that a run ended with, as if it had been ours."""
     kinds: dict[int | None, type[DougaError]] = {
         Exit.WANTING: Wanting,
@@ -184,7 +184,9 @@ def error_of(seen: Seen) -> DougaError:
         Exit.TIMEOUT: TimedOut,
         Exit.INTERRUPTED: Interrupted,
     }
-    return kinds.get(seen.exit_code, DougaError)(seen.error or seen.state, where=f"run {seen.run}")
+    return kinds.get(status.exit_code, DougaError)(
+        status.error or status.state, where=f"run {status.run}"
+    )
 
 
 def _check_same(last: Claim, *, place: str, asked: str, mended: bool) -> None:

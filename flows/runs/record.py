@@ -1,6 +1,6 @@
 """A run is on record from its beginning: who began it and where, whether it lives, how it ended.
 
-`begun/PLACE.json` is put when it begins and again every `BEAT_S` as a sign of life; `PLACE.json`
+`begun/PLACE.json` is put when it begins and again every HEARTBEAT_S as a sign of life; `PLACE.json`
 when it ends, with all of the first in it, and only then the first goes. PLACE is
 `runs/EPISODE/RUN`, or `nights/NIGHTLY/NIGHT` for a night. What is begun, not ended and gives no
 sign of life any more has died. `flows.runs.state` reads what is written here.
@@ -28,12 +28,12 @@ from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult, shots_failed, waits_for_review
 
 BEGUN = "begun/"
-BEAT_S = 30.0
-"""Between two signs of life; after six without one a run is dead (`flows.runs.state.LAPSE`)."""
+HEARTBEAT_S = 30.0
+"""Between two signs of life; after six without one a run is dead (HEARTBEAT_TIMEOUT)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class RunStart:
     """What is known of a run when it begins.
 
     `machine` names a boot and a process namespace of Linux, within which `process` and its `start`
@@ -52,9 +52,9 @@ class Begun:
     shots: int = 0
 
 
-def begun_now(place: str, *, command: str = "", job: str = "") -> Begun:
+def new_run_start(place: str, *, command: str = "", job: str = "") -> RunStart:
     """What this process puts on record when it begins something."""
-    return Begun(
+    return RunStart(
         place=place,
         command=strike_secrets(command),
         job=job,
@@ -103,7 +103,7 @@ class Record:
     ) -> None:
         self.place = place
         self._store = store
-        self._begun = begun_now(place, command=command, job=job)
+        self._begun = new_run_start(place, command=command, job=job)
         self._blank = blank
         self._lease: Lease | None = None
         self._held = ExitStack()
@@ -113,13 +113,13 @@ class Record:
 
     def begin(self, *, shots: int = 0) -> None:
         """Put the beginning on record, or how many shots there are, once that is known."""
-        self._begun = Begun(**{**asdict(self._begun), "shots": shots})
+        self._begun = RunStart(**{**asdict(self._begun), "shots": shots})
         text = json.dumps(asdict(self._begun))
         if self._lease is not None:
             self._lease.update(text)
             return
         name = f"{BEGUN}{self.place}.json"
-        lease = hold_lease(self._store, name, text=text, heartbeat_s=BEAT_S)
+        lease = hold_lease(self._store, name, text=text, heartbeat_s=HEARTBEAT_S)
         self._lease = self._held.enter_context(lease)
         self._lease.keep = True
 

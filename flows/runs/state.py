@@ -11,10 +11,10 @@ from typing import Any
 from cluster.store.base import NotStored, Store
 from flows.runs.document import unpack_document
 from flows.runs.outcome import Outcome
-from flows.runs.record import BEGUN, Begun, no_result, process_start, this_machine
+from flows.runs.record import BEGUN, RunStart, no_result, process_start, this_machine
 from flows.runs.result import EpisodeResult, ShotLine
 
-LAPSE = timedelta(minutes=3)
+HEARTBEAT_TIMEOUT = timedelta(minutes=3)
 """Without a sign of life for so long, a run on another machine counts as dead."""
 RUNS, NIGHTS = "runs/", "nights/"
 RUNNING, DIED = "running", "died"
@@ -22,7 +22,7 @@ RUNNING, DIED = "running", "died"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class RunStatus:
     """A run or a night as it stands. `exit_code` is None while it is in progress; `document` is
     what it came to, with all fields of one of its kind except for a night that has not ended."""
 
@@ -48,7 +48,7 @@ class Seen:
         return self.place.startswith(NIGHTS)
 
 
-def look_at(store: Store, place: str, *, claim: Begun | None = None) -> Seen | None:
+def read_status(store: Store, place: str, *, claim: RunStart | None = None) -> RunStatus | None:
     """What the store says of PLACE; None where it has never heard of it.
 
     `claim` is what a job says of it, which may be there a moment before its beginning is.
@@ -88,13 +88,13 @@ def places(store: Store, kind: str = "") -> list[str]:
     return sorted(found, key=lambda place: (place.rpartition("/")[2], place))
 
 
-def is_alive(begun: Begun, sign: datetime, *, now: datetime) -> bool:
+def is_alive(begun: RunStart, sign: datetime, *, now: datetime) -> bool:
     """Whether what began lives, by its last `sign` of life; of a process of this machine, which can
     be looked for, it is known at once that it does not."""
     here = begun.machine and begun.machine == this_machine()
     if here and process_start(begun.process) != begun.start:
         return False
-    return now - sign < LAPSE
+    return now - sign < HEARTBEAT_TIMEOUT
 
 
 def _names(store: Store, prefix: str) -> Iterator[str]:
@@ -114,18 +114,20 @@ def _begun(store: Store, place: str) -> tuple[dict[str, Any], datetime] | None:
     return None
 
 
-def _ended(place: str, document: dict[str, Any]) -> Seen:
+def _ended(place: str, document: dict[str, Any]) -> RunStatus:
     # Earlier versions recorded a run's state without its exit code, a night's the other way round.
     state, code = document.get("state"), document.get("exit_code")
     if state is None:
         state = Outcome.of_exit(code or 0).recorded
     exit_code = int(Outcome(state).exit_code if code is None else code)
     error = document.get("error", "")
-    return Seen(place=place, state=state, exit_code=exit_code, error=error, document=document)
+    return RunStatus(place=place, state=state, exit_code=exit_code, error=error, document=document)
 
 
-def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) -> Seen:
-    begun = Begun(**{each.name: found[each.name] for each in fields(Begun) if each.name in found})
+def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) -> RunStatus:
+    begun = RunStart(
+        **{each.name: found[each.name] for each in fields(RunStart) if each.name in found}
+    )
     state, exit_code, error = found.get("state"), found.get("exit_code"), found.get("error", "")
     if state is None and is_alive(begun, sign, now=datetime.now(UTC)):
         state = RUNNING
@@ -146,7 +148,7 @@ def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) ->
     kept = {each: told[each] for each in ("command", "job", "host", "process", "began_at")}
     document |= {**kept, "state": state, "exit_code": exit_code, "error": error}
     document["shots_to_render"] = begun.shots
-    return Seen(
+    return RunStatus(
         place=place,
         state=state,
         exit_code=None if exit_code is None else int(exit_code),

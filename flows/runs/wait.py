@@ -9,8 +9,8 @@ from cluster.errors import DougaError
 from cluster.retry import Backoff
 from cluster.store.base import Store
 from flows.progress import Reporter
-from flows.runs.record import Begun
-from flows.runs.state import Seen, look_at
+from flows.runs.record import RunStart
+from flows.runs.state import RunStatus, read_status
 
 POLL = Backoff(first_s=0.2, longest_s=5.0, jitter=0.0)
 """Between two looks: little at first, for short runs; later little beside what a run takes."""
@@ -24,32 +24,32 @@ def wait_for(
     reporter: Reporter,
     *,
     timeout_s: float | None = None,
-    claim: Begun | None = None,
-) -> Seen:
+    claim: RunStart | None = None,
+) -> RunStatus:
     """What a run came to, once it has ended or died; as it stands where the time runs out first.
 
     Looks at least once. DougaError where the store does not know it, StoreError.
     """
     began = told = time.monotonic()
     for looked in itertools.count(1):
-        seen = look_at(store, place, claim=claim)
-        if seen is None:
+        status = read_status(store, place, claim=claim)
+        if status is None:
             raise DougaError("no such run any more", where=f"{store.url}: {place}")
         now = time.monotonic()
         left = None if timeout_s is None else began + timeout_s - now
-        if seen.exit_code is not None or (left is not None and left <= 0):
-            return seen
-        if now - told >= SHOTS_EVERY_S and not seen.is_night:
+        if status.exit_code is not None or (left is not None and left <= 0):
+            return status
+        if now - told >= SHOTS_EVERY_S and not status.is_night:
             told = now
-            reporter.phase(f"{seen.name}: {_shots_done(store, seen)} shots finished")
+            reporter.phase(f"{status.name}: {_shots_done(store, status)} shots finished")
         pause = POLL.wait_s(looked)
         time.sleep(pause if left is None else min(pause, left))
     raise AssertionError("it looks until it returns")
 
 
-def _shots_done(store: Store, seen: Seen) -> str:
+def _shots_done(store: Store, status: RunStatus) -> str:
     """How many of a run's shots have their manifest."""
-    end = f"/{seen.run}.json"
-    done = sum(entry.name.endswith(end) for entry in store.list(f"shots/{seen.name}/"))
-    shots = seen.document.get("shots_to_render", 0)
+    end = f"/{status.run}.json"
+    done = sum(entry.name.endswith(end) for entry in store.list(f"shots/{status.name}/"))
+    shots = status.document.get("shots_to_render", 0)
     return f"{done} of {shots}" if shots else str(done)

@@ -20,7 +20,7 @@ import pytest
 from cluster.store.open import open_store
 from flows.runs.find import find_place
 from flows.runs.job import take_job
-from flows.runs.state import look_at
+from flows.runs.state import read_status
 from tests.servers.ray_nodes import RayNodes
 from tests.servers.swift import S3Server
 
@@ -197,7 +197,7 @@ def test_jobs_and_records_rest_in_s3(
         assert mine
         assert take_job(store, "k", place="runs/ep/b", **given) == (claim, False)
         assert find_place(store, "k") == ("runs/ep/a", claim.begun)
-        seen = look_at(store, "runs/ep/a", claim=claim.begun)
+        seen = read_status(store, "runs/ep/a", claim=claim.begun)
         assert seen is not None
         assert seen.state == "running"
     finally:

@@ -12,7 +12,7 @@ from cluster.settings import child_environment
 from cluster.store.open import open_store
 from flows.progress import Silent
 from flows.render import render
-from flows.runs.state import look_at, places
+from flows.runs.state import places, read_status
 from flows.spec.request import make_request
 from tests.farm_here import FarmHere
 from tests.servers.prefect import PrefectServer
@@ -51,9 +51,9 @@ def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
     assert again["run"] == first["run"] != rendered.run
     store = open_store(request.store)
     assert places(store) == [f"runs/ep/{run}" for run in (rendered.run, first["run"])]
-    seen = look_at(store, f"runs/ep/{first['run']}")
-    assert seen is not None
-    assert (seen.state, seen.document["job"], seen.document["command"]) == (
+    status = read_status(store, f"runs/ep/{first['run']}")
+    assert status is not None
+    assert (status.state, status.document["job"], status.document["command"]) == (
         "done",
         "build-7",
         "douga render ep",

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from flows.commands.tables.tables import make_console, make_table, say
-from flows.runs.state import Seen
+from flows.runs.state import RunStatus
 from flows.words import duration_words
 
 EPISODES = ("episode", "state", "shots>", "took>", "why")
 SHOTS = ("shot", "out>", "chunks>", "made>", "reused>", "busy>", "state")
 
 
-def show_seen(seen: Seen) -> None:
+def show_run_status(status: RunStatus) -> None:
     """Its shots or its episodes, then a line that says how it stands."""
     console = make_console()
-    if episodes := seen.document.get("episodes"):
+    if episodes := status.document.get("episodes"):
         console.print(make_table(EPISODES, map(_episode_row, episodes)))
-    elif shots := seen.document.get("shots"):
+    elif shots := status.document.get("shots"):
         console.print(make_table(SHOTS, map(_shot_row, shots)))
-    say(console, f"{seen.name} {seen.run}: {seen.state}")
-    if seen.document.get("film"):
-        say(console, f"film: {seen.document['film']}")
+    say(console, f"{status.name} {status.run}: {status.state}")
+    if status.document.get("film"):
+        say(console, f"film: {status.document['film']}")
 
 
 def _episode_row(each: dict[str, Any]) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from flows.report.night.of_run import night_of_run
 from flows.report.night.trends import NIGHTS_SHOWN
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
-from flows.runs.state import Seen, look_at, places
+from flows.runs.state import RunStatus, places, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,23 +61,23 @@ def write_run_report(
     )
 
 
-def write_report_of(store: Store, seen: Seen, *, folder: Path) -> ReportFiles:
+def write_report_of(store: Store, status: RunStatus, *, folder: Path) -> ReportFiles:
     """The report of what `douga wait` found, with the newest of its kind before it."""
     before = [
-        look_at(store, place)
-        for place in places(store, f"{seen.place.rpartition('/')[0]}/")
-        if place < seen.place
+        read_status(store, place)
+        for place in places(store, f"{status.place.rpartition('/')[0]}/")
+        if place < status.place
     ][-NIGHTS_SHOWN:]
     ended = [each.document for each in before if each is not None and each.exit_code is not None]
-    if not seen.is_night:
-        return write_run_report(seen.document, folder, store, earlier=ended)
+    if not status.is_night:
+        return write_run_report(status.document, folder, store, earlier=ended)
     nights = [Night.from_json(each) for each in ended if "episodes" in each]
-    return write_report(night_of(seen), nights, folder, store)
+    return write_report(night_of(status), nights, folder, store)
 
 
-def write_junit_of(store: Store, seen: Seen, path: Path) -> Path:
+def write_junit_of(store: Store, status: RunStatus, path: Path) -> Path:
     """Only the JUnit of what `douga wait` found, its logs and frames beside it."""
-    night = night_of(seen)
+    night = night_of(status)
     with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         attachments = attach(night, path.parent, Objects(store))
@@ -85,19 +85,19 @@ def write_junit_of(store: Store, seen: Seen, path: Path) -> Path:
     return path
 
 
-def night_of(seen: Seen) -> Night:
+def night_of(status: RunStatus) -> Night:
     """A run or a night as a night; one that has not ended has no episodes yet."""
-    if not seen.is_night:
-        return night_of_run(seen.document)
-    if "episodes" in seen.document:
-        return Night.from_json(seen.document)
-    state = Outcome.STOPPED if seen.exit_code is None else Outcome.of_exit(seen.exit_code)
-    why = seen.error or seen.state
-    missing = NightEpisode(episode=seen.name, show="", state=state, why=why)
+    if not status.is_night:
+        return night_of_run(status.document)
+    if "episodes" in status.document:
+        return Night.from_json(status.document)
+    state = Outcome.STOPPED if status.exit_code is None else Outcome.of_exit(status.exit_code)
+    why = status.error or status.state
+    missing = NightEpisode(episode=status.name, show="", state=state, why=why)
     return Night(
-        nightly=seen.name,
-        night=seen.run,
-        began_at=seen.document.get("began_at", ""),
+        nightly=status.name,
+        night=status.run,
+        began_at=status.document.get("began_at", ""),
         ended_at="",
         episodes=(missing,),
     )

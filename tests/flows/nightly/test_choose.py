@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.forecast.forecast import Forecast
-from flows.nightly.choose import Candidate, Means, Shares, hours, plan_night, why_not
+from flows.nightly.choose import Candidate, Remaining, Shares, choose_episodes, hours, why_not
 
 SHOWS = ("a", "b", "c")
 
@@ -53,7 +53,7 @@ CANDIDATES = st.lists(
     ]
 )
 LIMITS = st.builds(
-    Means,
+    Remaining,
     seconds=st.none() | AMOUNTS,
     gpu_hours=st.none() | AMOUNTS,
     cpu_hours=st.none() | AMOUNTS,
@@ -78,57 +78,62 @@ def total(taken: Sequence[Candidate]) -> Forecast:
 
 @given(CANDIDATES, LIMITS, SHARES)
 def test_deadline_and_budget_hold_by_the_forecasts(
-    candidates: list[Candidate], means: Means, shares: Shares
+    candidates: list[Candidate], remaining: Remaining, shares: Shares
 ) -> None:
-    tonight = plan_night(candidates, shares=shares, means=means)
-    assert why_not(total(tonight.taken), means) == "" or not tonight.taken
+    choice = choose_episodes(candidates, shares=shares, remaining=remaining)
+    assert why_not(total(choice.taken), remaining) == "" or not choice.taken
 
 
 @given(CANDIDATES, LIMITS, SHARES)
 def test_every_episode_is_taken_or_left_out_once_with_why(
-    candidates: list[Candidate], means: Means, shares: Shares
+    candidates: list[Candidate], remaining: Remaining, shares: Shares
 ) -> None:
-    tonight = plan_night(candidates, shares=shares, means=means)
-    left = [each.candidate for each in tonight.left_out]
-    by_place = sorted((*tonight.taken, *left), key=lambda each: each.place)
+    choice = choose_episodes(candidates, shares=shares, remaining=remaining)
+    left = [each.candidate for each in choice.left_out]
+    by_place = sorted((*choice.taken, *left), key=lambda each: each.place)
     assert by_place == candidates
-    assert all(each.why for each in tonight.left_out)
+    assert all(each.why for each in choice.left_out)
 
 
 @given(CANDIDATES, LIMITS, SHARES)
 def test_nothing_of_lower_priority_is_taken_that_made_a_higher_one_impossible(
-    candidates: list[Candidate], means: Means, shares: Shares
+    candidates: list[Candidate], remaining: Remaining, shares: Shares
 ) -> None:
     """What is left out does not fit even beside only those of its own priority and higher."""
-    tonight = plan_night(candidates, shares=shares, means=means)
-    for left in tonight.left_out:
-        above = [each for each in tonight.taken if each.priority >= left.candidate.priority]
-        assert why_not(total([*above, left.candidate]), means)
+    choice = choose_episodes(candidates, shares=shares, remaining=remaining)
+    for left in choice.left_out:
+        above = [each for each in choice.taken if each.priority >= left.candidate.priority]
+        assert why_not(total([*above, left.candidate]), remaining)
 
 
 @given(CANDIDATES, LIMITS, SHARES)
 def test_the_order_is_by_priority(
-    candidates: list[Candidate], means: Means, shares: Shares
+    candidates: list[Candidate], remaining: Remaining, shares: Shares
 ) -> None:
     priorities = [
-        each.priority for each in plan_night(candidates, shares=shares, means=means).taken
+        each.priority
+        for each in choose_episodes(candidates, shares=shares, remaining=remaining).taken
     ]
     assert priorities == sorted(priorities, reverse=True)
 
 
 @given(CANDIDATES, LIMITS, SHARES, st.randoms(use_true_random=False))
 def test_the_same_episodes_in_any_order_make_the_same_night(
-    candidates: list[Candidate], means: Means, shares: Shares, random: object
+    candidates: list[Candidate], remaining: Remaining, shares: Shares, random: object
 ) -> None:
     shuffled = list(candidates)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    once, again = (plan_night(each, shares=shares, means=means) for each in (candidates, shuffled))
+    once, again = (
+        choose_episodes(each, shares=shares, remaining=remaining) for each in (candidates, shuffled)
+    )
     assert once == again
 
 
 @given(CANDIDATES, SHARES)
 def test_without_limits_everything_is_taken(candidates: list[Candidate], shares: Shares) -> None:
-    assert len(plan_night(candidates, shares=shares, means=Means()).taken) == len(candidates)
+    assert len(choose_episodes(candidates, shares=shares, remaining=Remaining()).taken) == len(
+        candidates
+    )
 
 
 @given(st.fixed_dictionaries({show: st.integers(1, 4).map(float) for show in SHOWS}))
@@ -140,7 +145,7 @@ def test_over_many_nights_shows_get_their_shares_by_weight(weights: dict[str, fl
     waiting = [candidate(f"{s}{n}", s, place=n, forecast=hour) for s in SHOWS for n in (1, 2)]
     for _ in range(nights):
         shares = Shares(weights=weights, used=dict(used))
-        for each in plan_night(waiting, shares=shares, means=Means(gpu_hours=2)).taken:
+        for each in choose_episodes(waiting, shares=shares, remaining=Remaining(gpu_hours=2)).taken:
             used[each.show] += hours(each.forecast)
     for show in SHOWS:
         due = 2 * nights * weights[show] / sum(weights.values())
@@ -150,7 +155,9 @@ def test_over_many_nights_shows_get_their_shares_by_weight(weights: dict[str, fl
 def test_among_equals_the_show_furthest_below_its_share_goes_first() -> None:
     both = [candidate("ep1", "a", place=0), candidate("ep2", "b", place=1)]
     shares = Shares(weights={"a": 1, "b": 3}, used={"a": 4, "b": 9})
-    assert [each.episode for each in plan_night(both, shares=shares, means=Means()).taken] == [
+    assert [
+        each.episode for each in choose_episodes(both, shares=shares, remaining=Remaining()).taken
+    ] == [
         "ep2",
         "ep1",
     ]
@@ -163,29 +170,41 @@ def test_what_goes_now_counts_before_the_next_is_chosen() -> None:
         for place, (name, show) in enumerate(rows)
     ]
     shares = Shares(weights={"a": 1, "b": 1})
-    taken = plan_night(waiting, shares=shares, means=Means()).taken
+    taken = choose_episodes(waiting, shares=shares, remaining=Remaining()).taken
     assert [each.episode for each in taken] == ["a1", "b1", "a2"]
 
 
 def test_a_smaller_one_behind_what_does_not_fit_still_goes() -> None:
     large = candidate("large", priority=5, forecast=work(100))
     small = candidate("small", priority=1, place=1, forecast=work(20))
-    tonight = plan_night([large, small], shares=Shares(weights={}), means=Means(seconds=50))
-    assert tonight.taken == (small,)
-    assert [each.candidate for each in tonight.left_out] == [large]
+    choice = choose_episodes(
+        [large, small], shares=Shares(weights={}), remaining=Remaining(seconds=50)
+    )
+    assert choice.taken == (small,)
+    assert [each.candidate for each in choice.left_out] == [large]
 
 
 @pytest.mark.parametrize(
-    ("forecast", "means", "words"),
+    ("forecast", "remaining", "words"),
     [
-        (work(7200), Means(seconds=3600), "would end 1 h 0 min after the deadline (p90 2 h 0 min"),
-        (work(30), Means(seconds=-5), "would end 35 s after the deadline (p90 30 s, 0 s left)"),
-        (work(gpu=3), Means(gpu_hours=2.5), "needs 3 GPU-hours, 2.5 left (0.5 over the budget)"),
-        (work(cpu=3), Means(cpu_hours=1), "needs 3 CPU-hours, 1 left (2 over the budget)"),
-        (work(money=12), Means(money=10), "needs 12 EUR, 10 left (2 over the budget)"),
-        (work(30), Means(seconds=30), ""),
+        (
+            work(7200),
+            Remaining(seconds=3600),
+            "would end 1 h 0 min after the deadline (p90 2 h 0 min",
+        ),
+        (work(30), Remaining(seconds=-5), "would end 35 s after the deadline (p90 30 s, 0 s left)"),
+        (
+            work(gpu=3),
+            Remaining(gpu_hours=2.5),
+            "needs 3 GPU-hours, 2.5 left (0.5 over the budget)",
+        ),
+        (work(cpu=3), Remaining(cpu_hours=1), "needs 3 CPU-hours, 1 left (2 over the budget)"),
+        (work(money=12), Remaining(money=10), "needs 12 EUR, 10 left (2 over the budget)"),
+        (work(30), Remaining(seconds=30), ""),
     ],
 )
-def test_what_is_left_out_says_by_how_much(forecast: Forecast, means: Means, words: str) -> None:
-    assert why_not(forecast, means, currency="EUR").startswith(words)
-    assert bool(words) == bool(why_not(forecast, means, currency="EUR"))
+def test_what_is_left_out_says_by_how_much(
+    forecast: Forecast, remaining: Remaining, words: str
+) -> None:
+    assert why_not(forecast, remaining, currency="EUR").startswith(words)
+    assert bool(words) == bool(why_not(forecast, remaining, currency="EUR"))

@@ -17,14 +17,14 @@ from cluster.store.base import Store
 from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.nightly import run as nightly_run
-from flows.nightly.candidates import make_ready
+from flows.nightly.candidates import plan_candidates
 from flows.plan.prepare import Prepared
 from flows.progress import Silent
 from flows.runs.find import find_place
 from flows.runs.night import Night
 from flows.runs.nights import Past
 from flows.runs.record import Record
-from flows.runs.state import Seen
+from flows.runs.state import RunStatus
 from tests.flows.nightly.farm import BEGAN, Farm, failing
 
 
@@ -234,7 +234,7 @@ def test_of_two_nights_that_begin_at_one_moment_the_later_gives_way(
         monkeypatch.setattr("flows.nightly.run.GIVES_WAY_S", 600.0)
         look = nightly_run._other_night
 
-        def gives_way(store: Store, mine: str) -> Seen | None:
+        def gives_way(store: Store, mine: str) -> RunStatus | None:
             seen = look(store, mine)
             record.withdraw()
             store.delete("begun/nights/demo/29990101T000000000-abcd.json")
@@ -352,7 +352,7 @@ def test_no_film_replaces_another_or_its_source(
     )
     (farm.folder / "ep1.yaml").write_text("source: own.mkv\n")
     with pytest.raises(UsageError, match=words):
-        make_ready(spec, farm.forecast, Silent())
+        plan_candidates(spec, farm.forecast, Silent())
 
 
 def test_two_episodes_of_one_name_are_refused(farm: Farm) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from cluster.settings import settings
 from flows.notify import send
-from flows.notify.event import Event, ToldEpisode, ToldShot
+from flows.notify.event import Event, EventEpisode, EventShot
 from flows.notify.mail import send_mail
 from flows.notify.mail_message import make_letter
 from flows.notify.retry import Delivery, next_pause_s
@@ -67,7 +67,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def failed(**more: Any) -> Event:
-    shot = ToldShot(
+    shot = EventShot(
         episode="ep01", shot="sh020", error="sh020/upscale: <no> memory & time", frame=7
     )
     event = {"kind": "failed", "about": "episode", "name": "ep01", "run": "r1", "failed": (shot,)}
@@ -105,8 +105,8 @@ def test_a_mail_says_in_its_subject_what_happened_and_inside_what_to_do(
 def test_a_night_lists_its_episodes(office: PostOffice, told: Callable[..., None]) -> None:
     told(office)
     episodes = (
-        ToldEpisode(episode="ep01", state="done"),
-        ToldEpisode(episode="ep02", state="left out", why="would end after 06:00"),
+        EventEpisode(episode="ep01", state="done"),
+        EventEpisode(episode="ep02", state="left out", why="would end after 06:00"),
     )
     tell(failed(about="night", episodes=episodes, report="report/index.html"))
     body = office.letters[0].get_body(("plain",))

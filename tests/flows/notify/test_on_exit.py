@@ -10,7 +10,7 @@ import pytest
 
 from cluster.errors import InputError, UsageError
 from flows.notify import send
-from flows.notify.on_exit import telling, telling_night
+from flows.notify.on_exit import notify_on_exit, notify_on_night_exit
 from flows.runs.night import Night, NightEpisode
 from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
@@ -40,8 +40,8 @@ def told(hook: Receiver, setting: Callable[..., None]) -> Receiver:
 
 
 def test_a_result_is_told(told: Receiver, listener: Any) -> None:
-    with telling(REQUEST, listener) as tell:
-        tell(DONE)
+    with notify_on_exit(REQUEST, listener) as tell:
+        tell.result(DONE)
         assert told.posted == [], "not before the end"
     assert told.read(SECRET)["type"] == "episode.done"
     assert len(told.posted) == 1
@@ -51,7 +51,7 @@ def test_an_error_is_told_and_goes_on_its_way(told: Receiver, listener: Any) -> 
     def render() -> None:
         raise InputError("no such film", where="ep01.mkv")
 
-    with pytest.raises(InputError, match="no such film"), telling(REQUEST, listener):
+    with pytest.raises(InputError, match="no such film"), notify_on_exit(REQUEST, listener):
         render()
     document = told.read(SECRET)
     assert document["type"] == "episode.failed"
@@ -67,7 +67,7 @@ def test_a_run_that_is_stopped_says_so(
     def stop() -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), telling(REQUEST, listener):
+    with pytest.raises(KeyboardInterrupt), notify_on_exit(REQUEST, listener):
         stop()
     assert told.read(SECRET)["type"] == "episode.stopped"
 
@@ -77,7 +77,7 @@ def test_a_night_is_told_once_for_all_its_episodes(told: Receiver, listener: Any
         NightEpisode(episode=n, show="s", state=Outcome.DONE) for n in ("ep01", "ep02")
     )
     night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=episodes)
-    with telling_night("prime", listener, command="douga nightly prime.yaml") as tell:
+    with notify_on_night_exit("prime", listener, command="douga nightly prime.yaml") as tell:
         tell.night(night)
         tell.report("report/report.html")
     assert len(told.posted) == 1
@@ -92,7 +92,7 @@ def test_what_a_night_came_to_is_told_even_if_its_report_cannot_be_written(
     night = Night(nightly="prime", night="n1", began_at="", ended_at="", episodes=())
 
     def run() -> None:
-        with telling_night("prime", listener) as tell:
+        with notify_on_night_exit("prime", listener) as tell:
             tell.night(night)
             raise InputError("the report cannot be written")
 
@@ -103,8 +103,8 @@ def test_what_a_night_came_to_is_told_even_if_its_report_cannot_be_written(
 
 def test_a_receiver_that_refuses_fails_no_render(told: Receiver, listener: Any) -> None:
     told.replies[:] = [Reply(403)]
-    with telling(REQUEST, listener) as tell:
-        tell(DONE)
+    with notify_on_exit(REQUEST, listener) as tell:
+        tell.result(DONE)
     (note,) = listener.notes
     assert note.startswith("webhook 127.0.0.1:")
     assert note.endswith("was not told: answered 403")
@@ -115,7 +115,7 @@ def test_wrong_settings_are_told_before_the_render_begins(
 ) -> None:
     setting(WEBHOOK_URL="not-a-url")
     begun = []
-    with pytest.raises(UsageError, match="DOUGA_WEBHOOK_URL"), telling(REQUEST, listener):
+    with pytest.raises(UsageError, match="DOUGA_WEBHOOK_URL"), notify_on_exit(REQUEST, listener):
         begun.append(True)
     assert not begun
 

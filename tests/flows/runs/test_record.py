@@ -32,7 +32,7 @@ from flows.runs.job import Claim, asked_of, error_of, last_claim, once, take_job
 from flows.runs.record import (
     BEGUN,
     Record,
-    begun_now,
+    new_run_start,
     no_result,
     process_start,
     record_result,
@@ -40,7 +40,7 @@ from flows.runs.record import (
     this_machine,
 )
 from flows.runs.result import EpisodeResult, ShotLine
-from flows.runs.state import LAPSE, Seen, is_alive, look_at, places, result_of
+from flows.runs.state import HEARTBEAT_TIMEOUT, RunStatus, is_alive, places, read_status, result_of
 from flows.runs.status import status_document
 from flows.runs.wait import wait_for
 from flows.spec.request import make_request
@@ -82,8 +82,8 @@ def names(store: Store) -> list[str]:
     return [entry.name for entry in store.list()]
 
 
-def seen(store: Store, place: str = RUN) -> Seen:
-    found = look_at(store, place)
+def seen(store: Store, place: str = RUN) -> RunStatus:
+    found = read_status(store, place)
     assert found is not None
     return found
 
@@ -101,7 +101,7 @@ def break_off(
 def left_dead(store: Store, place: str, **changes: Any) -> None:
     """What a process that was killed leaves: a beginning, and no end."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=-1)
-    begun = replace(begun_now(place, command="douga render ep.yaml"), process=int(ended.stdout))
+    begun = replace(new_run_start(place, command="douga render ep.yaml"), process=int(ended.stdout))
     text = json.dumps(asdict(replace(begun, **changes)))
     store.put(f"{BEGUN}{place}.json", text.encode())
 
@@ -234,9 +234,9 @@ def test_a_run_whose_process_is_gone_has_died(store: Store) -> None:
 @pytest.mark.skipif(not this_machine(), reason="processes are looked for on Linux only")
 def test_signs_of_life() -> None:
     now = datetime.now(UTC)
-    here = begun_now(RUN)
+    here = new_run_start(RUN)
     there = replace(here, machine="another boot", process=1, start="1")
-    soon, late = now - LAPSE / 2, now - 2 * LAPSE
+    soon, late = now - HEARTBEAT_TIMEOUT / 2, now - 2 * HEARTBEAT_TIMEOUT
     assert is_alive(here, soon, now=now)
     assert not is_alive(here, late, now=now), "its heart stopped, though the process goes on"
     assert not is_alive(replace(here, start="12"), soon, now=now), "another process by that number"
@@ -273,7 +273,7 @@ def test_waiting_gives_the_end_once_there_is_one(store: Store) -> None:
         record.begin()
         assert wait_for(store, RUN, Silent(), timeout_s=0).state == "running"
         assert wait_for(store, RUN, Silent(), timeout_s=0.3).exit_code is None
-        found: list[Seen] = []
+        found: list[RunStatus] = []
         waiter = threading.Thread(target=lambda: found.append(wait_for(store, RUN, Silent())))
         waiter.start()
         record_result(record, result(store), command="")
@@ -465,7 +465,7 @@ def test_a_claim_that_the_store_gave_to_another_is_lost(store: Store) -> None:
     claim, mine = take_job(store, "k", place=RUN, asked="q", command="c")
     assert mine
     assert claim.stands(store)
-    other = {**asdict(claim), "begun": asdict(begun_now("runs/ep/other"))}
+    other = {**asdict(claim), "begun": asdict(new_run_start("runs/ep/other"))}
     store.put(claim.name, json.dumps(other).encode())  # a store without atomic conditions
     assert not claim.stands(store)
 
@@ -495,7 +495,7 @@ def test_a_request_is_the_same_wherever_it_runs(tmp_path: Path) -> None:
     ("code", "kind"), [(1, DougaError), (2, VerifyError), (3, RefusedError), (64, UsageError)]
 )
 def test_anothers_error_has_its_exit_code(code: int, kind: type[DougaError]) -> None:
-    error = error_of(Seen(place=RUN, state="failed", exit_code=code, error="why", document={}))
+    error = error_of(RunStatus(place=RUN, state="failed", exit_code=code, error="why", document={}))
     assert type(error) is kind
     assert int(error.exit_code) == code
     assert "why" in str(error)

@@ -14,7 +14,7 @@ from flows.report.night.junit import junit_xml
 from flows.report.night.objects import Objects
 from flows.report.night.write import night_of
 from flows.runs.night import Night
-from flows.runs.state import Seen
+from flows.runs.state import RunStatus
 from tests.flows.report.night.nights import (
     bad_night,
     hostile_night,
@@ -184,7 +184,7 @@ def test_a_night_that_came_to_nothing_is_told_by_how_it_ended(
     code: int | None, tag: str, store: Store, tmp_path: Path
 ) -> None:
     """A night that was refused is orange with GitLab, as its exit code is."""
-    seen = Seen(place="nights/demo/n1", state="x", exit_code=code, error="so", document={})
+    seen = RunStatus(place="nights/demo/n1", state="x", exit_code=code, error="so", document={})
     root, _ = made(night_of(seen), store, tmp_path)
     (case,) = root.iter("testcase")
     assert [child.tag for child in case if child.tag != "system-out"] == [tag]
