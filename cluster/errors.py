@@ -10,7 +10,7 @@
     ├── EncodeError            exit 1   ffmpeg or the muxer failed
     ├── ClusterError           exit 1   no Ray, or not the resources asked for
     ├── ShotsFailed            exit 1   some shots failed, the rest are done
-    ├── VerifyError            exit 2   done, and found wanting
+    ├── VerifyError            exit 2   done, and failed verification
     ├── RefusedError           exit 3   budget, deadline or gate
     ├── TimedOut               exit 124
     └── Interrupted            exit 130

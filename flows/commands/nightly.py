@@ -55,8 +55,8 @@ def run(
 ) -> None:
     """Render several episodes by priority, deadline and budget; compare with the last good night.
 
-    Exit 0: all done and good. 1: something failed. 2: wanting or regressed. 3: something was left
-    out, or waits for review. `douga nightly accept NAME` takes a night as the new reference.
+    Exit 0: all done and good. 1: something failed. 2: failed verification or regressed. 3: left
+    out or waits for review. `douga nightly accept NAME` takes a night as the new reference.
     """
     from cluster.settings import settings
     from flows.commands.tables.nightly import show_night, show_preview

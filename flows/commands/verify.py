@@ -29,7 +29,7 @@ def verify(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a film and what the store has of it, frame by frame; exit 2 if it is wanting."""
+    """Check a film and what the store has of it, frame by frame; exit 2 if anything is wrong."""
     from flows.commands.tables.findings import show_findings
     from flows.plan.prepare import prepare
     from flows.progress import make_reporter

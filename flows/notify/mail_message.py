@@ -63,7 +63,7 @@ def _lists(event: Event) -> Iterator[tuple[str, list[str]]]:
     ]
     yield "Episodes", episodes
     yield "Shots to look at", failed
-    yield "Wanting", list(event.findings)
+    yield "Failed verification or regressed", list(event.findings)
     yield "Waiting for review", list(event.waiting)
 
 

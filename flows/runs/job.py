@@ -3,7 +3,7 @@
 `jobs/KEY/0001.json` says which run took the job; who puts it first has it. A job whose run failed,
 died, was stopped, was refused or waits for people may be taken again, as `0002.json`, and so on:
 nothing is ever overwritten. What may take a job is a render or a night. A night that is over and
-found wanting or regressed is done; a film found wanting is rendered again, for it may be mended.
+failed verification or regressed is done; a film that did is rendered again, for it may be mended.
 """
 
 from __future__ import annotations
@@ -14,8 +14,15 @@ from dataclasses import asdict, dataclass, fields
 from typing import TypeVar
 from urllib.parse import quote, unquote
 
-from cluster.errors import DougaError, Exit, Interrupted, RefusedError, TimedOut, UsageError
-from cluster.errors import VerifyError as Wanting
+from cluster.errors import (
+    DougaError,
+    Exit,
+    Interrupted,
+    RefusedError,
+    TimedOut,
+    UsageError,
+    VerifyError,
+)
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
 from flows.progress import Reporter
@@ -178,7 +185,7 @@ def asked_of(request: RenderRequest) -> Key:
 def error_of(status: RunStatus) -> DougaError:
     """The error that a run ended with, as if it had been ours."""
     kinds: dict[int | None, type[DougaError]] = {
-        Exit.WANTING: Wanting,
+        Exit.WANTING: VerifyError,
         Exit.REFUSED: RefusedError,
         Exit.USAGE: UsageError,
         Exit.TIMEOUT: TimedOut,
