@@ -30,8 +30,8 @@ from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Record
 from flows.runs.state import RUNNING, RunStatus, read_status
 
-GIVES_WAY_S, LOOK_S = 10.0, 0.2
-"""So long a night waits for one that began at the same moment to give way; between two looks."""
+GIVES_WAY_S, POLL_S = 10.0, 0.2
+"""So long a night waits for one that began at the same moment to give way; between two polls."""
 
 
 def now_utc() -> datetime:
@@ -76,13 +76,15 @@ def run_night(
     claim: Claim | None = None,
     renderer: Renderer = render,
     clock: Clock = now_utc,
+    gives_way_s: float = GIVES_WAY_S,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> NightResult:
     """Run a night and keep it in the store, as far as it goes.
 
     `episodes_store` is for every episode what --store is for a render; `claim` is the job that the
-    night is for (`flows.runs.job`). RefusedError while another
-    night of the same nightly runs; UsageError where the file cannot be meant so; KeyboardInterrupt
-    or TimedOut where it was stopped before any episode was begun.
+    night is for (`flows.runs.job`). RefusedError while another night of the same nightly runs, and
+    does not give way in `gives_way_s` between calls of `sleep`; UsageError where the file cannot be
+    meant so; KeyboardInterrupt or TimedOut where it was stopped before any episode was begun.
     """
     check_prices(spec)
     began = clock()
@@ -95,7 +97,7 @@ def run_night(
             record.withdraw()
             raise ClaimLost(f"job {job} went to another night")
         try:
-            _check_alone(store, record.place)
+            _check_alone(store, record.place, gives_way_s=gives_way_s, sleep=sleep)
         except RefusedError:
             if claim is None:  # who waits for the nightly means the night that runs
                 record.withdraw()
@@ -204,10 +206,12 @@ def check_prices(spec: NightlySpec) -> None:
         )
 
 
-def _check_alone(store: Store, mine: str) -> None:
+def _check_alone(
+    store: Store, mine: str, *, gives_way_s: float, sleep: Callable[[float], None]
+) -> None:
     """RefusedError if another night of the same nightly runs. Of two that begin at one moment the
     later by name gives way, and the earlier waits a little for it to do so."""
-    until = time.monotonic() + GIVES_WAY_S
+    until = time.monotonic() + gives_way_s
     while (status := _other_night(store, mine)) is not None:
         if status.place < mine or time.monotonic() >= until:
             raise RefusedError(
@@ -216,7 +220,7 @@ def _check_alone(store: Store, mine: str) -> None:
                 where=status.name,
                 remedy=f"douga wait {status.run}, or stop it",
             )
-        time.sleep(LOOK_S)
+        sleep(POLL_S)
 
 
 def _other_night(store: Store, mine: str) -> RunStatus | None:

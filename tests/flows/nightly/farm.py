@@ -58,12 +58,14 @@ class Farm:
         file.write_text(f"store: store\ntimezone: UTC\n{text}\n{own}")
         return read_nightly(file)
 
-    def night(self, text: str = "", *, episodes: int = 2, **more: Any) -> NightResult:
+    def night(
+        self, text: str = "", *, episodes: int = 2, store: Store | None = None, **more: Any
+    ) -> NightResult:
         """Run one."""
         self.rendered.clear()
         outcome = run_night(
             self.spec(text, episodes=episodes),
-            self.store,
+            store or self.store,
             Silent(),
             forecast=self.forecast,
             renderer=self.render,

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
+from cluster.keys import Digest
 from cluster.settings import settings
-from cluster.store.base import Store
+from cluster.store.folder import FolderStore
 from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
-from flows.nightly import run as nightly_run
 from flows.nightly.candidates import plan_candidates
 from flows.plan.prepare import Prepared
 from flows.progress import Silent
@@ -24,7 +24,6 @@ from flows.runs.find import find_place
 from flows.runs.night import Night
 from flows.runs.nights import Past
 from flows.runs.record import Record
-from flows.runs.state import RunStatus
 from tests.flows.nightly.farm import BEGAN, Farm, failing
 
 
@@ -221,27 +220,18 @@ def test_one_night_of_a_nightly_runs_at_a_time(farm: Farm) -> None:
     assert farm.night().exit_code == Exit.GOOD
 
 
-def test_of_two_nights_that_begin_at_one_moment_the_later_gives_way(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_nights_that_begin_at_one_moment_the_later_gives_way(farm: Farm) -> None:
     """By its name the other began later, though it was on record first."""
-    monkeypatch.setattr("flows.nightly.run.LOOK_S", 0.0)
     with Record(farm.store, "nights/demo/29990101T000000000-abcd") as record:
         record.begin()
-        monkeypatch.setattr("flows.nightly.run.GIVES_WAY_S", 0.0)
         with pytest.raises(RefusedError, match="29990101T000000000-abcd"):
-            farm.night()
-        monkeypatch.setattr("flows.nightly.run.GIVES_WAY_S", 600.0)
-        look = nightly_run._other_night
+            farm.night(gives_way_s=0.0)
 
-        def gives_way(store: Store, mine: str) -> RunStatus | None:
-            seen = look(store, mine)
+        def gives_way(_: float) -> None:
             record.withdraw()
-            store.delete("begun/nights/demo/29990101T000000000-abcd.json")
-            return seen
+            farm.store.delete("begun/nights/demo/29990101T000000000-abcd.json")
 
-        monkeypatch.setattr(nightly_run, "_other_night", gives_way)
-        assert farm.night().exit_code == Exit.GOOD
+        assert farm.night(gives_way_s=600.0, sleep=gives_way).exit_code == Exit.GOOD
 
 
 def test_a_store_that_goes_costs_no_other_episode_and_not_the_night(farm: Farm) -> None:
@@ -260,15 +250,20 @@ def test_a_store_that_goes_costs_no_other_episode_and_not_the_night(farm: Farm) 
     assert kept(farm).episodes == outcome.night.episodes
 
 
-def test_what_cannot_be_measured_for_a_bug_costs_no_other_episode(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def measure(film: Path) -> None:
-        if film.name == "ep1.mkv":
-            raise ZeroDivisionError("what a surprise")
+class Surprising(FolderStore):
+    """A store that fails as nobody expects at the first picture of a shot."""
 
-    monkeypatch.setattr("flows.nightly.collect.measure_loudness", measure)
-    outcome = farm.night()
+    surprised = False
+
+    def put(self, name: str, data: bytes | memoryview, *, if_absent: bool = False) -> Digest:
+        if name.startswith("nightframes/") and not self.surprised:
+            self.surprised = True
+            raise ZeroDivisionError("what a surprise")
+        return super().put(name, data, if_absent=if_absent)
+
+
+def test_what_cannot_be_measured_for_a_bug_costs_no_other_episode(farm: Farm) -> None:
+    outcome = farm.night(store=Surprising(farm.folder / "store"))
     assert states(outcome.night) == {"ep1": "failed", "ep2": "done"}
     assert outcome.night.episodes[0].why.startswith("rendered, but not measured: ZeroDivisionError")
 
