@@ -38,8 +38,8 @@ from flows.farm.shot import (
 from flows.notify.on_exit import notify_on_exit
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared, new_run_id
-from flows.prefect.artifacts import publish_artifacts, settle
-from flows.prefect.server import PrefectApi, answers
+from flows.prefect.artifacts import publish_artifacts, wait_for_states
+from flows.prefect.server import PrefectApi, is_up
 from flows.progress import Plain, Reporter
 from flows.runs.result import EpisodeResult, shots_failed
 from flows.spec.request import RenderRequest
@@ -175,8 +175,8 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
             except httpx.TransportError as silence:
                 gone = silence
             finally:
-                if active.flow_run and answers(api.url):
-                    settle(active.flow_run)
+                if active.flow_run and is_up(api.url):
+                    wait_for_states(active.flow_run)
     finally:
         ACTIVE.reset(token)
     if active.result is not None:

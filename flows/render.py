@@ -82,14 +82,14 @@ def _render(
 @contextmanager
 def _prefect_beside() -> Iterator[Future[PrefectApi]]:
     """Prefect's API, on its way in another thread; given up if the block ends before it is up."""
-    given_up = threading.Event()
-    api = prefect_api(given_up=given_up)
+    cancelled = threading.Event()
+    api = prefect_api(cancelled=cancelled)
     with ThreadPoolExecutor(max_workers=1) as aside:
         starting = aside.submit(api.__enter__)
         try:
             yield starting
         finally:
-            given_up.set()
+            cancelled.set()
             if starting.exception() is None:
                 api.__exit__(None, None, None)
 

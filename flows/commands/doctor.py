@@ -116,8 +116,8 @@ def _prefect() -> dict[str, str]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         return _check("Prefect", "a server of our own for each run", "good")
-    from flows.prefect.server import answers
+    from flows.prefect.server import is_up
 
-    if answers(url):
+    if is_up(url):
         return _check("Prefect", url, "good")
     return _check("Prefect", f"{url} does not answer", "bad", "start it, or unset PREFECT_API_URL")

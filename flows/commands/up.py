@@ -71,9 +71,9 @@ def down(
 
     name = read_nightly(nightly).name if nightly else ""
     with prefect_api():
-        from flows.nightly.deploy import take_away
+        from flows.nightly.deploy import undeploy
 
-        gone = asyncio.run(take_away(name))
+        gone = asyncio.run(undeploy(name))
     if as_json:
         print_json({"taken_away": gone}, "down")
     else:

@@ -33,7 +33,7 @@ RENDERED = ("rendered", "stored")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Comparison:
     """What measuring needs besides an episode: where pictures go, how far is too far, whom to tell.
 
     `good` gives what an episode is compared with, by the shots it has and those rendered whole.
@@ -45,7 +45,9 @@ class Desk:
     reporter: Reporter
 
 
-def collect(prepared: Prepared, result: EpisodeResult, *, show: str, desk: Desk) -> NightEpisode:
+def collect(
+    prepared: Prepared, result: EpisodeResult, *, show: str, comparison: Comparison
+) -> NightEpisode:
     """An episode that was rendered, with each shot held against the last good night's."""
     receipts = read_ledger(prepared.store, run=result.run)
     spent = spending_of(receipts)
@@ -71,16 +73,16 @@ def collect(prepared: Prepared, result: EpisodeResult, *, show: str, desk: Desk)
     )
     plans = {shot.shot.id: shot for shot in prepared.plan.shots}
     whole = {line.id for line in result.shots if line.chunks and line.computed == line.chunks}
-    good = desk.good(prepared.name, frozenset(plans), frozenset(whole))
-    desk.reporter.phase(f"comparing {prepared.name} with the last good night")
+    good = comparison.good(prepared.name, frozenset(plans), frozenset(whole))
+    comparison.reporter.phase(f"comparing {prepared.name} with the last good night")
     lines = [_line(line, plans[line.id], receipts, sound) for line in result.shots]
 
     def measure(line: NightShot) -> NightShot:
-        return _measured(line, prepared, good, desk)
+        return _measured(line, prepared, good, comparison)
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:  # most of it is in code that lets go
         shots = tuple(threads.map(measure, lines))
-    found = compare_film(episode, good.film, limits=desk.limits) if good.film else ()
+    found = compare_film(episode, good.film, limits=comparison.limits) if good.film else ()
     return replace(episode, shots=shots, regressions=found, compared=good.film_night)
 
 
@@ -114,7 +116,9 @@ def _line(
     )
 
 
-def _measured(line: NightShot, prepared: Prepared, good: LastGood, desk: Desk) -> NightShot:
+def _measured(
+    line: NightShot, prepared: Prepared, good: LastGood, comparison: Comparison
+) -> NightShot:
     """A shot with what its pictures are, and what of it has regressed."""
     if not line.segment:
         return line
@@ -126,22 +130,22 @@ def _measured(line: NightShot, prepared: Prepared, good: LastGood, desk: Desk) -
         try:
             measured = _look(line, was, prepared.store)
         except DougaError as error:
-            desk.reporter.note(f"{prepared.name}/{line.id} could not be measured: {error}")
+            comparison.reporter.note(f"{prepared.name}/{line.id} could not be measured: {error}")
             return line
         line = replace(
             line,
             psnr=round(measured.psnr.now, 3) if measured.psnr else None,
             ssim=round(measured.ssim.now, 5) if measured.ssim else None,
             flicker=None if measured.flicker is None else round(measured.flicker, 4),
-            thumbnail=_keep(desk.store, measured.thumbnail),
+            thumbnail=_keep(comparison.store, measured.thumbnail),
         )
     found = compare_shot(
         line,
         was,
         timed=good.timed.get(line.id),
         measured=measured,
-        limits=desk.limits,
-        put_png=lambda png: _keep(desk.store, png),
+        limits=comparison.limits,
+        put_png=lambda png: _keep(comparison.store, png),
     )
     return replace(line, regressions=found)
 

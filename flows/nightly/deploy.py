@@ -34,9 +34,9 @@ from flows.progress import Reporter
 
 FLOW = nightly.name
 POLL_S = 1.0
-SILENT_S = 120.0
+ANSWER_TIMEOUT_S = 120.0
 """So long Prefect's server may give no answer before serving ends with an error."""
-LEAVE_S = 30.0
+EXIT_TIMEOUT_S = 30.0
 """So long a night's process may take to end once its run has."""
 EXITS = {name: code for code, name in STATE_NAMES.items()}
 
@@ -56,7 +56,7 @@ async def deploy(spec: NightlySpec) -> Deployed:
     return Deployed(name=f"{FLOW}/{spec.name}", id=identity)
 
 
-async def take_away(name: str = "") -> list[str]:
+async def undeploy(name: str = "") -> list[str]:
     """Delete the deployment of a nightly, or of all; the names of those that were there."""
     async with get_client() as client:
         found = await client.read_deployments(
@@ -129,7 +129,7 @@ class _Watch:
         while not self._ended.is_set() and await self._is_there():
             for run in await self._new_runs():
                 if run.state is not None and run.state.is_final():
-                    await self._let_end()
+                    await self._wait_for_process()
                     return _exit_of(run.state)
             await self._pause()
         return Exit.INTERRUPTED if self._ended.is_set() else Exit.FAILED
@@ -140,9 +140,9 @@ class _Watch:
         except httpx.TransportError:
             return []
 
-    async def _let_end(self) -> None:
+    async def _wait_for_process(self) -> None:
         """Wait for the night's process: stopping what still runs would count as cancelling it."""
-        until = time.monotonic() + LEAVE_S
+        until = time.monotonic() + EXIT_TIMEOUT_S
         while not self._runner.has_slots_available() and time.monotonic() < until:
             await asyncio.sleep(POLL_S / 10)
 
@@ -155,9 +155,9 @@ class _Watch:
             self._reporter.note("the deployment was taken away; serving ends")
             return False
         except httpx.TransportError as error:
-            if time.monotonic() - self._answered_s > SILENT_S:
+            if time.monotonic() - self._answered_s > ANSWER_TIMEOUT_S:
                 raise ClusterError(
-                    f"Prefect's server has given no answer for {SILENT_S:g} s ({error})",
+                    f"Prefect's server has given no answer for {ANSWER_TIMEOUT_S:g} s ({error})",
                     remedy="start it again, then douga up",
                 ) from error
         else:

@@ -14,7 +14,7 @@ from cluster.settings import settings
 from cluster.store.base import Store
 from flows.nightly.candidates import PlannedCandidate
 from flows.nightly.choose import Remaining, Shares, choose_episodes
-from flows.nightly.collect import Desk, collect
+from flows.nightly.collect import Comparison, collect
 from flows.nightly.spec import NightlySpec
 from flows.nightly.time_limit import Alarm, alarm
 from flows.progress import Reporter
@@ -45,8 +45,8 @@ class NightRun:
     began: datetime
     past: Past
     end: datetime | None
-    give_up: datetime | None
-    over: list[NightEpisode] = field(default_factory=list)
+    stop_at: datetime | None
+    ended: list[NightEpisode] = field(default_factory=list)
 
     def so_far(self, *, ended: bool = False) -> Night:
         """The night as it is now."""
@@ -55,7 +55,7 @@ class NightRun:
             night=self.night,
             began_at=_iso(self.began),
             ended_at=_iso(self.clock()) if ended else "",
-            episodes=tuple(self.over),
+            episodes=tuple(self.ended),
         )
 
     def shares(self) -> Shares:
@@ -70,20 +70,20 @@ class NightRun:
         left = None if self.end is None else (self.end - self.clock()).total_seconds()
         return Remaining(
             seconds=left,
-            gpu_hours=self._unspent(budget.gpu_hours, [each.gpu_hours for each in self.over]),
-            cpu_hours=self._unspent(budget.cpu_hours, [each.cpu_hours for each in self.over]),
-            money=self._unspent(budget.money, [each.money for each in self.over]),
+            gpu_hours=self._unspent(budget.gpu_hours, [each.gpu_hours for each in self.ended]),
+            cpu_hours=self._unspent(budget.cpu_hours, [each.cpu_hours for each in self.ended]),
+            money=self._unspent(budget.money, [each.money for each in self.ended]),
         )
 
     @staticmethod
     def _unspent(budget: float | None, spent: list[float]) -> float | None:
         return None if budget is None else budget - sum(spent)
 
-    def go(self, planned: dict[str, PlannedCandidate]) -> Stop:
+    def render_all(self, planned: dict[str, PlannedCandidate]) -> Stop:
         """Take one episode after the other for as long as one fits, then say what is left out."""
         waiting = dict(planned)
         while True:
-            if self._gives_up():
+            if self._is_time_up():
                 return self._end(waiting, "time")
             choice = choose_episodes(
                 [each.candidate for each in waiting.values()],
@@ -96,19 +96,19 @@ class NightRun:
             try:
                 self._take(waiting.pop(choice.taken[0].episode))
             except KeyboardInterrupt:
-                return self._end(waiting, "time" if self._gives_up() else "person")
+                return self._end(waiting, "time" if self._is_time_up() else "person")
         for left in choice.left_out:
             self.reporter.note(f"{left.candidate.episode} is left out: {left.why}")
-            self._leave(waiting[left.candidate.episode], left.why)
+            self._leave_out(waiting[left.candidate.episode], left.why)
         return ""
 
     def _end(self, waiting: dict[str, PlannedCandidate], by: Stop) -> Stop:
         for each in waiting.values():
-            self._leave(each, "not begun when the night was stopped")
+            self._leave_out(each, "not begun when the night was stopped")
         return by
 
-    def _leave(self, planned: PlannedCandidate, why: str) -> None:
-        self.over.append(
+    def _leave_out(self, planned: PlannedCandidate, why: str) -> None:
+        self.ended.append(
             NightEpisode(
                 episode=planned.candidate.episode,
                 show=planned.candidate.show,
@@ -134,7 +134,7 @@ class NightRun:
             if result is None:
                 stopped = replace(blank, state=Outcome.STOPPED, why=self._why_stopped(limit))
                 self._unfinished(planned, stopped, began)
-                if not limit.rang or self._gives_up():
+                if not limit.rang or self._is_time_up():
                     raise
                 return
         except DougaError as error:
@@ -144,10 +144,10 @@ class NightRun:
             self._unfinished(planned, replace(blank, why=_bug(error)), began)
             return
         try:
-            self.over.append(self._collected(planned, result, blank))
+            self.ended.append(self._collected(planned, result, blank))
         except KeyboardInterrupt:
             why = "rendered; stopped before it was measured"
-            self.over.append(replace(blank, state=Outcome.STOPPED, why=why, run=result.run))
+            self.ended.append(replace(blank, state=Outcome.STOPPED, why=why, run=result.run))
             raise
 
     def _unfinished(
@@ -162,7 +162,7 @@ class NightRun:
         except DougaError as error:  # its store may be what failed
             self.reporter.note(f"what {episode.episode} cost is not known: {error}")
         finally:
-            self.over.append(
+            self.ended.append(
                 replace(
                     episode,
                     wall_s=(self.clock() - began).total_seconds(),
@@ -175,7 +175,7 @@ class NightRun:
     def _collected(
         self, planned: PlannedCandidate, result: EpisodeResult, blank: NightEpisode
     ) -> NightEpisode:
-        desk = Desk(
+        comparison = Comparison(
             store=self.store,
             limits=self.spec.thresholds,
             good=lambda episode, shots, timed: last_good(
@@ -184,7 +184,7 @@ class NightRun:
             reporter=self.reporter,
         )
         try:
-            episode = collect(planned.prepared, result, show=blank.show, desk=desk)
+            episode = collect(planned.prepared, result, show=blank.show, comparison=comparison)
         except DougaError as error:
             return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
         except Exception as error:
@@ -199,18 +199,18 @@ class NightRun:
 
     def _limit_s(self) -> float | None:
         """Seconds until an episode that runs is to be stopped."""
-        ends = [self.give_up, self.end if self.spec.hard else None]
+        ends = [self.stop_at, self.end if self.spec.hard else None]
         left = [(end - self.clock()).total_seconds() for end in ends if end is not None]
         return min(left) if left else None
 
-    def _gives_up(self) -> bool:
-        return self.give_up is not None and self.clock() >= self.give_up
+    def _is_time_up(self) -> bool:
+        return self.stop_at is not None and self.clock() >= self.stop_at
 
     def _why_stopped(self, limit: Alarm) -> str:
         kept = "what was finished is kept"
         if not limit.rang:
             return f"stopped by a person; {kept}"
-        if self._gives_up():
+        if self._is_time_up():
             return f"the time given to the night was over; {kept}"
         return f"the deadline passed and the nightly is hard; {kept}"
 

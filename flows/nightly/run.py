@@ -30,7 +30,7 @@ from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Record
 from flows.runs.state import RUNNING, RunStatus, read_status
 
-GIVES_WAY_S, POLL_S = 10.0, 0.2
+YIELD_TIMEOUT_S, POLL_S = 10.0, 0.2
 """So long a night waits for one that began at the same moment to give way; between two polls."""
 
 
@@ -76,15 +76,15 @@ def run_night(
     claim: Claim | None = None,
     renderer: Renderer = render,
     clock: Clock = now_utc,
-    gives_way_s: float = GIVES_WAY_S,
+    yield_timeout_s: float = YIELD_TIMEOUT_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> NightResult:
     """Run a night and keep it in the store, as far as it goes.
 
     `episodes_store` is for every episode what --store is for a render; `claim` is the job that the
     night is for (`flows.runs.job`). RefusedError while another night of the same nightly runs, and
-    does not give way in `gives_way_s` between calls of `sleep`; UsageError where the file cannot be
-    meant so; KeyboardInterrupt or TimedOut where it was stopped before any episode was begun.
+    does not give way in `yield_timeout_s`; UsageError where the file cannot be meant so;
+    KeyboardInterrupt or TimedOut where it was stopped before any episode was begun.
     """
     check_prices(spec)
     began = clock()
@@ -97,7 +97,7 @@ def run_night(
             record.withdraw()
             raise ClaimLost(f"job {job} went to another night")
         try:
-            _check_alone(store, record.place, gives_way_s=gives_way_s, sleep=sleep)
+            _check_alone(store, record.place, yield_timeout_s=yield_timeout_s, sleep=sleep)
         except RefusedError:
             if claim is None:  # who waits for the nightly means the night that runs
                 record.withdraw()
@@ -117,10 +117,12 @@ def run_night(
             began=began,
             past=Past(store, spec.name, before=name),
             end=night_end(spec, began),
-            give_up=None if timeout_s is None else began + timedelta(seconds=timeout_s),
-            over=list(candidates.failed),
+            stop_at=None if timeout_s is None else began + timedelta(seconds=timeout_s),
+            ended=list(candidates.failed),
         )
-        result = NightResult(stopped=run.go(candidates.planned), night=run.so_far(ended=True))
+        result = NightResult(
+            stopped=run.render_all(candidates.planned), night=run.so_far(ended=True)
+        )
         _keep(result, record, store, candidates, reporter)
     if not result.stopped:
         compact_ledgers((each.prepared.store for each in candidates.planned.values()), reporter)
@@ -207,11 +209,11 @@ def check_prices(spec: NightlySpec) -> None:
 
 
 def _check_alone(
-    store: Store, mine: str, *, gives_way_s: float, sleep: Callable[[float], None]
+    store: Store, mine: str, *, yield_timeout_s: float, sleep: Callable[[float], None]
 ) -> None:
     """RefusedError if another night of the same nightly runs. Of two that begin at one moment the
     later by name gives way, and the earlier waits a little for it to do so."""
-    until = time.monotonic() + gives_way_s
+    until = time.monotonic() + yield_timeout_s
     while (status := _other_night(store, mine)) is not None:
         if status.place < mine or time.monotonic() >= until:
             raise RefusedError(

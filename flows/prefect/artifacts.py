@@ -61,7 +61,7 @@ def _as_png(picture: bytes) -> bytes:
     return cv2.imencode(".png", pixels)[1].tobytes()
 
 
-def settle(flow_run_id: str) -> bool:
+def wait_for_states(flow_run_id: str) -> bool:
     """Send what Prefect's client still holds, and wait until the server has the final state of
     every task of a run; False if it has not in time."""
     until = time.monotonic() + STATES_TIMEOUT_S

@@ -60,11 +60,11 @@ class PrefectApi:
 
 
 @contextmanager
-def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectApi]:
+def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[PrefectApi]:
     """A Prefect API that answers, for the length of a `with`.
 
     Set in the environment too, for Prefect's own threads. ClusterError if none answers in time,
-    or when `given_up` is set while one is starting.
+    or when `cancelled` is set while one is starting.
     """
     for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
@@ -75,7 +75,7 @@ def prefect_api(*, given_up: threading.Event | None = None) -> Iterator[PrefectA
     # What Prefect's client keeps goes there too, not into the user's home.
     os.environ.setdefault("PREFECT_HOME", str(folder))
     timeout_s = settings().server_start_timeout_s
-    with _Embedded(folder, timeout_s, given_up or threading.Event()) as server:
+    with _Embedded(folder, timeout_s, cancelled or threading.Event()) as server:
         kept = os.environ.get("PREFECT_API_AUTH_STRING")
         os.environ["PREFECT_API_URL"] = server.url
         os.environ["PREFECT_API_AUTH_STRING"] = server.password
@@ -98,13 +98,13 @@ def configured_api() -> str:
             f"PREFECT_API_URL has a user or a password in it (of {shown})",
             remedy="give them as PREFECT_API_AUTH_STRING=user:password",
         )
-    if url and not answers(url):
+    if url and not is_up(url):
         raise ClusterError(
             f"no Prefect server answers at {url}",
             remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
         )
     password = os.environ.get("PREFECT_API_AUTH_STRING", "")
-    if url and not _lets_in(url, password):
+    if url and not _accepts(url, password):
         raise ClusterError(
             f"the Prefect server at {url} "
             + ("refused the password" if password else "wants a password"),
@@ -126,33 +126,33 @@ class _Embedded:
     the server (see prefect_server.py).
     """
 
-    def __init__(self, folder: Path, timeout_s: float, given_up: threading.Event) -> None:
+    def __init__(self, folder: Path, timeout_s: float, cancelled: threading.Event) -> None:
         self._folder = folder
         self._timeout_s = timeout_s
-        self._given_up = given_up
+        self._cancelled = cancelled
         self._process: subprocess.Popen[bytes] | None = None
         self._hold: BinaryIO | None = None
 
     def __enter__(self) -> _Server:
-        with self._alone():
+        with self._locked():
             self._hold = (self._folder / "users").open("ab")
             fcntl.flock(self._hold, fcntl.LOCK_SH)
             try:
-                server = self._noted() or self._start()
+                server = self._running_server() or self._start()
             except BaseException:
-                self._leave()
+                self._release()
                 raise
         return server
 
     def __exit__(self, *_: object) -> None:
-        with self._alone():
-            self._leave()
+        with self._locked():
+            self._release()
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         """Let go of the server, and wait for its end if nobody else holds it."""
         assert self._hold is not None
         self._hold.close()
-        if self._is_held():
+        if self._is_used():
             return
         until = time.monotonic() + STOP_TIMEOUT_S
         while self._runs() and time.monotonic() < until:
@@ -165,15 +165,15 @@ class _Embedded:
     def _runs(self) -> bool:
         if self._process is not None:
             return self._process.poll() is None
-        return self._noted() is not None or self._is_ending()
+        return self._running_server() is not None or self._is_ending()
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         with (self._folder / "lock").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _is_held(self) -> bool:
+    def _is_used(self) -> bool:
         """Whether a render holds the server; not where the server itself took the lock to end."""
         return not self._can_lock(fcntl.LOCK_EX) and not self._is_ending()
 
@@ -189,14 +189,14 @@ class _Embedded:
                 return False
             return True
 
-    def _noted(self) -> _Server | None:
+    def _running_server(self) -> _Server | None:
         """The server that another render started, if it still answers."""
         try:
             note = json.loads((self._folder / "server.json").read_text())
             server = _Server(str(note["url"]), str(note["password"]))
         except (OSError, ValueError, KeyError):
             return None
-        return server if answers(server.url) else None
+        return server if is_up(server.url) else None
 
     def _start(self) -> _Server:
         host, given = settings().prefect_host, os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
@@ -254,9 +254,9 @@ class _Embedded:
         process = self._process
         until = time.monotonic() + self._timeout_s
         while process is not None and process.poll() is None and time.monotonic() < until:
-            if answers(url):
+            if is_up(url):
                 return
-            if self._given_up.wait(POLL_S):
+            if self._cancelled.wait(POLL_S):
                 raise ClusterError("the run ended before Prefect's server was up")
         raise ClusterError(
             "Prefect's server did not start",
@@ -264,7 +264,7 @@ class _Embedded:
         )
 
 
-def answers(url: str) -> bool:
+def is_up(url: str) -> bool:
     """Whether a Prefect API is up at this URL."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
@@ -273,7 +273,7 @@ def answers(url: str) -> bool:
         return False
 
 
-def _lets_in(url: str, password: str) -> bool:
+def _accepts(url: str, password: str) -> bool:
     """Whether an API answers to a password; other troubles than that are left to Prefect."""
     request = urllib.request.Request(f"{url}/admin/version")
     if password:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 POLL_S = 0.3
-FAREWELL_S = 8.0
+SHUTDOWN_TIMEOUT_S = 8.0
 """How long the server may take to end by itself."""
 
 
@@ -48,7 +48,7 @@ def _end_when_unused(users: Path) -> None:
             else:
                 break
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(FAREWELL_S)
+        time.sleep(SHUTDOWN_TIMEOUT_S)
         os._exit(1)
 
 

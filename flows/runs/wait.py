@@ -13,7 +13,7 @@ from flows.runs.record import RunStart
 from flows.runs.state import RunStatus, read_status
 
 POLL = Backoff(first_s=0.2, longest_s=5.0, jitter=0.0)
-"""Between two looks: little at first, for short runs; later little beside what a run takes."""
+"""Between two polls: little at first, for short runs; later little beside what a run takes."""
 SHOTS_EVERY_S = 30.0
 """Between two counts of finished shots, which take a listing."""
 
@@ -28,7 +28,7 @@ def wait_for(
 ) -> RunStatus:
     """What a run came to, once it has ended or died; as it stands where the time runs out first.
 
-    Looks at least once. DougaError where the store does not know it, StoreError.
+    Reads it at least once. DougaError where the store does not know it, StoreError.
     """
     began = told = time.monotonic()
     for looked in itertools.count(1):

@@ -225,13 +225,13 @@ def test_of_two_nights_that_begin_at_one_moment_the_later_gives_way(farm: Farm) 
     with Record(farm.store, "nights/demo/29990101T000000000-abcd") as record:
         record.begin()
         with pytest.raises(RefusedError, match="29990101T000000000-abcd"):
-            farm.night(gives_way_s=0.0)
+            farm.night(yield_timeout_s=0.0)
 
         def gives_way(_: float) -> None:
             record.withdraw()
             farm.store.delete("begun/nights/demo/29990101T000000000-abcd.json")
 
-        assert farm.night(gives_way_s=600.0, sleep=gives_way).exit_code == Exit.GOOD
+        assert farm.night(yield_timeout_s=600.0, sleep=gives_way).exit_code == Exit.GOOD
 
 
 def test_a_store_that_goes_costs_no_other_episode_and_not_the_night(farm: Farm) -> None:

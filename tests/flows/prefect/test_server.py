@@ -21,7 +21,7 @@ import pytest
 
 from cluster.errors import ClusterError, Exit, RefusedError
 from cluster.settings import settings
-from flows.prefect.server import answers, configured_api, prefect_api
+from flows.prefect.server import configured_api, is_up, prefect_api
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.servers
@@ -73,8 +73,8 @@ def test_a_server_outlives_its_starter_and_ends_with_its_last_user(home: Path) -
         first.send_signal(signal.SIGKILL)
         first.wait()
         time.sleep(1)
-        assert answers(url)
-    assert not answers(url)
+        assert is_up(url)
+    assert not is_up(url)
     assert not (home / "prefect" / "server.json").exists()
     assert "PREFECT_API_AUTH_STRING" not in os.environ
 
@@ -93,17 +93,17 @@ def status_of(url: str, password: str = "") -> int:
 
 def test_a_server_whose_only_user_is_killed_ends_by_itself(home: Path) -> None:
     only, url = hold_server()
-    assert answers(url)
+    assert is_up(url)
     only.send_signal(signal.SIGKILL)
     only.wait()
-    while answers(url):
+    while is_up(url):
         time.sleep(0.1)
 
 
 def test_a_start_can_be_given_up(home: Path) -> None:
-    given_up = threading.Event()
-    given_up.set()
-    with pytest.raises(ClusterError, match="ended before"), prefect_api(given_up=given_up):
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(ClusterError, match="ended before"), prefect_api(cancelled=cancelled):
         pass
     assert not (home / "prefect" / "server.json").exists()
 
