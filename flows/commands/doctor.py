@@ -12,6 +12,7 @@ from typing import Any, Literal
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.open import open_store
+from flows.progress import Plain
 from flows.words import size_words
 
 PACKAGES = ("ray", "torch", "prefect", "boto3", "pyarrow", "av", "numpy", "opentimelineio")
@@ -22,9 +23,12 @@ FREE_BYTES = 10 << 30
 State = Literal["good", "optional", "bad"]
 
 
-def examine(store: str = "") -> dict[str, Any]:
-    """Every check: what, found, state (good, optional, bad) and the remedy; `healthy` in all."""
-    checks = [
+def examine(store: str = "", *, self_test: bool = False) -> dict[str, Any]:
+    """Every check: what, found, state (good, optional, bad) and the remedy; `healthy` in all.
+
+    With `self_test` the proofs are run too, a line on stderr for each.
+    """
+    checks: list[dict[str, Any]] = [
         *(_package(name) for name in PACKAGES),
         _extra("imagecodecs", "JPEG XL frames: pip install 'douga[jxl]'"),
         _extra("onnxruntime", "your own ONNX networks: pip install 'douga[onnx]'"),
@@ -36,6 +40,11 @@ def examine(store: str = "") -> dict[str, Any]:
         _disk(settings().home),
         _prefect(),
     ]
+    if self_test:
+        from flows.commands.self_test.run import run_proofs
+
+        with Plain() as reporter:
+            checks += run_proofs(reporter)
     return {"healthy": all(check["state"] != "bad" for check in checks), "checks": checks}
 
 

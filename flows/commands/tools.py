@@ -56,13 +56,16 @@ def sample(
 @tools.command()
 def doctor(
     store: StoreUrl = "",
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="prove on this machine what a render relies on")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what is installed, which devices and encoders there are, and what is missing."""
     from flows.commands.doctor import examine
     from flows.commands.tables.tools import show_doctor
 
-    document = examine(store)
+    document = examine(store, self_test=self_test)
     print_json(document, "doctor") if as_json else show_doctor(document)
     if not document["healthy"]:
         raise typer.Exit(Exit.FAILED)

@@ -1,7 +1,8 @@
 """Every stage keeps the contract of tasks/stages/stage.py.
 
 A new stage joins by its line in the registry, with its default parameters; one that cannot do
-without any, or is worth several sets of them, names examples in `EXAMPLES`.
+without any, or is worth several sets of them, names examples in `EXAMPLES` of
+flows/commands/self_test/stages.py.
 """
 
 from __future__ import annotations
@@ -10,93 +11,36 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-import torch
 
 from cluster.errors import UsageError
 from cluster.keys import canonical, make_key
-from tasks.frames.codes import Frames, from_uint8, to_uint8
-from tasks.frames.picture import Picture
-from tasks.frames.track import Span, Track, chunk_spans
-from tasks.models.device import Device
+from flows.commands.self_test.stages import (
+    EXAMPLES,
+    Example,
+    examples,
+    make_film,
+    make_track,
+    ready,
+    render,
+    render_with_threads,
+)
+from tasks.frames.codes import Frames
+from tasks.frames.track import Track, chunk_spans
 from tasks.stages.registry import STAGES, make_stage
-from tasks.stages.stage import Stage, Window
-
-WIDTH, HEIGHT, COUNT = 64, 48, 26
-
-
-@dataclass(frozen=True, kw_only=True)
-class Example:
-    """Parameters to run a stage with, and the files that they name, made from the film."""
-
-    params: dict[str, Any] = field(default_factory=dict)
-    assets: Callable[[Frames], dict[str, bytes]] = lambda film: {}
-
-
-def first_frame_as_png(film: Frames) -> dict[str, bytes]:
-    picture = cv2.cvtColor(to_uint8(film[0]), cv2.COLOR_RGB2BGR)
-    return {"art/reference.png": cv2.imencode(".png", picture)[1].tobytes()}
-
-
-EXAMPLES: dict[str, list[Example]] = {
-    "hold": [Example()],
-    "interpolate": [
-        Example(params={"factor": 2}),
-        Example(params={"factor": "5/2", "engine": "dis"}),
-        Example(params={"factor": "2/5"}),
-        Example(params={"rate": 60, "engine": "dis"}),
-        Example(params={"rate": 60, "timing": "keep", "engine": "dis"}),
-        Example(params={"rate": 23.976, "engine": "average"}),
-    ],
-    "upscale": [Example(params={"scale": 2})],
-    "colorize": [
-        Example(params={"reference": "art/reference.png", "mode": mode}, assets=first_frame_as_png)
-        for mode in ("lines", "grey")
-    ],
-}
+from tasks.stages.stage import Stage
 
 CASES = [
     pytest.param(name, example, id=f"{name}-{number}")
     for name in STAGES
-    for number, example in enumerate(EXAMPLES.get(name, [Example()]))
+    for number, example in enumerate(examples(name))
 ]
 each_stage = pytest.mark.parametrize(("name", "example"), CASES)
-
-
-def make_film(width: int = WIDTH, height: int = HEIGHT) -> Frames:
-    """A ball with an outline over a striped ground, drawn on twos, with a hold at the end."""
-    film = np.empty((COUNT, height, width, 3), np.uint8)
-    for index, picture in enumerate(film):
-        picture[:] = (200, 220, 250)
-        picture[height * 2 // 3 :, ::4] = (90, 140, 80)
-        drawn_at = min(index // 2 * 2, 20)
-        centre = (12 + 2 * drawn_at, 18 + drawn_at // 4)
-        cv2.circle(picture, centre, 9, (220, 80, 60), -1, cv2.LINE_AA)
-        cv2.circle(picture, centre, 9, (20, 10, 30), 2, cv2.LINE_AA)
-    frames = from_uint8(film)
-    frames.flags.writeable = False
-    return frames
-
-
-def make_track(*, constant_rate: bool, width: int = WIDTH, height: int = HEIGHT) -> Track:
-    times = [Fraction(index * 1001, 24000) for index in range(COUNT + 1)]
-    if not constant_rate:
-        times = [time + Fraction(index % 3, 100) for index, time in enumerate(times)]
-    return Track(
-        picture=Picture(width=width, height=height),
-        times=tuple(times[:-1]),
-        end=times[-1],
-        rate=Fraction(24000, 1001) if constant_rate else None,
-        first=7,
-        drawing=tuple(min(index // 2 * 2, 20) for index in range(COUNT)),
-    )
 
 
 FILM = make_film()
@@ -108,24 +52,6 @@ TRACKS = [
 each_track = pytest.mark.parametrize("track", TRACKS)
 
 
-def ready(name: str, example: Example, *, film: Frames = FILM) -> Stage[Any]:
-    stage = make_stage(name, example.params)
-    files = example.assets(film)
-    assert set(stage.assets()) == set(files)
-    stage.setup(Device(), files.__getitem__)
-    return stage
-
-
-def render(stage: Stage[Any], track: Track, out: Span, *, film: Frames = FILM) -> Frames:
-    indices = stage.needs(out, track)
-    given = film[list(indices)]
-    given.flags.writeable = False
-    before = given.copy()
-    made = stage.process(Window(track=track, indices=indices, frames_nhwc=given), out)
-    assert np.array_equal(given, before), "the window was written to"
-    return made
-
-
 @pytest.fixture(scope="module")
 def whole() -> Iterator[Callable[[str, Example, Track], Frames]]:
     """All frames of a stage in one span; stages are made once and closed at the end."""
@@ -135,8 +61,8 @@ def whole() -> Iterator[Callable[[str, Example, Track], Frames]]:
     def render_whole(name: str, example: Example, track: Track) -> Frames:
         case = canonical([name, example.params, track])
         if case not in made:
-            stages.append(ready(name, example))
-            made[case] = render(stages[-1], track, stages[-1].track_after(track).span)
+            stages.append(ready(name, example, film=FILM))
+            made[case] = render(stages[-1], track, stages[-1].track_after(track).span, film=FILM)
         return made[case]
 
     yield render_whole
@@ -165,9 +91,9 @@ def test_chunks_are_invisible(
     name: str, example: Example, chunk: int, whole: Callable[..., Frames]
 ) -> None:
     track = make_track(constant_rate=True)
-    stage = ready(name, example)
+    stage = ready(name, example, film=FILM)
     spans = chunk_spans(len(stage.track_after(track)), chunk=chunk)
-    parts = [render(stage, track, span) for span in spans]
+    parts = [render(stage, track, span, film=FILM) for span in spans]
     stage.close()
     assert np.array_equal(np.concatenate(parts), whole(name, example, track))
 
@@ -177,9 +103,9 @@ def test_chunks_may_come_in_any_order(
     name: str, example: Example, whole: Callable[..., Frames]
 ) -> None:
     track = make_track(constant_rate=True)
-    stage = ready(name, example)
+    stage = ready(name, example, film=FILM)
     spans = chunk_spans(len(stage.track_after(track)), chunk=5)
-    parts = [render(stage, track, span) for span in reversed(spans)]
+    parts = [render(stage, track, span, film=FILM) for span in reversed(spans)]
     assert np.array_equal(np.concatenate(parts[::-1]), whole(name, example, track))
     stage.close()
     stage.close()
@@ -192,24 +118,11 @@ def test_chunks_may_come_in_any_order(
 def test_threads_change_nothing(name: str, example: Example, size: tuple[int, int]) -> None:
     """Whatever the process had set before, and whichever of its threads a call comes in on."""
     film, track = make_film(*size), make_track(constant_rate=True, width=size[0], height=size[1])
-
-    def made(*, threads: int) -> Frames:
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
-        stage = ready(name, example, film=film)
-        span = stage.track_after(track).span
-        with ThreadPoolExecutor(1) as another:
-            frames = another.submit(render, stage, track, span, film=film).result()
-        stage.close()
-        return frames
-
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    try:
-        one = made(threads=1)
-        assert all(np.array_equal(made(threads=threads), one) for threads in (2, 5))
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
+    one, *others = (
+        render_with_threads(name, example, track, film=film, threads=threads)
+        for threads in (1, 2, 5)
+    )
+    assert all(np.array_equal(other, one) for other in others)
 
 
 @each_track
@@ -252,10 +165,10 @@ def test_one_frame_is_a_shot(name: str, example: Example) -> None:
     track = replace(
         make_track(constant_rate=True), times=(Fraction(0),), end=Fraction(1, 24), drawing=(0,)
     )
-    stage = ready(name, example)
+    stage = ready(name, example, film=FILM)
     after = stage.track_after(track)
     if after.times:
-        assert len(render(stage, track, after.span)) == len(after)
+        assert len(render(stage, track, after.span, film=FILM)) == len(after)
     stage.close()
 
 
@@ -297,7 +210,7 @@ print([heavy for heavy in ("torch", "ray", "prefect") if heavy in sys.modules])
             sys.executable,
             "-c",
             program,
-            json.dumps([name, EXAMPLES.get(name, [Example()])[0].params]),
+            json.dumps([name, examples(name)[0].params]),
         ],
         capture_output=True,
         text=True,

@@ -18,6 +18,7 @@ STARTS = {
     "tasks/analysis/sandbox/run.py": "this Python: the process that looks at unknown files",
     "flows/prefect/server.py": "this Python: Prefect's server",
     "flows/commands/bench_speed.py": "this Python: the script that people write, to compare",
+    "flows/commands/self_test/proofs.py": "this Python: the command, rendering a tiny film",
     "flows/commands/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
 }
 """Every file that may start a program, and which."""
