@@ -94,11 +94,6 @@ def moved(shape: Outline, *, x: float = 0.0, y: float = 0.0, scale: float = 1.0)
     return Outline(shape.points * scale + (x, y), shape.corners, shape.closed)
 
 
-def transformed(shape: Outline, matrix: Matrix) -> Outline:
-    """The outline through an affine map."""
-    return Outline(shape.points @ matrix[:, :2].T + matrix[:, 2], shape.corners, shape.closed)
-
-
 def blend(
     a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], t: float
 ) -> list[list[float]]:

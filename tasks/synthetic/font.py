@@ -1,16 +1,18 @@
 """A small TrueType font, made here from pen strokes: capitals, figures and a few signs.
 
-It is part of the project and under its licence. Lower case is small capitals. Format: the OpenType
-specification's sfnt tables `cmap` (format 4), `glyf`, `head`, `hhea`, `hmtx`, `loca`, `maxp`,
-`name`, `OS/2` and `post`.
+It is part of the project and under its licence. Lower case is small capitals.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
-import struct
 from functools import cache
+
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.ttLib.tables._g_l_y_f import Glyph
 
 FAMILY = "Douga Sample"
 FILE_NAME = "DougaSample.ttf"
@@ -46,46 +48,41 @@ _SIGNS = {
 }  # fmt: skip
 
 
+Contour = list[tuple[int, int]]
+
+
 @cache
 def font_bytes() -> bytes:
     """The font file: a valid TrueType sfnt, the same bytes every time."""
-    glyphs = _glyphs()
-    order = sorted(glyphs)
-    outlines = [_outline([[(60, 0), (60, 700), (460, 700), (460, 0)]]), b""]
-    advances = [520, 320]
-    codes: dict[int, int] = {ord(" "): 1}
-    for code in order:
-        contours, advance = glyphs[code]
-        codes[code] = len(outlines)
-        outlines.append(_outline(contours))
-        advances.append(advance)
-    loca, at = [0], 0
-    for data in outlines:
-        at += len(data)
-        loca.append(at)
-    count = len(outlines)
-    points = max((struct.unpack(">h", d[:2])[0] for d in outlines if d), default=0)
-    tables = {
-        b"OS/2": _os2(min(codes), max(codes)),
-        b"cmap": _cmap(codes),
-        b"glyf": b"".join(outlines),
-        b"head": struct.pack(
-            ">IIIIHHqqhhhhHHhhh", 0x10000, 0x10000, 0, 0x5F0F3CF5, 3, EM, 0, 0, 0, -160, EM, 900,
-            0, 8, 2, 1, 0,
-        ),
-        b"hhea": struct.pack(">IhhhHhhhhhhhhhhhH", 0x10000, 880, -160, 0, max(advances), 0, 0, EM,
-                             1, 0, 0, 0, 0, 0, 0, 0, count),
-        b"hmtx": b"".join(struct.pack(">Hh", a, 0) for a in advances),
-        b"loca": b"".join(struct.pack(">I", a) for a in loca),
-        b"maxp": struct.pack(">IHHHHHHHHHHHHHH", 0x10000, count, points * 8, points, 0, 0, 1, 0, 0,
-                             0, 0, 0, 0, 0, 0),
-        b"name": _name(),
-        b"post": struct.pack(">IIhhIIIII", 0x30000, 0, -100, 50, 0, 0, 0, 0, 0),
-    }  # fmt: skip
-    return _sfnt(tables)
-
-
-Contour = list[tuple[int, int]]
+    glyphs = {
+        ".notdef": ([[(60, 0), (60, 700), (460, 700), (460, 0)]], 520),
+        "space": ([], 320),
+        **{f"u{code:04X}": glyph for code, glyph in sorted(_glyphs().items())},
+    }
+    codes = {int(name[1:], 16): name for name in list(glyphs)[2:]}
+    builder = FontBuilder(EM, isTTF=True)
+    builder.setupGlyphOrder(list(glyphs))
+    builder.setupCharacterMap({ord(" "): "space", **codes})
+    builder.setupGlyf({name: _outline(contours) for name, (contours, _) in glyphs.items()})
+    builder.setupHorizontalMetrics({name: (advance, 0) for name, (_, advance) in glyphs.items()})
+    builder.setupHorizontalHeader(ascent=880, descent=-160)
+    builder.setupNameTable(
+        {
+            "copyright": "Made by douga", "familyName": FAMILY, "styleName": "Regular",
+            "uniqueFontIdentifier": f"{FAMILY} 1", "fullName": FAMILY, "version": "Version 1.0",
+            "psName": FAMILY.replace(" ", ""), "licenseDescription": "Apache License 2.0",
+        },
+        mac=False,
+    )  # fmt: skip
+    builder.setupOS2(
+        sTypoAscender=880, sTypoDescender=-160, usWinAscent=900, usWinDescent=200,
+        sxHeight=500, sCapHeight=700, achVendID="DOUG", fsType=0, fsSelection=0x40,
+    )  # fmt: skip
+    builder.setupPost(keepGlyphNames=False)
+    builder.updateHead(created=0, modified=0)  # the same bytes every time
+    data = io.BytesIO()
+    builder.save(data)
+    return data.getvalue()
 
 
 def _glyphs() -> dict[int, tuple[list[Contour], int]]:
@@ -119,78 +116,11 @@ def _contours(strokes: str, dx: int, dy: int, left: int, base: int) -> list[Cont
     return out
 
 
-def _outline(contours: list[Contour]) -> bytes:
-    points = [p for contour in contours for p in contour]
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    ends, total = [], 0
-    for contour in contours:
-        total += len(contour)
-        ends.append(total - 1)
-    data = struct.pack(">hhhhh", len(contours), min(xs), min(ys), max(xs), max(ys))
-    data += b"".join(struct.pack(">H", e) for e in ends) + struct.pack(">H", 0)
-    data += b"\x01" * len(points)
-    for values in (xs, ys):
-        steps = [values[0], *(b - a for a, b in itertools.pairwise(values))]
-        data += b"".join(struct.pack(">h", step) for step in steps)
-    return data + b"\0" * (-len(data) % 4)
-
-
-def _cmap(codes: dict[int, int]) -> bytes:
-    """Format 4: one segment a character, and the closing one."""
-    order = sorted(codes)
-    count = len(order) + 1
-    reach = 1 << (count.bit_length() - 1)
-    ends = [*order, 0xFFFF]
-    deltas = [(codes[c] - c) & 0xFFFF for c in order] + [1]
-    body = struct.pack(">HHHH", count * 2, reach * 2, reach.bit_length() - 1, (count - reach) * 2)
-    body += struct.pack(f">{count}H", *ends) + struct.pack(">H", 0)
-    body += struct.pack(f">{count}H", *ends) + struct.pack(f">{count}H", *deltas)
-    body += struct.pack(f">{count}H", *([0] * count))
-    table = struct.pack(">HHH", 4, len(body) + 6, 0) + body
-    return struct.pack(">HHHHI", 0, 1, 3, 1, 12) + table
-
-
-def _name() -> bytes:
-    words = {
-        0: "Made by douga", 1: FAMILY, 2: "Regular", 3: f"{FAMILY} 1", 4: FAMILY, 5: "Version 1.0",
-        6: FAMILY.replace(" ", ""), 13: "Apache License 2.0",
-    }  # fmt: skip
-    records, text = b"", b""
-    for number, word in words.items():
-        data = word.encode("utf-16-be")
-        records += struct.pack(">HHHHHH", 3, 1, 0x409, number, len(data), len(text))
-        text += data
-    return struct.pack(">HHH", 0, len(words), 6 + len(records)) + records + text
-
-
-def _os2(first: int, last: int) -> bytes:
-    return struct.pack(
-        ">HhHHHhhhhhhhhhhh10sIIII4sHHHhhhHHIIhhHHH", 4, 560, 400, 5, 0, 500, 500, 0, 100, 500, 500,
-        0, 300, 50, 300, 0, bytes(10), 1, 0, 0, 0, b"DOUG", 0x40, first, min(last, 0xFFFF), 880,
-        -160, 0, 900, 200, 1, 0, 500, 700, 0, 32, 0,
-    )  # fmt: skip
-
-
-def _sfnt(tables: dict[bytes, bytes]) -> bytes:
-    count = len(tables)
-    reach = 1 << (count.bit_length() - 1)
-    head = struct.pack(
-        ">IHHHH", 0x10000, count, reach * 16, reach.bit_length() - 1, (count - reach) * 16
-    )
-    at = 12 + 16 * count
-    directory, body = b"", b""
-    for tag in sorted(tables):
-        data = tables[tag]
-        padded = data + b"\0" * (-len(data) % 4)
-        directory += struct.pack(">4sIII", tag, checksum(padded), at + len(body), len(data))
-        body += padded
-    whole = head + directory + body
-    adjustment = (0xB1B0AFBA - checksum(whole)) & 0xFFFFFFFF
-    place = at + sum(len(tables[t]) + -len(tables[t]) % 4 for t in sorted(tables) if t < b"head")
-    return whole[: place + 8] + struct.pack(">I", adjustment) + whole[place + 12 :]
-
-
-def checksum(data: bytes) -> int:
-    """The sfnt checksum: big-endian 32-bit words added up."""
-    words: tuple[int, ...] = struct.unpack(f">{len(data) // 4}I", data)
-    return sum(words) & 0xFFFFFFFF
+def _outline(contours: list[Contour]) -> Glyph:
+    pen = TTGlyphPen(None)
+    for first, *others in contours:
+        pen.moveTo(first)
+        for point in others:
+            pen.lineTo(point)
+        pen.closePath()
+    return pen.glyph()

@@ -26,7 +26,7 @@ from tasks.synthetic import (
     synthesise,
     write_sample,
 )
-from tasks.synthetic.font import FILE_NAME, MIMETYPE, checksum, font_bytes
+from tasks.synthetic.font import FILE_NAME, MIMETYPE, font_bytes
 from tasks.synthetic.sound import BEEP_HZ, BEEP_LEVEL, make_sound
 
 SMALL: dict[str, Any] = {"seed": 5, "shots": 12, "seconds": 4.0, "size": (160, 90)}
@@ -229,6 +229,11 @@ def test_no_film_is_left_when_a_run_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_sample(tmp_path, shots=2, seconds=1, size=(96, 64), truth=TruthParts(), progress=stop)
     assert not list(tmp_path.glob("*episode*"))
+
+
+def checksum(data: bytes) -> int:
+    """The sfnt checksum: big-endian 32-bit words added up."""
+    return sum(struct.unpack(f">{len(data) // 4}I", data)) & 0xFFFFFFFF
 
 
 def test_font_is_a_valid_sfnt() -> None:
