@@ -1,4 +1,4 @@
-"""Passages in which one picture turns into another by mixing, found on block means alone.
+"""Finds dissolves, passages in which one picture is mixed into another, from block means alone.
 
 A dissolve from A to B is, frame by frame, A + s (B - A) with s rising from 0 to 1, while before
 and after it s stands still. A pan, a zoom or a character crossing is no such mix.

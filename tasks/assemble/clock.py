@@ -1,4 +1,4 @@
-"""Where packets with rounded timestamps really are.
+"""Computes the exact times of packets whose timestamps are rounded.
 
 Matroska keeps whole milliseconds; a sound packet of 1024 samples at 48 kHz lasts 21.333 of them.
 Packets of a constant number of samples lie on a grid that their rounded times still betray.

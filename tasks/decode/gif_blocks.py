@@ -1,4 +1,4 @@
-"""GIF's blocks, walked: libav passes over what it does not know, and ends where it likes."""
+"""Walks a GIF's blocks: libav skips unknown ones and ends early without an error."""
 
 from __future__ import annotations
 

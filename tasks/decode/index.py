@@ -20,12 +20,12 @@ from tasks.decode.describe import (
     timecode_of,
 )
 from tasks.decode.digest import file_digest, identify
+from tasks.decode.first_frames import FirstFrames, decode_first_frames
 from tasks.decode.folder import find_frames, index_folder
 from tasks.decode.grid import Grid, find_grid, missing_frames
 from tasks.decode.logs import heard_errors
 from tasks.decode.mend_times import MendedTimes, mend_times
 from tasks.decode.mp4_boxes import strays_at
-from tasks.decode.opening import Opening, decode_opening
 from tasks.decode.probe import opened, video_stream
 from tasks.decode.scan import PACKED, UNTIMED, Scan, scan_packets
 from tasks.decode.source import SeekPoint, SourceIndex
@@ -67,11 +67,9 @@ def index_source(
             remedy="leave --fps out; a stage can change the rate",
         )
     about.notes += _lost(path, scan, about)
-    opening = decode_opening(path, scan)
+    first = decode_first_frames(path, scan)
     index = (
-        _timed(path, scan, about, opening)
-        if scan.timed
-        else _counted(path, scan, about, opening, fps)
+        _timed(path, scan, about, first) if scan.timed else _counted(path, scan, about, first, fps)
     )
     index = replace(index, digest=file_digest(path, cache_dir=cache_dir))
     if identify(path) != before:
@@ -111,10 +109,10 @@ def _declared(stream: av.VideoStream) -> tuple[Fraction, ...]:
     return tuple(dict.fromkeys(Fraction(rate) for rate in rates if rate))
 
 
-def _timed(path: str, scan: Scan, about: _About, opening: Opening) -> SourceIndex:
+def _timed(path: str, scan: Scan, about: _About, first: FirstFrames) -> SourceIndex:
     ordered = sorted(scan.shown, key=lambda entry: entry.pts)
-    begin = max(opening.shown)
-    kept = [entry for entry in ordered if entry.pts >= begin or entry.pts in opening.shown]
+    begin = max(first.shown)
+    kept = [entry for entry in ordered if entry.pts >= begin or entry.pts in first.shown]
     pts = tuple(entry.pts for entry in kept)
     last = kept[-1].duration
     held = about.fields["container"] in _HELD_FORMATS
@@ -130,15 +128,15 @@ def _timed(path: str, scan: Scan, about: _About, opening: Opening) -> SourceInde
         path=path,
         kind="stream",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(opening, tuple(notes)),
+        picture=_displayed(first, tuple(notes)),
         pts=pts,
         time_base=about.time_base,
         start=grid.start if grid else pts[0] * about.time_base,
         end=_end(pts, about, grid, last),
         rate=grid.rate if grid else None,
-        coded_format=opening.coded_format,
-        rotation=opening.rotation,
-        interlaced=opening.is_interlaced or about.is_interlaced,
+        coded_format=first.coded_format,
+        rotation=first.rotation,
+        interlaced=first.is_interlaced or about.is_interlaced,
         seek_points=tuple(
             SeekPoint(frame=bisect_left(pts, key.pts), pts=key.pts, dts=key.dts, pos=key.pos)
             for key in sorted(scan.clean, key=lambda entry: entry.pts)
@@ -188,26 +186,26 @@ def _end(pts: Sequence[int], about: _About, grid: Grid | None, last: int) -> Fra
 
 
 def _counted(
-    path: str, scan: Scan, about: _About, opening: Opening, fps: Fraction | None
+    path: str, scan: Scan, about: _About, first: FirstFrames, fps: Fraction | None
 ) -> SourceIndex:
     """A film whose frames are found by decoding from the start; what times it has are kept."""
     # Of an elementary stream libav's average is its default; the guess is the stream header's.
     rate = fps or (about.declared[-1] if about.declared else Fraction(25))
-    ticks = _ticks(scan, about, opening) if fps is None else ()
+    ticks = _ticks(scan, about, first) if fps is None else ()
     mended = mend_times(ticks, time_base=about.time_base, rate=rate)
     if mended is None:
         elementary = about.fields["container"] in UNTIMED
         start = Fraction(0) if elementary else about.fields["container_start"]
         grid: Grid | None = Grid(start=start, rate=rate)
-        pts, time_base = tuple(range(opening.count)), 1 / rate
+        pts, time_base = tuple(range(first.count)), 1 / rate
         note = f"no timestamps: frames counted at {rate} a second"
         notes = [note + ("" if fps else ", as it declares")]
     else:
         grid = _kept_grid(about, mended)
         pts, time_base = mended.pts, mended.time_base
-        notes = _mended_notes(about, opening, mended)
+        notes = _mended_notes(about, first, mended)
     if grid is not None:
-        start, end = grid.start, grid.start + opening.count / grid.rate
+        start, end = grid.start, grid.start + first.count / grid.rate
     else:
         assert mended is not None
         last = max(scan.shown, key=lambda entry: entry.pts).duration * about.time_base
@@ -217,15 +215,15 @@ def _counted(
         path=path,
         kind="counted",
         digest="",  # type: ignore[arg-type]
-        picture=_displayed(opening, (*notes, *about.notes)),
+        picture=_displayed(first, (*notes, *about.notes)),
         pts=pts,
         time_base=time_base,
         start=start,
         end=end,
         rate=grid.rate if grid else None,
-        coded_format=opening.coded_format,
-        rotation=opening.rotation,
-        interlaced=opening.is_interlaced or about.is_interlaced,
+        coded_format=first.coded_format,
+        rotation=first.rotation,
+        interlaced=first.is_interlaced or about.is_interlaced,
         **about.fields,
     )
 
@@ -238,7 +236,7 @@ def _kept_grid(about: _About, mended: MendedTimes) -> Grid | None:
     return find_grid(times, time_base=about.time_base, declared=about.declared, frames=frames)
 
 
-def _ticks(scan: Scan, about: _About, opening: Opening) -> Sequence[int | None]:
+def _ticks(scan: Scan, about: _About, first: FirstFrames) -> Sequence[int | None]:
     """What the file itself says of when each decoded frame is shown; nothing where it says nothing.
 
     AVI has no times but a place for every frame: an empty one shows the frame before once more. In
@@ -246,12 +244,12 @@ def _ticks(scan: Scan, about: _About, opening: Opening) -> Sequence[int | None]:
     """
     container = about.fields["container"]
     places = sorted(entry.dts for entry in scan.shown if entry.dts is not None)
-    if container == "avi" and len(places) == opening.count and _dropped(places):
+    if container == "avi" and len(places) == first.count and _dropped(places):
         return places
     if container in UNTIMED:
         return ()
     own = {entry.pts for entry in scan.shown if container not in PACKED or entry.pos is not None}
-    return [tick if tick in own else None for tick in opening.ticks]
+    return [tick if tick in own else None for tick in first.ticks]
 
 
 def _dropped(places: Sequence[int]) -> int:
@@ -259,29 +257,27 @@ def _dropped(places: Sequence[int]) -> int:
     return places[-1] - places[0] + 1 - len(places)
 
 
-def _mended_notes(about: _About, opening: Opening, mended: MendedTimes) -> list[str]:
+def _mended_notes(about: _About, first: FirstFrames, mended: MendedTimes) -> list[str]:
     """What was done about times that are not in the file."""
     if about.fields["container"] == "avi":
         dropped = _dropped([tick for _, tick in mended.kept])
         return [f"{dropped} frames were dropped: the one before each stays"]
-    missing = opening.count - len(mended.kept)
+    missing = first.count - len(mended.kept)
     if about.fields["container"] in PACKED:
-        return [
-            f"{missing} of {opening.count} frames have no timestamp: timed by their neighbours'"
-        ]
+        return [f"{missing} of {first.count} frames have no timestamp: timed by their neighbours'"]
     return [
-        f"{missing} of {opening.count} timestamps were missing, doubled or out of order: put "
+        f"{missing} of {first.count} timestamps were missing, doubled or out of order: put "
         "between their neighbours"
     ]
 
 
-def _displayed(opening: Opening, notes: tuple[str, ...]) -> Picture:
+def _displayed(first: FirstFrames, notes: tuple[str, ...]) -> Picture:
     """The picture turned as it is shown; a turn that is no quarter is left alone and noted."""
-    picture = opening.picture
-    if opening.coded_rotation % 90:
-        notes = (*notes, f"rotation of {opening.coded_rotation} degrees not applied")
-    elif opening.rotation:
-        notes = (*notes, f"turned by {opening.rotation} degrees, as the file asks")
-    if opening.rotation % 180:
+    picture = first.picture
+    if first.coded_rotation % 90:
+        notes = (*notes, f"rotation of {first.coded_rotation} degrees not applied")
+    elif first.rotation:
+        notes = (*notes, f"turned by {first.rotation} degrees, as the file asks")
+    if first.rotation % 180:
         picture = replace(picture, width=picture.height, height=picture.width, sar=1 / picture.sar)
     return replace(picture, guessed=(*picture.guessed, *notes))

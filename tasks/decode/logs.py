@@ -1,4 +1,4 @@
-"""What libav only says in its log: damage that it meets and passes over."""
+"""Reads libav's log: it reports only there the damage that it skips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MP4's boxes, walked: libav ends in silence at what is none; fragments may lie behind it."""
+"""Walks an MP4's boxes: libav ends without an error at other bytes, even before fragments."""
 
 from __future__ import annotations
 

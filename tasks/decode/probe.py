@@ -1,4 +1,4 @@
-"""Open a file as video, or say in one line why it is none."""
+"""Opens a file as video, or says in one line why it is not one."""
 
 from __future__ import annotations
 

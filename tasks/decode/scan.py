@@ -1,4 +1,4 @@
-"""One pass over a stream's packets, without decoding: which frames there are and when."""
+"""Scans a stream's packets once, without decoding: which frames there are and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes in time where nothing should."""
+"""Measures flicker: change over time where nothing should change."""
 
 from __future__ import annotations
 

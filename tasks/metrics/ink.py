@@ -1,4 +1,4 @@
-"""How far a picture's lines are from where they belong: lines found, chamfer distance in pixels."""
+"""Measures how far a picture's lines are from the true ones: chamfer distance in pixels."""
 
 from __future__ import annotations
 

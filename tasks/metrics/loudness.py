@@ -1,4 +1,4 @@
-"""How loud a film is, and each of its shots, by EBU R 128 as ffmpeg measures it."""
+"""Measures the loudness of a film and of each shot by EBU R 128, with ffmpeg."""
 
 from __future__ import annotations
 

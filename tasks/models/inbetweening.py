@@ -1,4 +1,4 @@
-"""The drawing between two drawings: flow both ways, visible sides only, or an honest hold."""
+"""Draws the in-between of two drawings from flow both ways, or holds where it cannot."""
 
 from __future__ import annotations
 

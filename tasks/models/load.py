@@ -24,15 +24,15 @@ def open_enlarger(
 ) -> Enlarger:
     """An upscaling model ready on a device. Errors: StageError on bad weights, ClusterError where
     what it runs on is missing, InputError where the file is none of its format."""
-    opening = _Opening(
+    request = _Request(
         card=card, device=device, read_asset=read_asset, precision=precision, tensorrt=tensorrt
     )
-    return Enlarger(card=card, net=_OPENERS[card.format](opening))
+    return Enlarger(card=card, net=_LOADERS[card.format](request))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Opening:
-    """A model, and on what it is to run how."""
+class _Request:
+    """A model, its device and how it runs."""
 
     card: ModelCard
     device: Device
@@ -45,12 +45,12 @@ class _Opening:
         return weights_of(self.card, self.read_asset)
 
 
-def _open_shelf(opening: _Opening) -> Net:
-    place = start_torch(opening.device)
+def _load_shelf(request: _Request) -> Net:
+    place = start_torch(request.device)
     import torch
 
-    net = load_model(opening.card).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    bf16 = opening.precision == "bf16"
+    net = load_model(request.card).to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    bf16 = request.precision == "bf16"
 
     def run(window: Signal) -> Signal:
         frame = torch.from_numpy(np.ascontiguousarray(window)).permute(2, 0, 1)[None]
@@ -61,33 +61,33 @@ def _open_shelf(opening: _Opening) -> Net:
     return run
 
 
-def _open_onnx(opening: _Opening) -> Net:
+def _load_onnx(request: _Request) -> Net:
     from tasks.models.user.onnx_net import open_onnx
 
     return open_onnx(
-        opening.weights,
-        device=opening.device,
-        name=opening.card.name,
-        tensorrt=opening.tensorrt,
+        request.weights,
+        device=request.device,
+        name=request.card.name,
+        tensorrt=request.tensorrt,
     ).net
 
 
-def _open_zoo(opening: _Opening) -> Net:
+def _load_zoo(request: _Request) -> Net:
     from tasks.models.user.state import read_state
     from tasks.models.user.zoo import open_zoo
 
-    name = opening.card.name
-    state = read_state(opening.weights, name=name)
-    return open_zoo(state, device=opening.device, name=name, precision=opening.precision).net
+    name = request.card.name
+    state = read_state(request.weights, name=name)
+    return open_zoo(state, device=request.device, name=name, precision=request.precision).net
 
 
-def _not_enlarging(opening: _Opening) -> Net:
-    raise UsageError(f"model {opening.card.name!r} makes in-betweens, it cannot enlarge")
+def _not_enlarging(request: _Request) -> Net:
+    raise UsageError(f"model {request.card.name!r} makes in-betweens, it cannot enlarge")
 
 
-_OPENERS: dict[Format, Callable[[_Opening], Net]] = {
-    "shelf": _open_shelf,
-    "onnx": _open_onnx,
-    "spandrel": _open_zoo,
+_LOADERS: dict[Format, Callable[[_Request], Net]] = {
+    "shelf": _load_shelf,
+    "onnx": _load_onnx,
+    "spandrel": _load_zoo,
     "rife": _not_enlarging,
 }

@@ -1,4 +1,4 @@
-"""Windows over a frame for networks that see a limited way: equal in shape, exact in result."""
+"""Cuts a frame into windows of equal shape; the result is exactly that of the whole frame."""
 
 from __future__ import annotations
 

@@ -13,10 +13,10 @@ from pydantic import Field
 from cluster.errors import StageError
 from tasks.frames.codes import Frames, from_float, to_float
 from tasks.frames.track import Span, Track
+from tasks.models.choose import choose_models
 from tasks.models.device import Device
 from tasks.models.enlarge import Enlarger, Signal, is_out_of_memory
 from tasks.models.load import open_enlarger
-from tasks.models.passes import plan_passes
 from tasks.models.shelf import (
     Kind,
     ModelCard,
@@ -65,7 +65,7 @@ class Upscale(Stage[UpscaleParams]):
 
     def __init__(self, params: UpscaleParams) -> None:
         super().__init__(params)
-        self._cards = params.cards or plan_passes(
+        self._cards = params.cards or choose_models(
             scale=params.scale, kind=params.kind, model=params.model
         )
         self.scale = int(np.prod([card.scale for card in self._cards]))

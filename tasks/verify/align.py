@@ -1,4 +1,4 @@
-"""Two sequences of digests side by side: what is left out, put in, or replaced. Pure."""
+"""Aligns two sequences of digests: which entries are missing, added or replaced. Pure."""
 
 from __future__ import annotations
 

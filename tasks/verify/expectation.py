@@ -1,4 +1,4 @@
-"""What a film should be, worked out from the spec and the sources, not from the film."""
+"""Computes what a film should be from the spec and the sources, never from the film."""
 
 from __future__ import annotations
 

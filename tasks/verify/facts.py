@@ -1,4 +1,4 @@
-"""What a film is, read from the finished file by demuxing it once."""
+"""Reads a finished film's facts by demuxing it once."""
 
 from __future__ import annotations
 

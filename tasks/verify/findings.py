@@ -1,4 +1,4 @@
-"""What verification found wanting."""
+"""Findings: the faults that verification reports."""
 
 from __future__ import annotations
 

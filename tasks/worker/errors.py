@@ -1,4 +1,4 @@
-"""How errors leave a worker: with their place, with the frame to blame, and memory told apart."""
+"""Gives errors that leave a worker their place, their frame and, out of memory, a class."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from tasks.models.enlarge import is_out_of_memory
 
 
 @contextmanager
-def placed(where: str) -> Iterator[None]:
-    """Every error leaves with its place; what is not ours becomes a StageError with its name, what
-    ran out of memory an OutOfMemory."""
+def errors_at(where: str) -> Iterator[None]:
+    """Adds the place to every error. Errors that are not ours become a StageError with their name,
+    or OutOfMemory."""
     try:
         yield
     except OutOfMemory as error:
         raise error.at(where) from error
     except (InputError, StageError) as error:
-        raise (_no_room(error) if ran_out(error) else error).at(where) from error
+        raise (_out_of_memory(error) if is_memory_error(error) else error).at(where) from error
     except DougaError:
         raise
     except Exception as error:
@@ -28,8 +28,8 @@ def placed(where: str) -> Iterator[None]:
 
 
 @contextmanager
-def blamed(moment: Fraction) -> Iterator[None]:
-    """Every error leaves with the moment in its shot of the frame that was worked on."""
+def errors_at_moment(moment: Fraction) -> Iterator[None]:
+    """Adds to every error the moment in its shot of the frame that was being made."""
     try:
         yield
     except DougaError as error:
@@ -41,8 +41,8 @@ def blamed(moment: Fraction) -> Iterator[None]:
         raise ours from error
 
 
-def ran_out(error: BaseException | None) -> bool:
-    """Whether memory is what an error, or one that led to it, is about."""
+def is_memory_error(error: BaseException | None) -> bool:
+    """Whether an error, or one of its causes, says that memory ran out."""
     while isinstance(error, Exception):
         if isinstance(error, OutOfMemory) or is_out_of_memory(error):
             return True
@@ -51,15 +51,15 @@ def ran_out(error: BaseException | None) -> bool:
 
 
 def _ours(error: Exception) -> DougaError:
-    if ran_out(error):
+    if is_memory_error(error):
         return OutOfMemory(
             "out of memory", remedy="use a smaller --chunk, DOUGA_TILE or fewer --workers"
         )
     return StageError(f"{type(error).__name__}: {error}")
 
 
-def _no_room(error: DougaError) -> OutOfMemory:
-    """A stage's own words for it."""
+def _out_of_memory(error: DougaError) -> OutOfMemory:
+    """The same error in the stage's own words."""
     other = OutOfMemory(error.what, where=error.where, remedy=error.remedy)
     other.moment = error.moment
     return other

@@ -1,4 +1,4 @@
-"""What travels from the plan to a worker: one chunk or one segment to make. Pure data."""
+"""Work items that travel from the plan to a worker: one chunk or one segment each. Pure data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stages leave for people beside the frames: packed with a chunk, joined for an episode."""
+"""Notes that stages write for people: packed with each chunk, joined for an episode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sources that a worker has open: one decoder each, used by one thread at a time."""
+"""Keeps a worker's sources open: one decoder each, used by one thread at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tasks.decode.fetch import local_source
 from tasks.frames.codes import Frames
 from tasks.worker.item import SourceInput, source_name
 
-OPEN_AT_MOST = 4
+MAX_OPEN = 4
 """Decoders kept open per worker; each holds one reference picture buffer."""
 
 
@@ -35,7 +35,7 @@ def unpack_index(data: bytes) -> SourceIndex:
 
 
 class Readers:
-    """Open sources by digest, the least used one closed when there are too many."""
+    """Open sources by digest; closes the least recently used one when there are too many."""
 
     def __init__(self, store: Store, cache: Path) -> None:
         self._store = store
@@ -57,13 +57,13 @@ class Readers:
                 replace(index, path=path), cache_dir=self._cache, known=source.identity
             )
             self._open[source.digest] = reader
-            while len(self._open) > OPEN_AT_MOST:
+            while len(self._open) > MAX_OPEN:
                 self._open.popitem(last=False)[1].close()
         self._open.move_to_end(source.digest)
         return reader
 
     def _locate(self, source: SourceInput) -> Path:
-        """The source on this machine: its own path, or a copy fetched once from the store."""
+        """The source on this machine: its own path, or a copy that the store gives once."""
         if "://" in source.path:
             return local_source(source.path, cache=self._cache)
         path = Path(source.path)

@@ -1,9 +1,9 @@
-"""Run one work item: load → process → store → receipt. What lives inside a stage actor.
+"""Runs one work item inside a stage actor: load → process → store → receipt.
 
-Several calls are in flight in one worker: while one computes, the next one loads and the last one
-stores. A lock each for a source's decoder and for computing keeps them in order; nothing else is
-shared. A chunk whose key the store already has is not made again, nor put again by a worker that
-was stopped for so long that another made it.
+Several calls run at once in one worker: while one computes, the next one loads and the previous one
+stores. One lock guards each source's decoder and one guards computing; nothing else is shared. A
+worker makes no chunk that the store already has, and overwrites none that another worker made while
+it was stopped.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.stage import Note, Stage, Window
 from tasks.worker.build import check_build, this_build
-from tasks.worker.errors import blamed, placed, ran_out
+from tasks.worker.errors import errors_at, errors_at_moment, is_memory_error
 from tasks.worker.item import (
     ChunkInput,
     SegmentItem,
@@ -62,7 +62,7 @@ STORE_BACKOFF = Backoff(first_s=2.0, longest_s=16.0, jitter=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """What a worker is told at its start: the store, a local cache folder, its device, the cell
+    """What a worker gets at its start: the store, a local cache folder, its device, the
     codec of the chunks it writes."""
 
     store_url: str
@@ -72,8 +72,8 @@ class WorkerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Made:
-    """Frames of a chunk as they came out, the track that they are of, and what it took."""
+class _Result:
+    """Finished frames of a chunk, their track, and what they cost."""
 
     frames: Frames
     track: Track
@@ -105,21 +105,21 @@ class Worker:
         return os.getpid()
 
     def warm(self, calls: tuple[StageCall, ...]) -> None:
-        """Set stages up before the first chunk needs them: importing torch takes seconds."""
+        """Sets stages up before the first chunk needs them: importing torch takes seconds."""
         with self._computing:
             for call in calls:
                 self._stage(call, ready=True)
 
     def make_chunk(self, item: WorkItem) -> Receipt:
-        """Make and store a chunk. StageError (or what the input raised) naming shot and frames."""
+        """Makes and stores a chunk. StageError, or the input's error, naming shot and frames."""
         check_build(item.build, where=item.where)
         name = chunk_name(item.key)
         began_at = _now()
         if self._store.has([name]):
             return self._receipt(item, item.out, began_at=began_at, reused=True)
         where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
-        with placed(where):
-            made, taken = self._make_rest(item)
+        with errors_at(where):
+            made, taken = self._make_missing(item)
             after = made.track
             stored_from = time.monotonic()
             data = encode_chunk(
@@ -135,8 +135,10 @@ class Worker:
             )
             if made.notes:
                 notes = pack_notes(made.notes)
-                _patiently(partial(self._store.put, notes_name(item.key), notes, if_absent=True))
-            digest = _patiently(partial(self._store.put, name, data, if_absent=True))
+                _put_with_retry(
+                    partial(self._store.put, notes_name(item.key), notes, if_absent=True)
+                )
+            digest = _put_with_retry(partial(self._store.put, name, data, if_absent=True))
             stored = time.monotonic()
         return replace(
             self._receipt(item, item.out, began_at=began_at),
@@ -155,14 +157,17 @@ class Worker:
             return self._make_frames(item, item.out).frames
 
     def make_segment(self, item: SegmentItem) -> Receipt:
-        """Encode a shot's chunks as one segment and store it. EncodeError naming the shot."""
+        """Encodes a shot's chunks as one segment and stores it. EncodeError naming the shot."""
         check_build(item.build, where=item.where)
         name = segment_name(item.key)
         span = Span(0, item.frames)
         began_at = _now()
         if self._store.has([name]):
             return self._receipt(item, span, began_at=began_at, reused=True)
-        with placed(item.where), tempfile.TemporaryDirectory(prefix="douga-encode-") as folder:
+        with (
+            errors_at(item.where),
+            tempfile.TemporaryDirectory(prefix="douga-encode-") as folder,
+        ):
             began = time.monotonic()
             path = Path(folder) / "segment.mkv"
             encode_segment(
@@ -175,7 +180,7 @@ class Worker:
             )
             encoded = time.monotonic()
             size = path.stat().st_size
-            digest = _patiently(partial(self._store.put_file, name, path, if_absent=True))
+            digest = _put_with_retry(partial(self._store.put_file, name, path, if_absent=True))
             stored = time.monotonic()
         return replace(
             self._receipt(item, span, began_at=began_at),
@@ -185,12 +190,12 @@ class Worker:
             bytes_out=size,
         )
 
-    def _make_rest(self, item: WorkItem) -> tuple[_Made, int]:
-        """The frames of a chunk, and how many of them were taken from other objects as they are."""
-        parts: list[_Made] = []
+    def _make_missing(self, item: WorkItem) -> tuple[_Result, int]:
+        """The frames of a chunk, and how many of them were copied from other objects."""
+        parts: list[_Result] = []
         at, taken = item.out.start, 0
         for key, span in item.have:
-            held = self._take(item, key, span)
+            held = self._copy(item, key, span)
             if held is None:
                 continue
             if at < span.start:
@@ -201,10 +206,10 @@ class Worker:
             parts.append(self._make_frames(item, Span(at, item.out.end)))
         return _join(parts), taken
 
-    def _take(self, item: WorkItem, key: Key, span: Span) -> _Made | None:
-        """Frames of a chunk as another object holds them, with the notes that belong to it.
+    def _copy(self, item: WorkItem, key: Key, span: Span) -> _Result | None:
+        """Copies frames of a chunk, and its notes, from another object.
 
-        None where they must be made: it is gone or damaged, or its notes are of other frames too.
+        None if they must be made: the object is gone or damaged, or its notes cover other frames.
         """
         began = time.monotonic()
         name, notes = chunk_name(key), tuple[Note, ...]()
@@ -222,7 +227,7 @@ class Worker:
         for call in item.calls:
             track = self._stage(call).track_after(track)
         load_s = time.monotonic() - began
-        return _Made(
+        return _Result(
             frames=frames,
             track=track,
             notes=notes,
@@ -231,8 +236,8 @@ class Worker:
             compute_s=0.0,
         )
 
-    def _make_frames(self, item: WorkItem, out: Span) -> _Made:
-        """Frames of a chunk, in batches that fit: halved as often as memory runs out."""
+    def _make_frames(self, item: WorkItem, out: Span) -> _Result:
+        """Makes frames of a chunk in batches, and halves the batch whenever memory runs out."""
         count = max(1, len(out))
         while True:
             batch = min(count, item.batch or count, self._batches.get(item.name, count))
@@ -240,15 +245,15 @@ class Worker:
             try:
                 return _join([self._make_batch(item, span) for span in spans])
             except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
-                if batch == 1 or not ran_out(error):
+                if batch == 1 or not is_memory_error(error):
                     raise
                 self._batches[item.name] = batch // 2
                 log.warning(
                     "%s: out of memory; going on with %d frames at once", item.name, batch // 2
                 )
 
-    def _make_batch(self, item: WorkItem, out: Span) -> _Made:
-        """Some frames of a chunk, by all its stages."""
+    def _make_batch(self, item: WorkItem, out: Span) -> _Result:
+        """Runs all stages on one batch of a chunk."""
         tracks, read, spans = self._unroll(item, out)
         began = time.monotonic()
         frames = self._load(item, read)
@@ -263,7 +268,7 @@ class Worker:
                 given = made.indices()
                 notes += self._stage(call).take_notes()
             computed = time.monotonic()
-        return _Made(
+        return _Result(
             frames=frames,
             track=tracks[-1],
             notes=notes,
@@ -275,8 +280,8 @@ class Worker:
     def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], tuple[int, ...], list[Span]]:
         """The track before and after each call, the frames to read, and what each call makes.
 
-        Only what the first call asks for is read, however far apart: a drawing may have been held
-        for minutes.
+        Reads only the frames that the first call asks for, however far apart: a drawing may have
+        been held for minutes.
         """
         tracks = [item.track]
         for call in item.calls:
@@ -292,19 +297,19 @@ class Worker:
         try:
             return self._read(item, indices)
         except DougaError as error:
-            if error.retryable or ran_out(error):
+            if error.retryable or is_memory_error(error):
                 raise
             self._name_unreadable(item, indices)
             raise
 
     def _name_unreadable(self, item: WorkItem, indices: tuple[int, ...]) -> None:
-        """Raise what the first frame that cannot be read raises, that frame blamed; nothing where
-        none can be, for then it is not the frames."""
+        """Raises the error of the first unreadable frame, with its moment. Raises nothing if no
+        frame can be read: then the cause is not a frame."""
         first: DougaError | None = None
         some = False
         for index in indices:
             try:
-                with blamed(item.track.times[index] - item.track.times[0]):
+                with errors_at_moment(item.track.times[index] - item.track.times[0]):
                     self._read(item, (index,))
                 some = True
             except DougaError as error:
@@ -344,7 +349,7 @@ class Worker:
         frames.flags.writeable = False
         needed = stage.needs(out, track)
         if stage.card().per_frame:
-            made = _each_once(stage, track, given, frames, out)
+            made = _process_per_frame(stage, track, given, frames, out)
         else:
             picked = frames if needed == given else frames[_offsets(needed, given)]
             made = stage.process(Window(track=track, indices=needed, frames_nhwc=picked), out)
@@ -414,12 +419,11 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _patiently(put: Callable[[], Digest]) -> Digest:
-    """Store what was made; where the store is away, wait for it rather than make it again.
+def _put_with_retry(put: Callable[[], Digest]) -> Digest:
+    """Puts an object and returns the digest of what is stored there now.
 
-    The digest of what now lies there.
-
-    After the last wait its error is raised: then it is the pool's turn.
+    Waits for a store that is away instead of making the frames again. After the last wait it raises
+    the store's error, and the pool retries the work item.
     """
     for failed in range(1, STORE_RETRIES + 1):
         try:
@@ -428,21 +432,21 @@ def _patiently(put: Callable[[], Digest]) -> Digest:
             if not error.retryable:
                 raise
             wait_s = STORE_BACKOFF.wait_s(failed)
-            log.warning("%s: %s; what was made is kept for %g s", error.where, error.what, wait_s)
+            log.warning("%s: %s; trying again in %g s", error.where, error.what, wait_s)
             time.sleep(wait_s)
     return put()
 
 
 def _starts(span: Span, step: int) -> range:
-    """Where spans of `step` frames begin in a span; an empty one is made as it is."""
+    """Where batches of `step` frames begin in a span; an empty span has one batch."""
     return range(span.start, max(span.end, span.start + 1), step)
 
 
-def _join(made: list[_Made]) -> _Made:
-    """Batches as one."""
+def _join(made: list[_Result]) -> _Result:
+    """Joins batches."""
     if len(made) == 1:
         return made[0]
-    return _Made(
+    return _Result(
         frames=np.concatenate([part.frames for part in made]),
         track=made[0].track,
         notes=tuple(note for part in made for note in part.notes),
@@ -452,17 +456,17 @@ def _join(made: list[_Made]) -> _Made:
     )
 
 
-def _each_once(
+def _process_per_frame(
     stage: Stage[Any], track: Track, given: tuple[int, ...], frames: Frames, out: Span
 ) -> Frames:
-    """Frame by frame, a frame equal to the one before it made once: held drawings cost nothing."""
+    """Processes frame by frame and reuses the result for an equal frame: holds cost nothing."""
     made: list[Frames] = []
     for offset, index in enumerate(out.indices(), start=given.index(out.start)):
         if made and np.array_equal(frames[offset], frames[offset - 1]):
             made.append(made[-1])
             continue
         window = Window(track=track, indices=(index,), frames_nhwc=frames[offset : offset + 1])
-        with blamed(track.times[index] - track.times[0]):
+        with errors_at_moment(track.times[index] - track.times[0]):
             made.append(stage.process(window, Span(index, index + 1))[0])
     return np.stack(made)
 

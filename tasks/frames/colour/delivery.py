@@ -1,4 +1,4 @@
-"""Which picture a film is written as: the source's own wherever the encoder can hold it."""
+"""Chooses the picture format of a film: the source's own wherever the encoder can hold it."""
 
 from __future__ import annotations
 

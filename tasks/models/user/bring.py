@@ -1,4 +1,4 @@
-"""Bring a file of weights here from a path or a URL, its digest checked on the way."""
+"""Copies a file of weights here from a path or a URL and checks its digest."""
 
 from __future__ import annotations
 

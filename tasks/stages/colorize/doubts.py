@@ -1,4 +1,4 @@
-"""What is left to a person: the drawing with its doubtful regions numbered, and their list."""
+"""Notes for the artist: the drawing with its doubtful regions numbered, and their list."""
 
 from __future__ import annotations
 

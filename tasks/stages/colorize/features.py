@@ -1,4 +1,4 @@
-"""What speaks for a region of one drawing being a region of another: numbers for every pair.
+"""Features of every pair of regions: evidence that a region of one drawing is one of another.
 
 Overlap along flow both ways and at rest, nearness, size and slant, the region's own form, the lines
 around it, and the kind of its lines. Matrices are (after.count, before.count).

@@ -1,4 +1,4 @@
-"""Drawings remembered along a chain: matches made once, and colours of what was hidden a while."""
+"""Remembers drawings along a chain: each match is made once, hidden regions keep their colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paint on a line drawing: taken from a coloured reference, carried from drawing to drawing."""
+"""Takes paint from a coloured reference and carries it from drawing to drawing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Along which drawings colour is carried: from references and corrections to a frame. Pure."""
+"""Plans along which drawings colour is carried from references and corrections to a frame. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colour on grey frames: carried from a coloured reference along flow, luma untouched."""
+"""Colours grey frames from a coloured reference along flow; luma stays untouched."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from cluster.settings import settings
 from tasks.frames.codes import BLACK, ONE, from_float, from_uint8, to_float
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
+from tasks.models.choose import choose_models
 from tasks.models.device import Device
-from tasks.models.passes import plan_passes
 from tasks.models.shelf import read_card
 from tasks.models.user.register import add_model
 from tasks.stages.registry import make_stage
@@ -177,7 +177,7 @@ def test_passes_are_made_of_what_there_is(add):
     add("plain", nets.upscaler(scale=2, convs=3))
 
     def names(**asked):
-        return [card.name for card in plan_passes(**{"scale": None, "kind": "faithful", **asked})]
+        return [card.name for card in choose_models(**{"scale": None, "kind": "faithful", **asked})]
 
     assert names(model="four") == names(model="four", scale=4) == ["four"]
     assert names(model="two", scale=4) == ["two", "upscale2x"]
@@ -198,7 +198,7 @@ def test_two_passes_are_the_two_networks_in_turn(add):
 
 def test_models_of_ones_own_are_used_only_when_named(add):
     add("aaa", nets.upscaler(scale=2, convs=2))
-    assert plan_passes(scale=2, kind="faithful", model="")[0].name == "upscale2x"
+    assert choose_models(scale=2, kind="faithful", model="")[0].name == "upscale2x"
 
 
 def test_a_worker_elsewhere_needs_no_folder_of_models(add, own_models, monkeypatch, tmp_path):

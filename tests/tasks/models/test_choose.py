@@ -9,16 +9,14 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import UsageError
-from tasks.models.passes import plan_passes
+from tasks.models.choose import choose_models
 from tasks.models.shelf import SHELF
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def shelf(tmp_path: Path) -> Callable[..., None]:
     """Puts cards on a shelf that has nothing else; `name=(scale, kind)`."""
     given = json.loads((SHELF / "upscale2x/card.json").read_text())
-    for module in ("passes", "shelf"):
-        monkeypatch.setattr(f"tasks.models.{module}.SHELF", tmp_path)
 
     def put(**cards: tuple[int, str]) -> None:
         for name, (scale, kind) in cards.items():
@@ -31,7 +29,7 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None
 
 
 def names(*, scale: int | None = None, kind: str = "faithful", model: str = "") -> list[str]:
-    return [card.name for card in plan_passes(scale=scale, kind=kind, model=model)]  # type: ignore[arg-type]
+    return [card.name for card in choose_models(scale=scale, kind=kind, model=model)]  # type: ignore[arg-type]
 
 
 def test_two_is_the_usual_scale(shelf: Callable[..., None]) -> None:

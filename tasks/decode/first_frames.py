@@ -1,4 +1,4 @@
-"""The first frames of a film, decoded: what the picture is, and where showing really begins."""
+"""Decodes a film's first frames: what the picture is, and which frame is shown first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.decode.scan import Scan
 from tasks.frames.picture import Picture, Siting
 
 
-class Opening:
+class FirstFrames:
     """What the first decoded frame is like, and what was shown up to the first sure one.
 
     `shown` are the timestamps of the frames that came out, the last of them at or after the first
@@ -39,7 +39,7 @@ class Opening:
         return 0 if self.coded_rotation % 90 else self.coded_rotation
 
 
-def decode_opening(path: str, scan: Scan) -> Opening:
+def decode_first_frames(path: str, scan: Scan) -> FirstFrames:
     """Decode from the start to the first frame at or after the first key frame.
 
     A film may begin with packets that need frames before the start; a decoder shows nothing for
@@ -52,28 +52,28 @@ def decode_opening(path: str, scan: Scan) -> Opening:
         context.thread_count = 1
         context.options = {"err_detect": error_detection(codec_name(context))}
         siting, sar = siting_of(container, stream.index), stream.sample_aspect_ratio
-        opening: Opening | None = None
+        first: FirstFrames | None = None
         for packet in container.demux(stream):
             heartbeat()
-            for frame in _decoded(packet, scan, path, opening):
+            for frame in _decoded(packet, scan, path, first):
                 try:
-                    opening = opening or Opening(frame, siting=siting, sar=sar)
+                    first = first or FirstFrames(frame, siting=siting, sar=sar)
                 except InputError as error:
                     raise error.at(path) from error
-                opening.count += 1
-                opening.ticks.append(frame.pts)
+                first.count += 1
+                first.ticks.append(frame.pts)
                 if scan.timed and frame.pts is not None:
-                    opening.shown.add(frame.pts)
+                    first.shown.add(frame.pts)
                     if scan.first_key is None or frame.pts >= scan.first_key:
-                        _check_complete(opening, scan, path)
-                        return opening
-    if opening is None or scan.timed:
+                        _check_complete(first, scan, path)
+                        return first
+    if first is None or scan.timed:
         raise InputError("no frame of it can be decoded", where=path)
-    return opening
+    return first
 
 
 def _decoded(
-    packet: av.Packet[av.VideoStream], scan: Scan, path: str, opening: Opening | None
+    packet: av.Packet[av.VideoStream], scan: Scan, path: str, first: FirstFrames | None
 ) -> list[av.VideoFrame]:
     try:
         frames = packet.decode()
@@ -82,10 +82,10 @@ def _decoded(
         # packet is a key frame: one that is refused is damaged.
         if scan.is_recording and _is_before_key(packet, scan):
             return []
-        raise _undecodable(path, opening, reason(error)) from error
+        raise _undecodable(path, first, reason(error)) from error
     for frame in frames:
         if frame.is_corrupt and not _may_be_lost(frame.pts, scan):
-            raise _undecodable(path, opening, "its data are damaged")
+            raise _undecodable(path, first, "its data are damaged")
     return [frame for frame in frames if not frame.is_corrupt]
 
 
@@ -96,12 +96,12 @@ def _is_before_key(packet: av.Packet[av.VideoStream], scan: Scan) -> bool:
     return packet.pts is None or scan.first_key is None or packet.pts < scan.first_key
 
 
-def _check_complete(opening: Opening, scan: Scan, path: str) -> None:
+def _check_complete(first: FirstFrames, scan: Scan, path: str) -> None:
     lost = [
         entry
         for entry in scan.shown
-        if entry.pts < max(opening.shown)
-        and entry.pts not in opening.shown
+        if entry.pts < max(first.shown)
+        and entry.pts not in first.shown
         and not _may_be_lost(entry.pts, scan)
     ]
     if lost:
@@ -116,9 +116,9 @@ def _may_be_lost(pts: int | None, scan: Scan) -> bool:
     return pts is None or not starts_sure or scan.first_key is None or pts < scan.first_key
 
 
-def _undecodable(path: str, opening: Opening | None, why: str) -> InputError:
+def _undecodable(path: str, first: FirstFrames | None, why: str) -> InputError:
     return InputError(
-        f"frame {opening.count if opening else 0} cannot be decoded ({why})",
+        f"frame {first.count if first else 0} cannot be decoded ({why})",
         where=path,
         remedy="check that the film plays, and export it again",
     )
