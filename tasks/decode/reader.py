@@ -88,6 +88,11 @@ class FrameReader:
                     frames[place] = frame
         return frames
 
+    @property
+    def seeks(self) -> int:
+        """How often a film was decoded from a key frame on; 0 for pictures."""
+        return self._video.seeks if self._video is not None else 0
+
     def read_planes(self, number: int) -> Planes:
         """A frame's planes as coded (not turned), as `rgb_from_planes` takes them; read-only."""
         with self._as_indexed():

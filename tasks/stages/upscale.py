@@ -69,7 +69,8 @@ class Upscale(Stage[UpscaleParams]):
             scale=params.scale, kind=params.kind, model=params.model
         )
         self.scale = int(np.prod([card.scale for card in self._cards]))
-        self._passes: tuple[Enlarger, ...] = ()
+        self.enlargers: tuple[Enlarger, ...] = ()
+        """One a pass, from `setup` to `close`."""
         self._tile = 0
         for card in self._cards:
             check_precision(card, params.precision, stage=self.name)
@@ -115,12 +116,12 @@ class Upscale(Stage[UpscaleParams]):
                     precision=self._precision(card),
                     tensorrt=self.params.engine == "tensorrt",
                 )
-        self._passes = tuple(opened[card.sha256] for card in self._cards)
+        self.enlargers = tuple(opened[card.sha256] for card in self._cards)
         self._tile = device.tile
 
     def process(self, window: Window, out: Span) -> Frames:
         """(len(out), scale H, scale W, 3) uint16 codes, rounded to the source's depth + 2 bits."""
-        if not self._passes:
+        if not self.enlargers:
             raise StageError("not set up", where=self.name, remedy="call setup first")
         frames = window.frames_nhwc
         if frames.dtype != np.uint16 or frames.ndim != 4 or frames.shape[3] != 3:
@@ -138,7 +139,7 @@ class Upscale(Stage[UpscaleParams]):
 
     def close(self) -> None:
         """Forget the networks."""
-        self._passes = ()
+        self.enlargers = ()
 
     def _precision(self, card: ModelCard) -> Precision:
         return self.params.precision or card.precisions[0]
@@ -153,7 +154,7 @@ class Upscale(Stage[UpscaleParams]):
 
     def _enlarge(self, signal: Signal) -> Signal:
         """(H, W, 3) signal, `scale` times as large; smaller tiles while memory runs out."""
-        for enlarger in self._passes:
+        for enlarger in self.enlargers:
             signal = self._one_pass(enlarger, signal)
         return signal
 

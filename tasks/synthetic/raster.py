@@ -68,7 +68,7 @@ def render(scene: Scene, grid: Grid) -> Pixels:
         len(scene.items),
     )
     ground = tuple(item for item in scene.items[:first] if isinstance(item, Backdrop))
-    canvas = _ground(ground, grid).copy()
+    canvas = painted_ground(ground, grid).copy()
     for item in scene.items[first:]:
         canvas = _lay(canvas, item, grid)
     return grid.down(canvas)
@@ -130,7 +130,7 @@ def _lay(canvas: Pixels, item: Item, grid: Grid) -> Pixels:
 
 
 @lru_cache(maxsize=3)
-def _ground(layers: tuple[Backdrop, ...], grid: Grid) -> Pixels:
+def painted_ground(layers: tuple[Backdrop, ...], grid: Grid) -> Pixels:
     """The backmost paintings together: kept, since the camera often rests."""
     canvas = np.zeros((*grid.shape, 3), np.uint8)
     for layer in layers:

@@ -6,8 +6,6 @@ import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
-
 import pytest
 
 from cluster.errors import DougaError
@@ -16,8 +14,8 @@ from flows.progress import Reporter, one_line
 PROOFS = Path(__file__).with_name("proofs.py")
 
 
-def run_proofs(reporter: Reporter, *, proofs: Path = PROOFS) -> list[dict[str, Any]]:
-    """One check a proof: what, found, state, remedy, seconds. A line is reported for each."""
+def run_proofs(reporter: Reporter, *, proofs: Path = PROOFS) -> list[dict[str, str]]:
+    """One check a proof, as in `douga doctor`: what, found, state, remedy. Reports a line each."""
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
     collector = _Collector(reporter)
@@ -39,7 +37,7 @@ class _Collector:
     """A pytest plugin that keeps what each proof came to."""
 
     def __init__(self, reporter: Reporter) -> None:
-        self.checks: list[dict[str, Any]] = []
+        self.checks: list[dict[str, str]] = []
         self._reporter = reporter
 
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -59,7 +57,7 @@ class _Collector:
 
 def _check(
     item: pytest.Function, call: pytest.CallInfo[None], report: pytest.TestReport
-) -> dict[str, Any]:
+) -> dict[str, str]:
     case = f" ({item.callspec.id})" if hasattr(item, "callspec") else ""
     name = (item.obj.__doc__ or item.name).strip().partition("\n")[0].rstrip(".")
     error = call.excinfo.value if call.excinfo else None
@@ -70,7 +68,6 @@ def _check(
         "found": found,
         "state": "good" if report.passed else "optional" if report.skipped else "bad",
         "remedy": remedy.args[0] if remedy and report.failed else "",
-        "seconds": round(call.duration, 2),
     }
 
 

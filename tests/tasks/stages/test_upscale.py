@@ -15,6 +15,7 @@ from cluster.errors import StageError, UsageError
 from tasks.frames.codes import BLACK, ONE, WHITE, code_step, from_uint8, to_float, to_uint8
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
+from tasks.models import tiles
 from tasks.models.device import Device
 from tasks.models.shelf import read_card
 from tasks.stages.registry import make_stage
@@ -137,7 +138,7 @@ def test_tiles_equal_whole_in_two_passes():
 def test_large_frames_are_tiled_unseen(monkeypatch):
     frames = drawing(171, 243)
     whole = run(frames)
-    monkeypatch.setattr("tasks.models.tiles.LARGEST_AREA", 120 * 120)
+    monkeypatch.setattr(tiles, "LARGEST_AREA", 120 * 120)
     assert np.array_equal(run(frames), whole)
 
 
@@ -204,7 +205,7 @@ class Hungry:
 def hungry_stage(*, scale=2, **limits):
     stage = Upscale(UpscaleParams(scale=scale))
     stage.setup(Device(), no_assets)
-    stage._passes = tuple(replace(one, net=Hungry(one.net, **limits)) for one in stage._passes)
+    stage.enlargers = tuple(replace(one, net=Hungry(one.net, **limits)) for one in stage.enlargers)
     return stage
 
 

@@ -19,8 +19,8 @@ from tasks.synthetic import (
     render_regions,
     synthesise,
 )
-from tasks.synthetic import raster as raster_module
 from tasks.synthetic.painting import painted
+from tasks.synthetic.raster import INKED, painted_ground
 from tasks.synthetic.staging import scene_of
 
 HALF = Fraction(1, 2)
@@ -42,7 +42,7 @@ def _mse(a: np.ndarray, b: np.ndarray) -> float:
 def test_frames_are_the_same_on_every_run(short: Short) -> None:
     frame = _shot(short, "talk").start + 4
     first = render_frame(short, frame)
-    raster_module._ground.cache_clear()
+    painted_ground.cache_clear()
     painted.cache_clear()
     assert np.array_equal(first, render_frame(short, frame))
     assert first.shape == (144, 256, 3)
@@ -166,7 +166,7 @@ def test_line_art_is_lines_on_paper_and_painting_it_keeps_flat_colours(short: Sh
     line, paint = render_line_art(short, frame), render_painted(short, frame)
     ids = render_regions(short, frame)
     assert np.all(line[ids == 0].mean() > 225)
-    assert (ids == raster_module.INKED).mean() > 0.005
+    assert (ids == INKED).mean() > 0.005
     red, green, blue = (line[..., c].astype(int) for c in range(3))
     assert ((blue - red) > 60).any(), "no shadow border"
     assert ((red - green) > 60).any(), "no light border"

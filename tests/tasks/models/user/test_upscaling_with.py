@@ -191,8 +191,8 @@ def test_passes_are_made_of_what_there_is(add):
 def test_two_passes_are_the_two_networks_in_turn(add):
     add("two", nets.upscaler(scale=2, convs=2), kind="restore")
     frames = drawing(60, 70)
-    first = ready(model="two")._passes[0](to_float(frames[0]))
-    second = ready()._passes[0](first)
+    first = ready(model="two").enlargers[0](to_float(frames[0]))
+    second = ready().enlargers[0](first)
     assert np.array_equal(run(frames, model="two", scale=4)[0], from_float(second, depth=8))
 
 
@@ -287,7 +287,7 @@ class Hungry:
 
 def hungry(model, most):
     stage = ready(model=model)
-    stage._passes = tuple(replace(one, net=Hungry(one.net, most)) for one in stage._passes)
+    stage.enlargers = tuple(replace(one, net=Hungry(one.net, most)) for one in stage.enlargers)
     return stage
 
 
