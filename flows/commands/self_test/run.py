@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+
 import pytest
 
 from cluster.errors import DougaError
