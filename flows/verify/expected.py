@@ -17,7 +17,7 @@ from flows.plan.prepare import Prepared
 from flows.plan.shot_plan import ShotInput
 from tasks.decode import FrameReader
 from tasks.frames.track import ranges_of
-from tasks.verify.pictures import Small, apart, is_black, small_planes
+from tasks.verify.pictures import Small, difference_of, is_black, small_planes
 
 MOVED = 0.04
 """Two frames of a source that are farther apart than this anywhere show different drawings: frames
@@ -100,7 +100,7 @@ class SourceComparison:
         held = [
             two
             for one, two in doubtful
-            if apart(shown[on_screen[one]], shown[on_screen[two]]).most > MOVED
+            if difference_of(shown[on_screen[one]], shown[on_screen[two]]).most > MOVED
         ]
         self._add(shot, held, "repeated frames", "new drawings, as in the source", "earlier ones")
 

@@ -17,7 +17,7 @@ from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.shot_plan import RunPlan
 from flows.verify.expected import Mismatch, SourceComparison
 from tasks.frames.track import Track
-from tasks.verify import Finding, Prints, frames_words, read_prints
+from tasks.verify import Finding, PacketDigests, frames_words, read_packet_digests
 from tasks.verify.pictures import Small, is_nonsense, small_frame
 from tasks.worker.item import WorkItem, chunk_name, segment_name
 
@@ -184,9 +184,9 @@ class StoredFrames:
 
 def read_segments(
     store: Store, plan: RenderPlan, *, missing_is_wrong: bool = True
-) -> tuple[list[Prints | None], list[StoreFinding]]:
-    """The prints of every shot's segment, None where it cannot be read, and what is wrong."""
-    prints: list[Prints | None] = []
+) -> tuple[list[PacketDigests | None], list[StoreFinding]]:
+    """The digests of every shot's segment, None where it cannot be read, and what is wrong."""
+    digests: list[PacketDigests | None] = []
     found: list[StoreFinding] = []
     with tempfile.TemporaryDirectory(prefix="douga-verify-") as folder:
         for shot, first in _shots(plan):
@@ -196,18 +196,18 @@ def read_segments(
             path, got = Path(folder) / "segment.mkv", ""
             try:
                 store.get_file(name, path)
-                prints.append(read_prints(path))
+                digests.append(read_packet_digests(path))
             except NotStored:
-                prints.append(None)
+                digests.append(None)
                 got = "not there" if missing_is_wrong else ""
             except StoreError as error:
-                prints.append(None)
+                digests.append(None)
                 got = _in_few_words(error)
             except InputError as error:
-                prints.append(None)
+                digests.append(None)
                 got = error.what
             path.unlink(missing_ok=True)
-            read = prints[-1]
+            read = digests[-1]
             if read is not None and len(read) != shot.segment.frames:
                 got = f"{len(read)} frames"
             if got:
@@ -219,7 +219,7 @@ def read_segments(
                     frames=(first, first + len(shot.track)),
                 )
                 found.append(StoreFinding(finding=finding, shot=shot.shot.id, objects=(name,)))
-    return prints, found
+    return digests, found
 
 
 def _in_few_words(error: StoreError) -> str:

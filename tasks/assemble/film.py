@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from cluster.errors import EncodeError
 from tasks.assemble.display import padded_title, write_display
 from tasks.assemble.grid import Grid, make_grid, reorder_delay
-from tasks.assemble.passthrough import plan_passing
+from tasks.assemble.passthrough import plan_passthrough
 from tasks.assemble.segments import Segment, check_alike, read_packets, scan_segment
 from tasks.assemble.source import Passthrough
 from tasks.assemble.streams import MUXERS, Container, How
@@ -87,7 +87,7 @@ def assemble_film(
     partial = out.with_name(out.name + ".partial")
     try:
         with ExitStack() as stack:
-            passing = plan_passing(passthrough, container=container, stack=stack)
+            passing = plan_passthrough(passthrough, container=container, stack=stack)
             film = stack.enter_context(_open_film(partial, container))
             video = _add_video(film, shots[0], grid, picture, container)
             passing.describe(film, video, metadata or {})

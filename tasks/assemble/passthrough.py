@@ -33,7 +33,7 @@ NANOSECOND = Fraction(1, 10**9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class PlacedRange:
     """A range of a probed source and when it begins in the film."""
 
     source: Source
@@ -42,19 +42,19 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passing:
+class PassthroughStreams:
     """What is passed on beside the pictures. `stack` closes the sources that are held open."""
 
     container: Container
     passthrough: Passthrough
-    pieces: tuple[Piece, ...]
+    placed: tuple[PlacedRange, ...]
     plan: FilmPlan
     stack: ExitStack
 
     def describe(self, film: OutputContainer, video: Stream, extra: Mapping[str, str]) -> None:
         """Words about the film and its pictures, from the first source, `extra` on top."""
-        if self.pieces:
-            source = self.pieces[0].source
+        if self.placed:
+            source = self.placed[0].source
             film.metadata.update(source.metadata)
             video.metadata.update(source.video_metadata)
             video.disposition = Disposition(source.video_disposition)
@@ -62,7 +62,7 @@ class Passing:
 
     def add_chapters(self, film: OutputContainer, *, end_s: Fraction) -> None:
         """Chapters within the film, on its clock."""
-        chapters = film_chapters(self.pieces, end_s=end_s) if self.passthrough.chapters else ()
+        chapters = film_chapters(self.placed, end_s=end_s) if self.passthrough.chapters else ()
         film.set_chapters(
             [
                 {
@@ -79,10 +79,10 @@ class Passing:
     def add_streams(self, film: OutputContainer) -> list[Iterator[Timed]]:
         """Add every planned stream, in order; returns what feeds them."""
         ways: list[Iterator[Timed]] = []
-        if not self.pieces:
+        if not self.placed:
             return ways
         cues = self._read_cues()
-        source = av.open(str(self.pieces[0].source.path), metadata_errors="replace")
+        source = av.open(str(self.placed[0].source.path), metadata_errors="replace")
         opened = self.stack.enter_context(source)
         for plan in self.plan.streams:
             added = self._add_stream(film, opened, plan, cues)
@@ -108,10 +108,10 @@ class Passing:
         self, film: OutputContainer, opened: InputContainer, plan: StreamPlan
     ) -> Iterator[Timed]:
         if plan.how == "encode":
-            ranges = [(piece.source, piece.range) for piece in self.pieces]
+            ranges = [(one.source, one.range) for one in self.placed]
             stream, way = add_encoded_sound(film, plan, ranges=ranges)
         else:
-            first = self.pieces[0]
+            first = self.placed[0]
             stream, way = add_copied_sound(
                 film,
                 opened,
@@ -124,14 +124,14 @@ class Passing:
         return way
 
     def _read_cues(self) -> list[dict[int, Cues]]:
-        """Cues of each piece's source by place among its subtitles, on the source's clock."""
+        """Cues of each range's source by place among its subtitles, on the source's clock."""
         wanted = {p.place: p.how == "convert" for p in self.plan.streams if _is_subtitle(p)}
         found = []
-        for piece in self.pieces if wanted else ():
-            streams = piece.source.of("subtitle")
+        for one in self.placed if wanted else ():
+            streams = one.source.of("subtitle")
             index = {place: streams[place].index for place in wanted if place < len(streams)}
             texts = frozenset(index[place] for place in index if wanted[place])
-            read = read_cues(piece.source.path, index.values(), texts=texts)
+            read = read_cues(one.source.path, index.values(), texts=texts)
             found.append({place: read[at] for place, at in index.items()})
         return found
 
@@ -143,13 +143,13 @@ class Passing:
         cues: list[dict[int, Cues]],
     ) -> Iterator[Timed]:
         moved: list[Cue] = []
-        for piece, found in zip(self.pieces, cues, strict=True):
-            if plan.place in found and not piece.range.silent:
+        for one, found in zip(self.placed, cues, strict=True):
+            if plan.place in found and not one.range.silent:
                 moved += move_cues(
                     found[plan.place].cues,
-                    start_s=piece.range.start_s,
-                    end_s=piece.range.end_s,
-                    film_s=piece.film_s,
+                    start_s=one.range.start_s,
+                    end_s=one.range.end_s,
+                    film_s=one.film_s,
                 )
         if plan.how == "convert":
             stream = cast(SubtitleStream, film.add_stream(plan.codec))
@@ -184,62 +184,62 @@ class Passing:
         return _onto(stream, iter([(Fraction(0), picture)]))
 
 
-def plan_passing(
+def plan_passthrough(
     passthrough: Passthrough | None, *, container: Container, stack: ExitStack
-) -> Passing:
+) -> PassthroughStreams:
     """Probe the sources and decide what becomes of their streams.
 
     Errors: InputError, UsageError (a range without an end that is not the last).
     """
     if passthrough is None or not passthrough.ranges:
         empty = Passthrough(ranges=())
-        return Passing(
-            container=container, passthrough=empty, pieces=(), plan=FilmPlan(), stack=stack
+        return PassthroughStreams(
+            container=container, passthrough=empty, placed=(), plan=FilmPlan(), stack=stack
         )
-    pieces = plan_pieces(passthrough)
+    placed = place_ranges(passthrough)
     plan = plan_streams(
-        pieces[0].source,
+        placed[0].source,
         passthrough=passthrough,
         container=container,
     )
-    return Passing(
+    return PassthroughStreams(
         container=container,
         passthrough=passthrough,
-        pieces=pieces,
-        plan=replace(plan, notes=(*plan.notes, *_differences(pieces))),
+        placed=placed,
+        plan=replace(plan, notes=(*plan.notes, *_differences(placed))),
         stack=stack,
     )
 
 
-def plan_pieces(passthrough: Passthrough) -> tuple[Piece, ...]:
+def place_ranges(passthrough: Passthrough) -> tuple[PlacedRange, ...]:
     """The probed ranges, and when each begins in the film. Errors: InputError, UsageError."""
-    pieces: list[Piece] = []
+    placed: list[PlacedRange] = []
     probed: dict[Path, Source] = {}
     film_s = Fraction(0)
     for number, part in enumerate(passthrough.ranges):
         if part.path not in probed:
             probed[part.path] = probe_source(part.path)
-        pieces.append(Piece(source=probed[part.path], range=part, film_s=film_s))
+        placed.append(PlacedRange(source=probed[part.path], range=part, film_s=film_s))
         if part.end_s is not None:
             film_s += part.end_s - part.start_s
         elif number + 1 < len(passthrough.ranges):
             raise UsageError(f"range {number + 1} of {len(passthrough.ranges)} needs an end")
-    return tuple(pieces)
+    return tuple(placed)
 
 
 def film_chapters(
-    pieces: tuple[Piece, ...], *, end_s: Fraction
+    placed: tuple[PlacedRange, ...], *, end_s: Fraction
 ) -> list[tuple[Fraction, Fraction, Mapping[str, str]]]:
-    """Chapters of all pieces, clipped to their ranges and the film, on the film's clock.
+    """Chapters of all ranges, clipped to them and to the film, on the film's clock.
 
-    A chapter that goes on over neighbouring pieces of one source stays one chapter.
+    A chapter that goes on over neighbouring ranges of one source stays one chapter.
     """
     found: list[tuple[Fraction, Fraction, Mapping[str, str]]] = []
-    for piece in pieces:
-        for start, finish, words in () if piece.range.silent else piece.source.chapters:
-            begin = max(start, piece.range.start_s)
-            until = finish if piece.range.end_s is None else min(finish, piece.range.end_s)
-            shift = piece.film_s - piece.range.start_s
+    for one in placed:
+        for start, finish, words in () if one.range.silent else one.source.chapters:
+            begin = max(start, one.range.start_s)
+            until = finish if one.range.end_s is None else min(finish, one.range.end_s)
+            shift = one.film_s - one.range.start_s
             begin, until = begin + shift, min(until + shift, end_s)
             if until <= begin:
                 continue
@@ -260,11 +260,11 @@ def _is_subtitle(plan: StreamPlan) -> bool:
     return plan.stream.kind == "subtitle"
 
 
-def _differences(pieces: tuple[Piece, ...]) -> list[str]:
-    first = pieces[0].source
+def _differences(placed: tuple[PlacedRange, ...]) -> list[str]:
+    first = placed[0].source
     notes = []
     for kind in ("audio", "subtitle"):
-        counts = {len(piece.source.of(kind)) for piece in pieces}
+        counts = {len(one.source.of(kind)) for one in placed}
         if len(counts) > 1:
             notes.append(
                 f"sources have different numbers of {kind} streams: those of "

@@ -82,18 +82,18 @@ def copy_sound(
     `trims_in_packet`: the container tells a decoder to drop samples at the end by side data
     (Matroska), not by a shorter packet (mp4).
     """
-    pen = _Pen(sound, trims_in_packet)
+    stamper = _Stamper(sound, trims_in_packet)
     with av.open(str(path), metadata_errors="replace") as file:
         for packet in file.demux(file.streams[sound.stream.index]):
             if packet.size == 0 or packet.pts is None:
                 continue
-            start = pen.stamp(packet)
+            start = stamper.stamp(packet)
             if start is not None:
                 packet.stream = onto
                 yield start, packet
 
 
-class _Pen:
+class _Stamper:
     """Writes the film's times on the packets of one stream."""
 
     def __init__(self, sound: CopiedSound, trims_in_packet: bool) -> None:

@@ -124,7 +124,7 @@ def measure_shot(after: Side, before: Side | None = None) -> Measured:
             fitted = _fit(frame, earlier)
             seen = (number, earlier, frame)
             if before is not None:
-                db, alike = _likeness(fitted, earlier)
+                db, alike = _similarity(fitted, earlier)
                 lowest_db.see(seen, was=EQUAL_DB, now=db)
                 lowest_ssim.see(seen, was=1.0, now=alike)
             if last is not None and (change := _changes(fitted, earlier, last)) is not None:
@@ -182,7 +182,7 @@ def _decode(path: Path) -> Generator[Frame, None, None]:
         raise InputError(f"cannot be decoded ({error.strerror})", where=str(path)) from error
 
 
-def _likeness(frame: Frame, earlier: Frame) -> tuple[float, float]:
+def _similarity(frame: Frame, earlier: Frame) -> tuple[float, float]:
     """PSNR in dB, at the most EQUAL_DB, and SSIM of what is seen of the picture as a whole."""
     if np.array_equal(frame, earlier):
         return EQUAL_DB, 1.0

@@ -121,19 +121,21 @@ class Pair:
         the same, but faint enough to mix. MOVES: an in-between can be drawn."""
         if self._is_held:
             return Relation.HELD
-        changed, lost, apart = self._change
+        changed, lost, differs = self._change
         if lost.sum() <= max(_LOST_SHARE * changed.sum(), _LOST_AREA * changed.size):
             return Relation.MOVES
-        return Relation.JUMPS if float(apart[lost].mean()) > _STRONG else Relation.RELIT
+        return Relation.JUMPS if float(differs[lost].mean()) > _STRONG else Relation.RELIT
 
     @cached_property
     def _change(self) -> tuple[Mask, Mask, Floats]:
         """Pixels that changed; those of them that flow does not bring closer; by how much not."""
         (a, b), (there, back) = self._small, self._flows
-        before = _soft(_apart(a, b))
-        apart = np.maximum(_soft(_apart(a, warp(b, there))), _soft(_apart(b, warp(a, back))))
+        before = _soft(_difference(a, b))
+        differs = np.maximum(
+            _soft(_difference(a, warp(b, there))), _soft(_difference(b, warp(a, back)))
+        )
         changed = before > _CHANGED
-        return changed, changed & (apart > 0.6 * before), apart
+        return changed, changed & (differs > 0.6 * before), differs
 
     @cached_property
     def _redrawn(self) -> Floats:
@@ -142,7 +144,7 @@ class Pair:
         Such a patch changed by itself, and flow explains next to nothing of it: it stays as in a
         until b's own time, since a mix of two drawings is neither.
         """
-        changed, lost, apart = self._change
+        changed, lost, differs = self._change
         near = cv2.dilate(changed.astype(np.uint8), np.ones((9, 9), np.uint8))
         count, patch = cv2.connectedComponents(near, connectivity=8, ltype=cv2.CV_32S)
 
@@ -151,7 +153,7 @@ class Pair:
 
         losses = per_patch(lost)
         redrawn = losses > _REDRAWN_SHARE * per_patch(changed)
-        redrawn &= per_patch(lost * apart) > _STRONG * losses
+        redrawn &= per_patch(lost * differs) > _STRONG * losses
         redrawn[0] = False
         return _soft(redrawn[patch].astype(np.float32))
 
@@ -160,7 +162,7 @@ class Pair:
         a, b = self._a, self._b
         if np.array_equal(a, b):
             return True
-        return float(cv2.blur(_apart(*self._small), (8, 8)).max()) < _HELD
+        return float(cv2.blur(_difference(*self._small), (8, 8)).max()) < _HELD
 
     @cached_property
     def _small(self) -> tuple[Floats, Floats]:
@@ -183,7 +185,7 @@ class Pair:
 
     @cached_property
     def _still(self) -> NDArray[np.bool_]:
-        return unmoved(_apart(*self._small))
+        return unmoved(_difference(*self._small))
 
     @cached_property
     def _trust(self) -> tuple[Floats, Floats]:
@@ -193,10 +195,10 @@ class Pair:
 
     def _trusted(self, a: Floats, b: Floats, there: Flow, back: Flow) -> Floats:
         slip = _soft(disagreement(there, back))
-        apart = _soft(_apart(a, warp(b, there)))
+        differs = _soft(_difference(a, warp(b, there)))
         # Tolerances tried on the real sequences: 2 to 10 pixels are within 0.2 dB of one another.
         tolerance = 6 + 0.05 * np.linalg.norm(there, axis=2)
-        trust = np.exp(-0.5 * (slip / tolerance) ** 2 - 0.1 * apart) + np.float32(1e-4)
+        trust = np.exp(-0.5 * (slip / tolerance) ** 2 - 0.1 * differs) + np.float32(1e-4)
         return np.where(self._still, _STILL_WEIGHT, trust).astype(np.float32)
 
     def guess(self, at: float) -> Guess:
@@ -242,8 +244,8 @@ class Pair:
         """How much of b to take: `at`, but where the sides differ, the one that is visible."""
         t = np.float32(at)
         (a, b), (there, back) = self._small, self._flows
-        apart = _soft(_apart(warp(a, flow, by=-at), warp(b, flow, by=1 - at)))
-        doubt = np.clip((apart - _DOUBT) / _DOUBT, 0, 1)
+        differs = _soft(_difference(warp(a, flow, by=-at), warp(b, flow, by=1 - at)))
+        doubt = np.clip((differs - _DOUBT) / _DOUBT, 0, 1)
         seen = []
         for trust, own, by, sign in (
             (self._trust[0], there, -at, 1),
@@ -267,7 +269,7 @@ def _mix(a: Floats, b: Floats, share: Floats | np.float32) -> Floats:
     return np.asarray(a + (b - a) * share, np.float32)
 
 
-def _apart(a: Floats, b: Floats) -> Floats:
+def _difference(a: Floats, b: Floats) -> Floats:
     return np.asarray(np.abs(a - b).mean(2), np.float32)
 
 

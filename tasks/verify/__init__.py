@@ -21,21 +21,21 @@ from tasks.verify.expectation import (
 )
 from tasks.verify.facts import FilmFacts, read_facts
 from tasks.verify.findings import Finding, frames_words, raise_on_findings
-from tasks.verify.packets import Matched, Prints, match_packets, read_prints
+from tasks.verify.packets import Matched, PacketDigests, match_packets, read_packet_digests
 from tasks.verify.sound import compare_sounds
 
 __all__ = [
     "FilmExpectation",
     "FilmFacts",
     "Finding",
-    "Prints",
+    "PacketDigests",
     "SoundExpectation",
     "SubtitleExpectation",
     "expect_film",
     "frames_words",
     "raise_on_findings",
     "read_facts",
-    "read_prints",
+    "read_packet_digests",
     "verify_film",
 ]
 
@@ -51,12 +51,12 @@ def verify_film(
     picture_of: PictureOf | None = None,
     limit: float = LIKENESS_LIMIT,
     progress: Progress | None = None,
-    segments: Sequence[Prints | None] = (),
+    segments: Sequence[PacketDigests | None] = (),
     counts: Sequence[int] = (),
 ) -> list[Finding]:
     """What is wrong with a film; an empty list if nothing is.
 
-    Demuxes the whole film. `segments` are the prints of what it was joined from, with how many
+    Demuxes the whole film. `segments` are the digests of what it was joined from, with how many
     frames each should have in `counts`: its packets must be theirs. `deep` decodes it too, listens
     to its sound beside the source's, and compares every frame with what `picture_of` gives for it,
     if given: more than `limit` (mean absolute difference, of full scale) is a finding. Errors:
@@ -66,7 +66,7 @@ def verify_film(
     found = compare_film(facts, expected)
     matched: Matched | None = None
     if segments:
-        matched = match_packets(read_prints(film), segments, counts=counts)
+        matched = match_packets(read_packet_digests(film), segments, counts=counts)
         if matched.findings:
             # They say which frame it is; the count alone can only guess.
             found = [replace(f, frames=None, where="") if f.what in GUESSED else f for f in found]

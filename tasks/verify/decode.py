@@ -28,7 +28,7 @@ from tasks.frames.track import ranges_of
 from tasks.verify.expectation import FilmExpectation
 from tasks.verify.findings import Finding, frames_words, join_runs
 from tasks.verify.packets import Matched
-from tasks.verify.pictures import Apart, apart
+from tasks.verify.pictures import PictureDifference, difference_of
 
 PictureOf = Callable[[int], NDArray[np.uint8] | None]
 """Gives the picture expected of a frame, (H, W, 3) 8-bit R'G'B' of any size; None: do not look."""
@@ -72,11 +72,11 @@ def check_decoded(
     `matched` says which frame each shown picture should look like, `times_s` when each of the
     film's pictures is shown (default: they come as they are due).
     """
-    eye = _Eye(expected, picture_of, limit, matched, times_s)
+    check = _PictureCheck(expected, picture_of, limit, matched, times_s)
     try:
         with av.open(str(film)) as file:
-            found = join_runs(_pictures(file, eye, progress))
-        found += eye.verdicts()
+            found = join_runs(_pictures(file, check, progress))
+        found += check.verdicts()
         with av.open(str(film)) as file:
             found += list(_sounds(file))
     except (av.FFmpegError, OSError) as error:
@@ -87,19 +87,21 @@ def check_decoded(
     return found
 
 
-def _pictures(file: InputContainer, eye: _Eye, progress: Progress | None) -> Iterator[Finding]:
+def _pictures(
+    file: InputContainer, check: _PictureCheck, progress: Progress | None
+) -> Iterator[Finding]:
     video = main_video(file)
     if video is None:
         yield _broken("pictures", "none")
         return
     video.thread_type = "AUTO"  # handed on to the codec context
-    due = len(eye.expected.times_s)
+    due = len(check.expected.times_s)
     count = 0
     try:
         for frame in file.decode(video):
             if not isinstance(frame, VideoFrame):
                 continue
-            yield from eye.see(frame, count)
+            yield from check.frame(frame, count)
             count += 1
             if progress:
                 progress(count, due)
@@ -110,7 +112,7 @@ def _pictures(file: InputContainer, eye: _Eye, progress: Progress | None) -> Ite
         yield Finding(what="decoded frames", where="", expected=str(due), got=str(count))
 
 
-class _Eye:
+class _PictureCheck:
     """Looks at decoded frames, one after the other."""
 
     def __init__(
@@ -126,10 +128,10 @@ class _Eye:
         self._limit = limit
         self._matched = matched
         self._rank = {time: rank for rank, time in enumerate(times_s)}
-        self._noise = deque[Apart](maxlen=NOISE_FRAMES)
+        self._noise = deque[PictureDifference](maxlen=NOISE_FRAMES)
         self._cleared: set[int] = set()
 
-    def see(self, frame: VideoFrame, count: int) -> Iterator[Finding]:
+    def frame(self, frame: VideoFrame, count: int) -> Iterator[Finding]:
         """Findings of one frame, the `count`-th that was decoded."""
         rank = self._rank.get(seconds(frame.pts, frame.time_base), count)
         index: int | None = rank
@@ -191,9 +193,9 @@ class _Eye:
             return
         matrix = _SWSCALE_MATRIX.get(self.expected.picture.matrix_tag)
         quick: Any = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
-        distance = apart(quick, wanted)
+        distance = difference_of(quick, wanted)
         if self._is_other(distance):
-            exact = apart(_converted(frame, self.expected.picture), wanted)
+            exact = difference_of(_converted(frame, self.expected.picture), wanted)
             distance = min(distance, exact, key=lambda one: one.most)
         if not self._is_other(distance):
             self._noise.append(distance)
@@ -214,14 +216,14 @@ class _Eye:
             return False
         return index not in matched.suspect
 
-    def _is_other(self, distance: Apart) -> bool:
+    def _is_other(self, distance: PictureDifference) -> bool:
         limits = self._limits()
         return distance.mean > limits.mean or distance.most > limits.most
 
-    def _limits(self) -> Apart:
+    def _limits(self) -> PictureDifference:
         """How far apart pictures may be: what coding did to the frames before counts."""
         usual = np.median([(one.mean, one.most) for one in self._noise] or [(0.0, 0.0)], axis=0)
-        return Apart(
+        return PictureDifference(
             mean=max(self._limit, NOISE_FACTOR * float(usual[0])),
             most=max(PART_LIMIT, NOISE_FACTOR * float(usual[1])),
         )
@@ -242,12 +244,12 @@ def _converted(frame: VideoFrame, picture: Picture) -> NDArray[np.uint8]:
 def _sounds(file: InputContainer) -> Iterator[Finding]:
     """Decode all sound; the first error and the first jump in each stream are findings."""
     sounds = list(file.streams.audio)
-    ears = {stream.index: _Ear(number) for number, stream in enumerate(sounds, 1)}
+    checks = {stream.index: _SoundCheck(number) for number, stream in enumerate(sounds, 1)}
     for packet in file.demux(sounds) if sounds else ():
-        yield from ears[packet.stream.index].hear(packet)
+        yield from checks[packet.stream.index].packet(packet)
 
 
-class _Ear:
+class _SoundCheck:
     """Follows one sound stream."""
 
     def __init__(self, number: int) -> None:
@@ -255,7 +257,7 @@ class _Ear:
         self.due_s: Fraction | None = None
         self.quiet: set[str] = set()
 
-    def hear(self, packet: Packet[Any]) -> Iterator[Finding]:
+    def packet(self, packet: Packet[Any]) -> Iterator[Finding]:
         try:
             frames = packet.decode()
         except av.FFmpegError as error:

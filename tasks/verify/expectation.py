@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tasks.assemble.passthrough import Piece, film_chapters, plan_pieces
+from tasks.assemble.passthrough import PlacedRange, film_chapters, place_ranges
 from tasks.assemble.sound import Cut
 from tasks.assemble.source import Passthrough
 from tasks.assemble.streams import Container, StreamPlan, plan_streams
@@ -76,20 +76,20 @@ def expect_film(
     bare = FilmExpectation(times_s=tuple(times), end_s=end, picture=picture, codec=codec)
     if passthrough is None or not passthrough.ranges:
         return bare
-    pieces = plan_pieces(passthrough)
-    plan = plan_streams(pieces[0].source, passthrough=passthrough, container=container)
+    placed = place_ranges(passthrough)
+    plan = plan_streams(placed[0].source, passthrough=passthrough, container=container)
     by_kind = {
         kind: [part for part in plan.streams if part.stream.kind == kind]
         for kind in ("audio", "subtitle", "attachment", "cover")
     }
-    chapters = film_chapters(pieces, end_s=end) if passthrough.chapters else []
+    chapters = film_chapters(placed, end_s=end) if passthrough.chapters else []
     return FilmExpectation(
         times_s=bare.times_s,
         end_s=end,
         picture=picture,
         codec=codec,
-        sounds=tuple(_sound(part, pieces) for part in by_kind["audio"]),
-        subtitles=tuple(_subtitle(part, pieces) for part in by_kind["subtitle"]),
+        sounds=tuple(_sound(part, placed) for part in by_kind["audio"]),
+        subtitles=tuple(_subtitle(part, placed) for part in by_kind["subtitle"]),
         chapters=tuple((begin, until, words.get("title", "")) for begin, until, words in chapters),
         attachments=tuple(
             part.stream.metadata.get("filename", "") for part in by_kind["attachment"]
@@ -98,8 +98,8 @@ def expect_film(
     )
 
 
-def _sound(part: StreamPlan, pieces: Sequence[Piece]) -> SoundExpectation:
-    last = pieces[-1]
+def _sound(part: StreamPlan, placed: Sequence[PlacedRange]) -> SoundExpectation:
+    last = placed[-1]
     length_s = last.film_s
     if last.range.end_s is not None:
         length_s += last.range.end_s - last.range.start_s
@@ -112,42 +112,42 @@ def _sound(part: StreamPlan, pieces: Sequence[Piece]) -> SoundExpectation:
             else None
         )
         end_s = span.end_s - last.range.start_s + last.film_s if span else None
-    first_s = part.stream.audible_s - pieces[0].range.start_s
+    first_s = part.stream.audible_s - placed[0].range.start_s
     return SoundExpectation(
         codec=part.codec,
         language=part.stream.language,
         title=part.stream.metadata.get("title", ""),
         start_s=max(Fraction(0), first_s) if part.how == "copy" else Fraction(0),
         end_s=end_s,
-        cuts=tuple(_cut(piece, part.place) for piece in pieces),
+        cuts=tuple(_cut(one, part.place) for one in placed),
         copied=part.how == "copy",
     )
 
 
-def _cut(piece: Piece, place: int) -> Cut:
-    streams = piece.source.of("audio")
+def _cut(one: PlacedRange, place: int) -> Cut:
+    streams = one.source.of("audio")
     return Cut(
-        path=piece.range.path,
-        index=streams[place].index if place < len(streams) and not piece.range.silent else None,
-        start_s=piece.range.start_s,
-        end_s=piece.range.end_s,
+        path=one.range.path,
+        index=streams[place].index if place < len(streams) and not one.range.silent else None,
+        start_s=one.range.start_s,
+        end_s=one.range.end_s,
     )
 
 
-def _subtitle(part: StreamPlan, pieces: Sequence[Piece]) -> SubtitleExpectation:
+def _subtitle(part: StreamPlan, placed: Sequence[PlacedRange]) -> SubtitleExpectation:
     cues: list[Cue] = []
-    for piece in pieces:
-        streams = piece.source.of("subtitle")
-        if part.place >= len(streams) or piece.range.silent:
+    for one in placed:
+        streams = one.source.of("subtitle")
+        if part.place >= len(streams) or one.range.silent:
             continue
         index = streams[part.place].index
         texts = frozenset({index} if part.how == "convert" else ())
-        found = read_cues(piece.source.path, [index], texts=texts)[index]
+        found = read_cues(one.source.path, [index], texts=texts)[index]
         cues += move_cues(
             found.cues,
-            start_s=piece.range.start_s,
-            end_s=piece.range.end_s,
-            film_s=piece.film_s,
+            start_s=one.range.start_s,
+            end_s=one.range.end_s,
+            film_s=one.film_s,
         )
     if part.how == "convert":
         cues = flatten_cues(cues)

@@ -29,7 +29,7 @@ UNKNOWN = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prints:
+class PacketDigests:
     """The packets of a stream of pictures in decode order: digests, and the times they are shown at
     in seconds (None: a packet without one). `headers` are the codec's own."""
 
@@ -65,8 +65,8 @@ class Matched:
     copied: bool = True
 
 
-def read_prints(path: Path) -> Prints:
-    """The prints of a film's or a segment's pictures. Errors: InputError."""
+def read_packet_digests(path: Path) -> PacketDigests:
+    """The digests of a film's or a segment's pictures. Errors: InputError."""
     digests: list[bytes] = []
     times: list[Fraction | None] = []
     try:
@@ -82,11 +82,11 @@ def read_prints(path: Path) -> Prints:
             headers = bytes(video.codec_context.extradata or b"")
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path)) from error
-    return Prints(digests=tuple(digests), times_s=tuple(times), headers=headers)
+    return PacketDigests(digests=tuple(digests), times_s=tuple(times), headers=headers)
 
 
 def match_packets(
-    film: Prints, segments: Sequence[Prints | None], *, counts: Sequence[int]
+    film: PacketDigests, segments: Sequence[PacketDigests | None], *, counts: Sequence[int]
 ) -> Matched:
     """Find every packet of a film among its segments'.
 
@@ -165,7 +165,9 @@ def _in_part(here: Sequence[Difference], *, count: int) -> bool:
     return 2 * sum(d.end - d.start for d in here) < count
 
 
-def _due(segments: Sequence[Prints | None], counts: Sequence[int]) -> tuple[list[bytes], list[int]]:
+def _due(
+    segments: Sequence[PacketDigests | None], counts: Sequence[int]
+) -> tuple[list[bytes], list[int]]:
     """Every packet due in decode order: its digest, and the film's frame that it shows."""
     digests: list[bytes] = []
     frames: list[int] = []

@@ -30,7 +30,7 @@ END_SHARE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Apart:
+class PictureDifference:
     """How far apart two small pictures are, of full scale: in the mean, and where it is most."""
 
     mean: float
@@ -64,7 +64,7 @@ def small_planes(planes: Sequence[NDArray[Any]], coded: Picture) -> Small:
     return to_uint8(rgb_from_planes(parts, there))  # type: ignore[arg-type]  # cv2's own dtype
 
 
-def apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Apart:
+def difference_of(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> PictureDifference:
     """Compare two pictures (H, W, 3) 8-bit, each of any size; the first says how small."""
     height, width = one.shape[:2]
     size = small_size(width, height)
@@ -73,7 +73,9 @@ def apart(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> Apart:
         for side in (one, other)
     )
     difference = np.abs(left.astype(np.float32) - right.astype(np.float32)) / 255
-    return Apart(mean=float(difference.mean()), most=float(difference.mean(axis=2).max()))
+    return PictureDifference(
+        mean=float(difference.mean()), most=float(difference.mean(axis=2).max())
+    )
 
 
 def is_black(small: Small, *, slack: float = 1.0) -> bool:

@@ -14,7 +14,7 @@ from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from tasks.frames.codes import BLACK
-from tasks.verify.pictures import apart, small_frame
+from tasks.verify.pictures import difference_of, small_frame
 from tasks.worker.item import WorkItem, chunk_name, segment_name
 from tests.seeded.placed import Placed, place, shot_ranges
 
@@ -185,7 +185,7 @@ def moving(vandal: Vandal, pairs: Sequence[tuple[int, int]]) -> Callable[[ShotPl
         if len(frames) <= max(max(pair) for pair in pairs):
             return False
         small = [small_frame(frame) for frame in frames]
-        return all(apart(small[one], small[two]).most > MOVING for one, two in pairs)
+        return all(difference_of(small[one], small[two]).most > MOVING for one, two in pairs)
 
     return moves
 

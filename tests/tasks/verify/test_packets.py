@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from tasks.verify.packets import Matched, Prints, match_packets
+from tasks.verify.packets import Matched, PacketDigests, match_packets
 
 DECODED = (0, 4, 2, 1, 3, 7, 5, 6)
 """The order in which a shot's frames are decoded."""
 COUNTS = (8, 8)
 
 
-def segment(name: str) -> Prints:
-    return Prints(
+def segment(name: str) -> PacketDigests:
+    return PacketDigests(
         digests=tuple(f"{name}{frame}".encode() for frame in DECODED),
         times_s=tuple(Fraction(frame, 24) for frame in DECODED),
     )
@@ -22,17 +22,17 @@ def segment(name: str) -> Prints:
 SEGMENTS = (segment("a"), segment("b"))
 
 
-def film(*shots: str) -> Prints:
+def film(*shots: str) -> PacketDigests:
     """A film of these shots, packets in decode order."""
     digests: list[bytes] = []
     times: list[Fraction | None] = []
     for number, name in enumerate(shots):
         digests += segment(name).digests
         times += [Fraction(8 * number + frame, 24) for frame in DECODED]
-    return Prints(digests=tuple(digests), times_s=tuple(times))
+    return PacketDigests(digests=tuple(digests), times_s=tuple(times))
 
 
-def matched(found: Prints) -> Matched:
+def matched(found: PacketDigests) -> Matched:
     return match_packets(found, SEGMENTS, counts=COUNTS)
 
 
@@ -60,7 +60,7 @@ def test_a_packet_with_other_bytes_is_named_by_the_frame_it_shows() -> None:
 def test_a_dropped_packet_is_missing() -> None:
     good = film("a", "b")
     place = DECODED.index(6)
-    bad = Prints(
+    bad = PacketDigests(
         digests=good.digests[:place] + good.digests[place + 1 :],
         times_s=good.times_s[:place] + good.times_s[place + 1 :],
     )
