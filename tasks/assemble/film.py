@@ -1,4 +1,4 @@
-"""The film: segments on one grid, streams beside them, a file that appears only when it is done."""
+"""Assembles the film from segments on one grid and other streams; the file appears when done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The streams beside the pictures: added to the film, then fed to it."""
+"""Adds the streams beside the pictures to the film, then feeds them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class PlacedRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassthroughStreams:
-    """What is passed on beside the pictures. `stack` closes the sources that are held open."""
+    """The streams beside the pictures. `stack` closes the open sources."""
 
     container: Container
     passthrough: Passthrough

@@ -1,4 +1,4 @@
-"""The video of one shot as a file of its own, and what makes several of them fit together."""
+"""Segments, the video of one shot each, and the check that they can be joined."""
 
 from __future__ import annotations
 

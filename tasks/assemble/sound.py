@@ -1,4 +1,4 @@
-"""Sound cut to the sample from ranges of sources, joined, and encoded once."""
+"""Cuts sound to the sample from ranges of sources, joins it, and encodes it once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sound copied as it is: which packets, and when each one is on the film's clock."""
+"""Copies sound packets without decoding: which ones, and their times on the film's clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source holds besides its pictures, and where its streams begin on its clock."""
+"""Probes what a source holds besides its pictures, and where its streams begin on its clock."""
 
 from __future__ import annotations
 

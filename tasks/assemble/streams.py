@@ -1,4 +1,4 @@
-"""What becomes of every stream of a source in a container: a pure decision."""
+"""Decides what happens to every stream of a source in a container. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOUND: Mapping[Container, frozenset[str]] = {
 }
 """Sound that a container holds by its own standard; what ffmpeg merely tolerates is left out."""
 ENCODED_AS: Mapping[Container, str] = {"mkv": "flac", "mp4": "aac", "mov": "aac", "webm": "opus"}
-"""What sound becomes that cannot be copied."""
+"""The codec of sound that cannot be copied."""
 SUBTITLES: Mapping[Container, frozenset[str]] = {
     "mkv": frozenset(
         {"ass", "ssa", "subrip", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"}
@@ -45,7 +45,7 @@ CONVERTED_TO: Mapping[Container, str] = {
     "mov": "mov_text",
     "webm": "webvtt",
 }
-"""What subtitle text becomes that cannot be copied."""
+"""The codec of subtitle text that cannot be copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def carries_delay(source: Source, stream: SourceStream) -> bool:
 
 
 def plan_streams(source: Source, *, passthrough: Passthrough, container: Container) -> FilmPlan:
-    """What becomes of the streams of a film's (first) source."""
+    """What happens to the streams of a film's (first) source."""
     plans: list[StreamPlan] = []
     notes: list[str] = []
     for place, stream in enumerate(source.of("audio")):

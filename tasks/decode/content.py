@@ -1,4 +1,4 @@
-"""What identifies a source's frames in a content address."""
+"""Key material: what identifies a source's frames in a content address."""
 
 from __future__ import annotations
 

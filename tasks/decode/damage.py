@@ -1,4 +1,4 @@
-"""Which frames a decoder's errors spoil: the damaged one and all that may be predicted from it."""
+"""Finds the frames that a decoder's errors spoil: the damaged one and all predicted from it."""
 
 from __future__ import annotations
 

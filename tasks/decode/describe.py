@@ -1,4 +1,4 @@
-"""What a container and its first frame say of colour, shape and streams, in our own words."""
+"""Translates what a container and its first frame say of colour, shape and streams."""
 
 from __future__ import annotations
 

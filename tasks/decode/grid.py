@@ -1,4 +1,4 @@
-"""Which constant rate a list of rounded timestamps lies on, if any."""
+"""Finds the constant rate that a list of rounded timestamps lies on, if any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which key frames are safe to start at: every frame shown from there on must decode exactly."""
+"""Finds key frames that are safe to start at: every later frame must decode exactly."""
 
 from __future__ import annotations
 

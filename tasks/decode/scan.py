@@ -24,7 +24,7 @@ PACKED = ("mpeg", "mpegts")
 """Containers that may put several frames into one timed packet: libav then interpolates times, and
 not the same ones after a seek. Such frames have no position."""
 _HARMLESS = ("Referenced QT chapter track not found",)
-"""What demuxers call an error although every picture is there."""
+"""Demuxer errors after which every picture is there."""
 _REFETCH = "fetch or export the file again, or remux what is left: ffmpeg -i FILE -c copy NEW.mkv"
 
 

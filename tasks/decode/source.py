@@ -1,4 +1,4 @@
-"""What is known of a source without decoding it: every displayed frame's time, colour, streams."""
+"""The index of a source: every displayed frame's time, the colour, the streams."""
 
 from __future__ import annotations
 

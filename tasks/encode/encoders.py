@@ -1,4 +1,4 @@
-"""What each encoder is told: quality, preset, and all that keeps segments alike and repeatable."""
+"""Options of each encoder: quality, preset, and what keeps segments alike and repeatable."""
 
 from __future__ import annotations
 

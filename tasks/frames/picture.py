@@ -1,4 +1,4 @@
-"""What a picture's numbers mean: size, shape of a pixel, colour, depth. Read, carried, written."""
+"""Describes a picture: size, pixel shape, colour, depth. Read, carried, written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A shot's pictures beside those of the last good night: PSNR, SSIM, flicker, the worst frames.
+"""Compares a shot with the last good night's: PSNR, SSIM, flicker, the worst frames.
 
 Both segments are decoded side by side, a frame at a time; a film's memory is a few frames.
 """

@@ -1,4 +1,4 @@
-"""How near a picture is to the truth: PSNR and SSIM of 8-bit R'G'B'."""
+"""Scores a picture against the truth: PSNR and SSIM of 8-bit R'G'B'."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a worker's networks run on."""
+"""The device that a worker's networks run on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a worker starts torch: memory kept, threads fixed, arithmetic repeatable."""
+"""Starts torch in a worker: keeps memory, fixes threads, makes arithmetic repeatable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A film's facts against what it should be: a pure decision."""
+"""Compares a film's facts with what it should be. Pure."""
 
 from __future__ import annotations
 

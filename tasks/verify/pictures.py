@@ -31,7 +31,7 @@ END_SHARE = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureDifference:
-    """How far apart two small pictures are, of full scale: in the mean, and where it is most."""
+    """The difference of two small pictures, as a share of full scale: mean and maximum."""
 
     mean: float
     most: float

@@ -1,4 +1,4 @@
-"""A film's sound beside its sources': the same sound at the same time, and the same packets.
+"""Compares a film's sound with its sources': the same sound at the same time, the same packets.
 
 Both are decoded, mixed to one channel at 8 kHz and laid side by side, a twentieth of a second at a
 time. Codecs at the rates that douga encodes with keep the wave itself below 4 kHz; another sound,

@@ -1,4 +1,4 @@
-"""Mastering display and light levels, as each encoder wants to be told."""
+"""Mastering display and light levels in each encoder's notation."""
 
 from __future__ import annotations
 

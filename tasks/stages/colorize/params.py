@@ -1,4 +1,4 @@
-"""What a recipe says to `colorize`, and what an episode adds to it."""
+"""Parameters of `colorize` from a recipe, and those that an episode adds."""
 
 from __future__ import annotations
 
