@@ -153,7 +153,7 @@ class Worker:
 
     def remake(self, item: WorkItem) -> Frames:
         """The frames of a chunk, made anew whatever is stored; nothing is stored of them."""
-        with placed(f"{item.where} frames {item.out.start}-{item.out.end - 1}"):
+        with errors_at(f"{item.where} frames {item.out.start}-{item.out.end - 1}"):
             return self._make_frames(item, item.out).frames
 
     def make_segment(self, item: SegmentItem) -> Receipt:
