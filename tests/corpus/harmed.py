@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.corpus.case import FAILED, GOOD, Case, Write
@@ -23,7 +23,7 @@ def cuts() -> Iterator[Case]:
             yield _case(name, film, lambda data, part=part: cut_at(data, part))
 
 
-def harmed(seeds: range) -> Iterator[Case]:
+def harmed(seeds: Iterable[int]) -> Iterator[Case]:
     """Every good film harmed in one of the ways, for every seed another place."""
     for film in FILMS:
         for seed in seeds:

@@ -100,6 +100,7 @@ def test_line_art_is_painted_and_frames_are_left_alone(art: tuple[Path, Path]) -
     assert rows["same place"]["pixels"] < rows["douga"]["pixels"]
 
 
+@pytest.mark.nightly
 def test_an_empty_machine_measures_the_sample() -> None:
     document = json.loads(good("pictures", "--stage", "interpolate", "--quick", "--json").stdout)
     (one,) = document["stages"]

@@ -68,6 +68,7 @@ def verified(request: RenderRequest, farm: FarmHere) -> EpisodeResult:
     return result
 
 
+@pytest.mark.nightly
 def test_two_changed_shots_of_300_are_rendered_encoded_and_put_and_nothing_else(
     request_300: RenderRequest, tmp_path: Path
 ) -> None:
