@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import Attempt, DougaError, StageError
+from cluster.errors import Attempt, DougaError, OutOfMemory, StageError
 
 LOGGERS = ("cluster", "tasks")
 """The driver shows people the warnings of these loggers: a worker's own log is in a file."""
@@ -95,11 +95,14 @@ class _Warnings(logging.Handler):
 
 
 def to_douga_error(error: Exception) -> DougaError:
-    """The error itself if it is a DougaError, else a StageError that names it; with an Attempt that
-    says where it was raised and by what."""
-    ours = (
-        error if isinstance(error, DougaError) else StageError(f"{type(error).__name__}: {error}")
-    )
+    """The error itself if it is a DougaError, OutOfMemory for a MemoryError, else a StageError that
+    names it; with an Attempt that says where it was raised and by what."""
+    if isinstance(error, DougaError):
+        ours = error
+    elif isinstance(error, MemoryError):
+        ours = OutOfMemory("out of memory", remedy="use fewer --workers or a smaller --chunk")
+    else:
+        ours = StageError(f"{type(error).__name__}: {error}")
     attempt = Attempt(
         worker=str(os.getpid()),
         node=platform.node(),

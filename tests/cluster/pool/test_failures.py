@@ -15,7 +15,7 @@ from cluster.errors import (
     StageError,
     StoreError,
 )
-from cluster.pool.actor import ActorLocation
+from cluster.pool.actor import ActorLocation, to_douga_error
 from cluster.pool.dispatch import RETRY_WINDOW_S, Call, Dispatcher, Worker
 from cluster.pool.failures import (
     BACKOFF,
@@ -457,3 +457,9 @@ def test_the_only_host_is_not_quarantined_but_said_to_be_ill() -> None:
     assert hosts.quarantined == ()
     assert len(said) == 1
     assert "it is the last one and goes on: look after it" in said[0]
+
+
+def test_a_memory_error_wherever_it_is_raised_is_one_of_memory() -> None:
+    """Outside a stage too: while a chunk is packed, say."""
+    assert failure_kind(to_douga_error(MemoryError("512 MiB"))) is Kind.MEMORY
+    assert failure_kind(to_douga_error(ValueError("512 MiB"))) is Kind.FAULT
