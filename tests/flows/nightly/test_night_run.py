@@ -93,7 +93,7 @@ def test_an_episode_that_runs_at_the_deadline_ends_and_says_so(farm: Farm) -> No
     farm.takes = 200
     outcome = farm.night("deadline: 100s", episodes=1)
     assert outcome.exit_code == Exit.GOOD
-    assert outcome.night.episodes[0].why == "ended 2 min after the deadline"
+    assert outcome.night.episodes[0].why == "ended 1 min 40 s after the deadline"
 
 
 def test_a_hard_deadline_stops_an_episode_that_runs(farm: Farm) -> None:
