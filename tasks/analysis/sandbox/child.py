@@ -49,24 +49,24 @@ class Reporter(Protocol):
 
 
 class _Reporter:
-    """Sends heartbeats and progress, at most every REPORT_EVERY_S, and extends the CPU time."""
+    """Sends heartbeats and progress, each at most every REPORT_EVERY_S; extends the CPU time."""
 
     def __init__(self, out: TextIO, limits: Limits) -> None:
         self._out = out
         self._limits = limits
-        self._sent_at = 0.0
+        self._sent_at = {"heartbeat": 0.0, "progress": 0.0}
         extend_cpu_time(limits)
 
     def heartbeat(self) -> None:
-        self._send({})
+        self._send("heartbeat", {})
 
     def progress(self, part: float) -> None:
-        self._send({"progress": part})
+        self._send("progress", {"progress": part})
 
-    def _send(self, line: dict[str, float]) -> None:
+    def _send(self, what: str, line: dict[str, float]) -> None:
         now = time.monotonic()
-        if now - self._sent_at > REPORT_EVERY_S:
-            self._sent_at = now
+        if now - self._sent_at[what] > REPORT_EVERY_S:
+            self._sent_at[what] = now
             extend_cpu_time(self._limits)
             print(json.dumps(line), file=self._out, flush=True)
 
