@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -34,12 +35,19 @@ hypothesis_settings.load_profile("douga")
 
 SHARED = {
     "ray nodes": {"ray_cluster", "prefect"},
-    "local ray": {"local_ray", "cluster"},
+    "local ray": {"local_ray"},
+    "ray of its own": {"cluster"},
     "swift": {"swift"},
 }
 """Fixtures that are dear to start, by the group that shares them; the longest group first."""
+GROUP_END = pytest.StashKey[ExitStack]()
 LABORATORIES = ("training", "benchmarks", "synthetic")
 """Rooms of tasks that no render imports."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing is shared yet."""
+    config.stash[GROUP_END] = ExitStack()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,6 +71,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         own = told.with_suffix(f".{os.getpid()}")
         own.write_text(json.dumps(groups))
         own.replace(told)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Ends what a group shared with its last test: an idle Ray takes a tenth of a core, and leaves
+    its token in the environment."""
+    yield
+    if nextitem is None or _group(nextitem) != _group(item):
+        item.config.stash[GROUP_END].close()
 
 
 def _group(item: pytest.Item) -> str:
@@ -214,12 +231,17 @@ def tiny_render(
 
 
 @pytest.fixture(scope="session")
-def ray_cluster(own_home: Path) -> Iterator[Any]:
+def group_end(request: pytest.FixtureRequest) -> ExitStack:
+    """Ends what is entered with the last test of the group that shares it."""
+    return request.config.stash[GROUP_END]
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(own_home: Path, group_end: ExitStack) -> Any:
     """Two Ray nodes that no render started: joining them is quicker than starting one's own."""
     from tests.servers.ray_nodes import ray_nodes
 
-    with ray_nodes(2) as nodes:
-        yield nodes
+    return group_end.enter_context(ray_nodes(2))
 
 
 @pytest.fixture(scope="session")
@@ -229,12 +251,11 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def prefect(tmp_path_factory: pytest.TempPathFactory, group_end: ExitStack) -> Any:
     """A Prefect server that no render started."""
     from tests.servers.prefect import prefect_server
 
-    with prefect_server(tmp_path_factory.mktemp("prefect")) as server:
-        yield server
+    return group_end.enter_context(prefect_server(tmp_path_factory.mktemp("prefect")))
 
 
 @pytest.fixture(scope="session")
@@ -285,12 +306,11 @@ def tiny_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def local_ray(own_home: Path) -> Iterator[None]:
+def local_ray(own_home: Path, group_end: ExitStack) -> None:
     """One local Ray for every test that renders in this process."""
     from cluster.connect.connect import join_cluster
 
-    with join_cluster(workers=3):
-        yield
+    group_end.enter_context(join_cluster(workers=3))
 
 
 @pytest.fixture

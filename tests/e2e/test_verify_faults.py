@@ -75,7 +75,7 @@ def work_off(prepared: Prepared) -> None:
             worker.make_segment(shot.segment)
 
 
-@pytest.fixture(scope="module", params=[480, pytest.param(1000, marks=pytest.mark.nightly)])
+@pytest.fixture(scope="module", params=[720, pytest.param(1000, marks=pytest.mark.nightly)])
 def episode(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Episode:
     folder = tmp_path_factory.mktemp("faults")
     seconds = float(request.param * Fraction(1001, 24000))
