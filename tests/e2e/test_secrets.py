@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.conftest import Ended
+from tests.servers.forking import forking_douga
 from tests.servers.hooks import Receiver, receiver
 from tests.servers.post_office import PASSWORD, USER, PostOffice, post_office
 
@@ -211,6 +213,13 @@ def test_no_secret_is_let_out(name: str, watched: Watched) -> None:
         assert not leaks, (place, leaks)
 
 
+@pytest.fixture(scope="module")
+def forked() -> Iterator[Callable[..., Ended]]:
+    """The command, in a process of its own."""
+    with forking_douga({}) as douga:
+        yield douga
+
+
 @pytest.mark.parametrize(
     ("words", "more", "code", "said"),
     [
@@ -278,14 +287,14 @@ def test_an_error_repeats_no_password(
     more: dict[str, str],
     code: int,
     said: str,
-    douga: Any,
+    forked: Callable[..., Ended],
     tiny_film: Path,
     tmp_path: Path,
 ) -> None:
     """Nor does its traceback. `hidden-word` stands for it."""
     given = [str(tiny_film) if word == "FILM" else word for word in words]
     output = ("-o", tmp_path / "film.mkv")
-    ended = douga("--debug", *given, *output, cwd=tmp_path, **more)
+    ended = forked("--debug", *given, *output, cwd=tmp_path, **more)
     assert ended.code == code, ended.err
     assert said in ended.err.splitlines()[-1]
     assert "hidden-word" not in ended.out + ended.err

@@ -49,8 +49,15 @@ def film() -> Film:
     ("name", "options", "least_recall"),
     [
         ("crf18.mp4", ("-c:v", "libx264", "-crf", "18"), 0.95),
-        ("crf28.mp4", ("-c:v", "libx264", "-crf", "28"), 0.85),
-        ("vp9.webm", ("-c:v", "libvpx-vp9", "-crf", "32", "-b:v", "0", "-cpu-used", "8"), 0.75),
+        pytest.param(
+            *("crf28.mp4", ("-c:v", "libx264", "-crf", "28"), 0.85), marks=pytest.mark.nightly
+        ),
+        pytest.param(
+            "vp9.webm",
+            ("-c:v", "libvpx-vp9", "-crf", "32", "-b:v", "0", "-cpu-used", "8"),
+            0.75,
+            marks=pytest.mark.nightly,
+        ),
     ],
 )
 def test_drawings_are_those_of_the_truth(

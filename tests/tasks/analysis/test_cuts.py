@@ -64,7 +64,10 @@ def cuts_of_sample(seed: int, shots: int, seconds: float) -> tuple[Short, tuple[
     return short, found
 
 
-@pytest.mark.parametrize(("seed", "shots", "seconds"), [(31, 14, 9.0), (32, 16, 10.0)])
+@pytest.mark.parametrize(
+    ("seed", "shots", "seconds"),
+    [(31, 14, 9.0), pytest.param(32, 16, 10.0, marks=pytest.mark.nightly)],
+)
 def test_the_samples_cuts_are_found(seed: int, shots: int, seconds: float) -> None:
     short, found = cuts_of_sample(seed, shots, seconds)
     soft = [(change.start, change.end) for change in short.transitions]

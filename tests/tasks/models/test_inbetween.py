@@ -146,6 +146,7 @@ def test_losses_are_nought_for_the_truth_and_see_what_they_are_for() -> None:
     assert float(flow_error(flow + 3, flow, seen)) == pytest.approx(18**0.5, rel=0.01)
 
 
+@pytest.mark.nightly
 def test_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     def run(resume: bool) -> Run:
         return Run(

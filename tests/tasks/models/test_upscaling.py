@@ -156,6 +156,7 @@ def trained(out, *, steps, stop_at=None):
     return (out / "upscale2x" / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.nightly
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "HELD_OUT_DRAWINGS", 1)
     straight = trained(tmp_path / "straight", steps=7)
@@ -166,6 +167,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
     assert evaluate.upscale(net, torch.rand(1, 3, 20, 24)).shape == (1, 3, 40, 48)
 
 
+@pytest.mark.nightly
 def test_learning_lowers_the_loss_on_one_batch(tmp_path):
     arguments = ["--out", str(tmp_path / "upscale2x"), *TINY, "--steps", "1000"]
     state = train.Training(BY_HAND, train.parse(BY_HAND, arguments))

@@ -232,6 +232,7 @@ def test_a_reference_beyond_the_shot_is_refused_when_planning():
         make_stage("colorize", {"reference": "a", "frame": 9}).track_after(track)
 
 
+@pytest.mark.nightly
 def test_sample_regions_get_the_right_colour_from_the_neighbouring_frame():
     short = synthesise(3, shots=14, seconds=14, size=(480, 270))
     right = {"stage": 0, "same place": 0}
