@@ -1,5 +1,5 @@
 # Two commands matter: `make demo` and `make test`. Every target that needs the environment
-# depends on .venv/.installed, which is instant when pyproject.toml and constraints.txt are older.
+# depends on .venv/.installed, which is instant when pyproject.toml, setup.py and constraints.txt are older.
 PY ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
@@ -28,7 +28,7 @@ help:
 install: .venv/.installed
 
 # The CPU build of torch is plenty; whoever has CUDA installs that build into .venv first.
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.installed: pyproject.toml setup.py constraints.txt
 	$(PY) -m venv .venv
 	$(PIP) -c constraints.txt -e '.[jxl,onnx]'
 	@touch $@

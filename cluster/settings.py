@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from cluster.errors import DougaError, os_reason
+from cluster.errors import DougaError, UsageError, os_reason
+
+LONGEST_S = 30 * 24 * 3600.0
+"""The longest time limit: larger numbers, `inf` above all, break the clocks they are given to."""
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
 class Settings(BaseSettings):
@@ -44,18 +49,23 @@ class Settings(BaseSettings):
     chunk: int = Field(default=24, ge=1, le=240, description="frames per chunk")
     tile: int = Field(default=0, ge=0, description="tile edge in pixels; 0: whole frames")
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="where nets run")
-    cell: str = Field(default="zstd", description="codec of a stored frame: zstd, jxl or raw")
+    cell: Literal["zstd", "jxl", "raw"] = Field(
+        default="zstd", description="codec of stored frames"
+    )
     ffmpeg: str = Field(default="", description="ffmpeg binary; empty: the imageio-ffmpeg wheel's")
     shot_retries: int = Field(default=1, ge=0, description="attempts after the first, per shot")
     shots_at_once: int = Field(default=0, ge=0, description="shots in flight; 0: workers + 1")
-    actor_start_timeout_s: float = Field(default=120, gt=0, description="wait for stage actors")
+    actor_start_timeout_s: Seconds = Field(default=120, description="wait for stage actors")
     decode_memory_gib: float = Field(
-        default=8, gt=0, description="memory of the process that first reads a source"
+        default=8, gt=0, le=1 << 20, description="memory of the process that first reads a source"
     )
     decode_timeout_s: float = Field(
-        default=120, gt=0, description="that process's longest silence before it is stopped"
+        default=120,
+        gt=0,
+        le=LONGEST_S,
+        description="that process's longest silence before it is stopped",
     )
-    chunk_timeout_s: float = Field(default=3600, gt=0, description="one work item at the most")
+    chunk_timeout_s: Seconds = Field(default=3600, description="one work item at the most")
     prefect: str = Field(
         default="embedded",
         pattern="^(embedded|off)$",
@@ -64,7 +74,7 @@ class Settings(BaseSettings):
     prefect_host: str = Field(
         default="127.0.0.1", description="where a server started for the run listens"
     )
-    server_start_timeout_s: float = Field(default=90, gt=0, description="wait for Prefect's server")
+    server_start_timeout_s: Seconds = Field(default=90, description="wait for Prefect's server")
 
     gpu_hour_price: float = Field(
         default=0, ge=0, description="money for one hour of a busy GPU; 0: no price"
@@ -80,6 +90,7 @@ class Settings(BaseSettings):
     gc_grace_h: float = Field(
         default=96,
         ge=0,
+        le=24 * 36500,
         description="hours for which douga gc leaves what is in a store; 0: what is needed only",
     )
 
@@ -88,7 +99,10 @@ class Settings(BaseSettings):
         description="events to notify of: done, failed, waiting, joined by commas; all; off: none",
     )
     notify_timeout_s: float = Field(
-        default=20, gt=0, description="time to notify all targets of an event, retries included"
+        default=20,
+        gt=0,
+        le=LONGEST_S,
+        description="time to notify all targets of an event, retries included",
     )
     notify_attempts: int = Field(default=4, ge=1, description="tries of one target at the most")
     webhook_url: SecretStr = Field(
@@ -132,7 +146,7 @@ class Settings(BaseSettings):
     s3_secret_key_file: Path | None = Field(
         default=None, description="file that holds the secret key; s3_secret_key wins"
     )
-    s3_timeout_s: float = Field(default=60, gt=0, description="one request at the most")
+    s3_timeout_s: Seconds = Field(default=60, description="one request at the most")
     s3_attempts: int = Field(default=5, ge=1, description="tries of one request")
 
     @field_validator("smtp_port", mode="before")
@@ -159,8 +173,17 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once."""
-    return Settings()
+    """The process's settings, read once. UsageError names the variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"DOUGA_{'_'.join(str(part) for part in first['loc'])}".upper()
+        raise UsageError(
+            f"{first['msg'][0].lower()}{first['msg'][1:]}, got {str(first['input'])[:80]!r}",
+            where=name,
+            remedy="correct the variable, or unset it",
+        ) from None
 
 
 def home_folder(name: str) -> Path:

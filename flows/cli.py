@@ -30,6 +30,9 @@ from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
 
+LABORATORIES = ("tasks.synthetic", "tasks.benchmarks", "tasks.training")
+"""Rooms that an installation may do without; few commands need one."""
+
 app = typer.Typer(
     name="douga",
     help="Render an animation episode: shots on Ray, frames in a store, one exact film.",
@@ -209,7 +212,13 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, typer.Abort):
         line, code = "stopped; what was finished is kept, run the same again", Exit.INTERRUPTED
     elif isinstance(error, TyperException):
-        line, code = f"{error.format_message().rstrip('.')}; see douga --help", Exit.USAGE
+        what = error.format_message().rstrip(".") or "no command is named"
+        context = getattr(error, "ctx", None)
+        at = context.command_path if context and context.info_name else "douga"
+        line, code = f"{what}; see {at} --help", Exit.USAGE
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(LABORATORIES):
+        line = f"this installation has no laboratories ({error.name}); install douga whole"
+        code = Exit.FAILED
     elif isinstance(error, BrokenPipeError):
         return Exit.FAILED
     else:

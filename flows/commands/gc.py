@@ -17,7 +17,9 @@ def collect_garbage(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
     keep_days: Annotated[
         float | None,
-        typer.Option(min=0, help="also drop versions of shots replaced for longer; default: none"),
+        typer.Option(
+            min=0, max=36500, help="also drop versions of shots replaced for longer; default: none"
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -15,9 +15,6 @@ from flows.commands.tools import StoreUrl
 if TYPE_CHECKING:
     from flows.spec.request import RenderRequest
 
-Stages = Annotated[
-    list[str] | None, typer.Option("--stage", help="a step, as name:param=value,...; repeatable")
-]
 RenderedStages = Annotated[
     list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
 ]

@@ -35,7 +35,7 @@ def approve(
     options: RenderOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Approve shots as these options render them; without names, all of them."""
+    """Approve shots as these options render them; without names, all that nobody decided on."""
     _decide(options, "approved", shots=shots or [], note=note, as_json=as_json)
 
 

@@ -49,7 +49,9 @@ def local_source(path_or_url: str, *, cache: Path, using: Settings | None = None
         ) from error
     except StoreError as error:
         if not isinstance(error.__cause__, OSError):
-            raise
+            raise StoreError(
+                error.what, where=path_or_url, remedy=error.remedy, retryable=error.retryable
+            ) from error
         raise InputError(
             f"cannot be kept in the cache: {error.__cause__.strerror}",
             where=path_or_url,

@@ -52,6 +52,8 @@ def test_the_page_makes_a_stage_that_passes_its_tests_and_the_contract(tree: Pat
         tree, "-m", "pytest", "-q", "-k", "sharpen", "tests/tasks", "tests/contract/test_stages.py"
     )
     assert done.returncode == 0, done.stdout[-3000:]
+    linted = run(tree, "-m", "ruff", "check", *blocks()[0])
+    assert linted.returncode == 0, linted.stdout
     listed = run(
         tree, "-m", "pytest", "-q", "--co", "-k", "sharpen", "tests/contract/test_stages.py"
     )

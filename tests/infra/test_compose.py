@@ -38,7 +38,7 @@ def test_what_renders_gets_no_developers_tools() -> None:
     assert re.findall(r"RUN make (\S+)", (INFRA / "Dockerfile").read_text()) == ["install"]
     listed = ["make", "--always-make", "--just-print", "install"]
     done = subprocess.run(listed, cwd=INFRA.parent, capture_output=True, text=True, check=True)
-    extras = re.findall(r"\[(.*?)\]", done.stdout)
+    extras = re.findall(r"\.\[(.*?)\]", done.stdout)
     assert extras == ["jxl,onnx"]
 
 

@@ -13,7 +13,13 @@ import pytest
 from tests.conftest import ROOT
 
 LABORATORIES = ("training", "benchmarks", "synthetic")
-COMMANDS_OF_LABORATORIES = ("samples", "bench_pictures", "pictures")
+WITHOUT_THE_CHECKOUT = """
+import importlib.util, sys
+sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in repr(each).lower()]
+assert importlib.util.find_spec("tasks.synthetic") is None
+"""
+"""An installation of the checkout would lend the copy what it lacks."""
+COMMANDS_OF_LABORATORIES = ("samples", "bench_speed", "bench_pictures", "pictures")
 """Modules of flows.commands and its tables that stand for a laboratory."""
 
 
@@ -24,13 +30,14 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", *LABORATORIES)
     for package in ("flows", "tasks", "cluster"):
         shutil.copytree(ROOT / package, tree / package, ignore=ignore)
+    (tree / "sitecustomize.py").write_text(WITHOUT_THE_CHECKOUT)
     return tree
 
 
 def test_every_module_of_the_line_is_imported_without_them(line: Path) -> None:
     modules = [
         ".".join(path.relative_to(line).with_suffix("").parts)
-        for path in sorted(line.rglob("*.py"))
+        for path in sorted(line.glob("*/**/*.py"))
         if path.stem not in (*COMMANDS_OF_LABORATORIES, "__init__")
     ]
     program = (
@@ -61,3 +68,11 @@ def test_a_film_is_rendered_without_them(
         PYTHONPATH=str(line),
     )
     assert ended.code == 0, ended.err
+
+
+def test_what_needs_one_says_so_in_a_line(line: Path, douga: Any, tmp_path: Path) -> None:
+    ended = douga("sample", tmp_path / "short", cwd=tmp_path, PYTHONPATH=str(line))
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == (
+        "douga: this installation has no laboratories (tasks.synthetic); install douga whole"
+    )

@@ -102,9 +102,10 @@ class Farm:
     quarantined: tuple[str, ...] = ()
 
     def __init__(self, store: str, cache: Path, client: Any) -> None:
-        device = Device(kind="cpu", tile=0)
-        self._worker = Worker(WorkerConfig(store_url=store, cache=str(cache), device=device))
-        self._worker._store.__dict__["_client"] = client
+        config = WorkerConfig(store_url=store, cache=str(cache), device=Device())
+        in_bucket = S3Store(store)
+        in_bucket.client = client
+        self._worker = Worker(config, store=in_bucket)
         self._threads = ThreadPoolExecutor(1)
 
     def make_chunk(self, item: WorkItem, _: object) -> Future[Any]:
