@@ -130,7 +130,7 @@ def test_exactly_one_job_of_gitlab_runs() -> None:
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository that installs like douga's own."""
     folder = tmp_path_factory.mktemp("origin")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", ".gitignore"):
+    for name in ("Makefile", "pyproject.toml", "setup.py", "constraints.txt", ".gitignore"):
         shutil.copy(ROOT / name, folder)
     words = ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "douga"]
     for command in (["init", "-q", "-b", "main"], ["add", "."], words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,14 @@ from cluster.errors import ClusterError
 from tasks.stages.registry import STAGES
 from tasks.worker.build import build_id, check_build, this_build
 from tests.conftest import ROOT
+
+
+@pytest.fixture(autouse=True)
+def asked_anew() -> Iterator[None]:
+    """What another test added to the stages is in no build here, nor the other way round."""
+    this_build.cache_clear()
+    yield
+    this_build.cache_clear()
 
 
 def build_of(tree: Path) -> str:
