@@ -31,6 +31,7 @@ def verify(
 ) -> None:
     """Check a film and what the store has of it, frame by frame; exit 2 if anything is wrong."""
     from flows.commands.tables.findings import show_findings
+    from flows.farm.upload import upload_inputs
     from flows.plan.prepare import prepare
     from flows.progress import make_reporter
     from flows.verify.check import check_document, remove_objects
@@ -46,6 +47,8 @@ def verify(
         raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
+        if deep:
+            upload_inputs(prepared)
         document = check_document(prepared, film, reporter, film_only=bool(against), deep=deep)
     if repair:
         remove_objects(prepared, document["objects"])

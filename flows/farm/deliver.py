@@ -15,6 +15,7 @@ from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.verify.check import check_film
 from tasks.assemble import FilmInfo, assemble_film
+from tasks.decode.source import FILMS
 from tasks.decode.unchanged import held_films
 from tasks.worker.item import segment_name
 
@@ -38,10 +39,10 @@ def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> De
     if notes is not None:
         return Delivery(film=film, notes=notes)
     write_missing_manifests(prepared.store, plan)
-    sources = [local_index(index) for index in prepared.indices]
+    films = [local_index(index) for index in prepared.indices if index.kind in FILMS]
     with folder_beside(film) as folder:
         fresh = folder / film.name
-        with held_films(sources, cache_dir=home_folder("cache")):
+        with held_films(films, cache_dir=home_folder("cache")):
             info = _assemble(prepared, plan, fresh, reporter)
             checked = check_film(prepared, plan, fresh, reporter)
         if checked.findings:

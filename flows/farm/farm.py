@@ -92,8 +92,11 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
         hosts = Hosts(tell=reporter.note)
+        build = this_build()
         pools = {
-            kind: stack.enter_context(Pool(spec, cluster, hosts=hosts, tell=reporter.note))
+            kind: stack.enter_context(
+                Pool(replace(spec, build=build), cluster, hosts=hosts, tell=reporter.note)
+            )
             for kind, spec in specs.items()
         }
         yield Farm(pools.get("cpu"), pools.get("gpu"), hosts)
@@ -150,7 +153,6 @@ def _spec(
     chosen = settings()
     return PoolSpec(
         handler="tasks.worker.worker:Worker",
-        build=this_build(),
         config=WorkerConfig(
             store_url=request.store,
             cache=str(chosen.home / "cache"),

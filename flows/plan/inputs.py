@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 from cluster.keys import digest_file, make_key
 from cluster.settings import home_folder
 from flows.plan.shot_plan import ShotInput
@@ -132,6 +132,6 @@ def _assets(
                     digests[path] = digest_file(Path(episode.resolve(path)))
                 except OSError as error:
                     raise InputError(
-                        f"cannot be read: {error.strerror}", where=f"{step.stage} {path}"
+                        f"cannot be read: {os_reason(error)}", where=f"{step.stage} {path}"
                     ) from error
     return digests

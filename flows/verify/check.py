@@ -26,10 +26,12 @@ RENDER = "douga render"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What is wrong, and which of the store's objects to delete so that they are made again."""
+    """What is wrong, which of the store's objects to delete so that they are made again, and how
+    many chunks were made again to compare."""
 
     findings: tuple[Finding, ...] = ()
     objects: tuple[str, ...] = ()
+    remade: int = 0
 
 
 def check_film(
@@ -74,8 +76,9 @@ def check_film(
         )
     finally:
         stored = frames.finish()
-    remade = remake_chunks(prepared, sample, reporter) if sample else ()
-    return _gather(plan, [] if film_only else [*segments, *stored, *remade], in_film)
+    other, remade = remake_chunks(prepared, sample, reporter) if sample else ((), 0)
+    found = _gather(plan, [] if film_only else [*segments, *stored, *other], in_film)
+    return replace(found, remade=remade)
 
 
 def check_document(
@@ -87,7 +90,7 @@ def check_document(
     deep: bool = False,
 ) -> dict[str, Any]:
     """Check a film that exists; the document of `verify --json`. `deep` makes a sample of the
-    stored chunks again."""
+    stored chunks again, from inputs that the store has (`upload_inputs`)."""
     sample = sample_chunks(prepared.plan) if deep else ()
     checked = check_film(
         prepared, prepared.plan, film, reporter, film_only=film_only, sample=sample
@@ -97,7 +100,7 @@ def check_document(
         "episode": prepared.name,
         "frames": len(prepared.plan.times),
         "chunks": 0 if film_only else sum(1 for shot in prepared.plan.shots for _ in shot.items()),
-        "chunks_remade": len(sample),
+        "chunks_remade": checked.remade,
         "good": not checked.findings,
         "findings": [asdict(found) for found in checked.findings],
         "objects": list(checked.objects),

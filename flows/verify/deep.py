@@ -7,20 +7,23 @@ while an older douga read it, a node with other weights. Only making it again te
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from cluster.chunks.chunk import read_frames
-from cluster.errors import StoreError
+from cluster.errors import DigestError
 from cluster.settings import home_folder, settings
+from cluster.store.base import NotStored
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import Prepared, device_type
 from flows.progress import Reporter
 from flows.verify.segments import ChunkPlace, StoreFinding, chunk_places
+from tasks.frames.codes import Frames
 from tasks.models.device import Device
-from tasks.worker.item import chunk_name
+from tasks.worker.item import WorkItem, chunk_name
 from tasks.worker.worker import Worker, WorkerConfig
 
 SAMPLE = 64
@@ -28,29 +31,38 @@ SAMPLE = 64
 
 
 def sample_chunks(plan: RenderPlan, *, most: int = SAMPLE) -> tuple[ChunkPlace, ...]:
-    """Stored chunks of a plan to make again, in the film's order: all, or `most` by chance.
+    """Chunks of a plan to make again, in the film's order: all, or `most` by chance.
 
-    Every shot has its turn before any has two; another run of the command takes others.
+    Only what is stored, and made of what is stored. Every shot has its turn before any has two;
+    another run of the command takes others.
     """
-    chance = random.Random(plan.run)
-    turns: dict[str, int] = {}
-    stored = [place for place in chunk_places(plan) if place.name in plan.stored]
-    order: list[tuple[int, float, int]] = []
-    for number, place in sorted(enumerate(stored), key=lambda _: chance.random()):
-        turn = turns[place.shot.shot.id] = turns.get(place.shot.shot.id, 0) + 1
-        order.append((turn, chance.random(), number))
-    chosen = sorted(number for _, _, number in sorted(order)[:most])
-    return tuple(stored[number] for number in chosen)
+    stored = [
+        place
+        for place in chunk_places(plan)
+        if all(name in plan.stored for name in (place.name, *_made_from(place.item)))
+    ]
+    turns: Counter[str] = Counter()
+    order: list[tuple[int, int]] = []
+    for number in random.Random(plan.run).sample(range(len(stored)), len(stored)):
+        turns[stored[number].shot.shot.id] += 1
+        order.append((turns[stored[number].shot.shot.id], number))
+    chosen = sorted(order, key=lambda one: one[0])[:most]
+    return tuple(stored[number] for number in sorted(number for _, number in chosen))
 
 
 def remake_chunks(
     prepared: Prepared, places: Sequence[ChunkPlace], reporter: Reporter
-) -> tuple[StoreFinding, ...]:
-    """A finding for each chunk that comes out with other pictures than are stored. Nothing is
-    written to the store. Errors: those of rendering these chunks."""
+) -> tuple[tuple[StoreFinding, ...], int]:
+    """A finding for each chunk that comes out with other pictures than are stored, and how many
+    could be made: a damaged one, or one of damaged frames, is found by reading the store.
+
+    The store has the inputs that workers read (`upload_inputs`); nothing is written to it. Errors:
+    those of rendering these chunks.
+    """
     reporter.phase(f"making {len(places)} chunks again")
     workers: dict[str, Worker] = {}
     findings: list[StoreFinding] = []
+    made = 0
     for done, place in enumerate(places):
         kind = device_type() if place.run.card.gpu_share else "cpu"
         if kind not in workers:
@@ -61,23 +73,26 @@ def remake_chunks(
                     device=Device(kind=kind, tile=settings().tile),
                 )
             )
-        if (found := _compare(prepared, place, workers[kind])) is not None:
-            findings.append(found)
+        try:
+            stored = read_frames(prepared.store, place.name, place.item.out.indices())
+            fresh = workers[kind].remake(place.item)
+        except (DigestError, NotStored) as error:
+            if any(name in error.where for name in (place.name, *_made_from(place.item))):
+                continue
+            raise
+        made += 1
+        if not np.array_equal(fresh, stored):
+            findings.append(_other_pictures(place, fresh, stored))
         reporter.fraction((done + 1) / len(places))
-    return tuple(findings)
+    return tuple(findings), made
 
 
-def _compare(prepared: Prepared, place: ChunkPlace, worker: Worker) -> StoreFinding | None:
-    try:
-        stored = read_frames(prepared.store, place.name, place.item.out.indices())
-    except StoreError:
-        return None  # missing or damaged: that is found by reading it
-    made = worker.remake(place.item)
-    if made.shape == stored.shape and np.array_equal(made, stored):
-        return None
-    wrong = [at for at, (a, b) in enumerate(zip(made, stored, strict=False)) if (a != b).any()]
+def _other_pictures(place: ChunkPlace, fresh: Frames, stored: Frames) -> StoreFinding:
+    """What differs between a chunk made again and the one stored."""
+    alike = fresh.shape == stored.shape
+    wrong = [at for at, (a, b) in enumerate(zip(fresh, stored, strict=False)) if (a != b).any()]
     first = place.item.out.start + (wrong[0] if wrong else 0)
-    most = int(np.abs(made.astype(np.int32) - stored).max()) if made.shape == stored.shape else 0
+    most = int(np.abs(fresh.astype(np.int32) - stored).max()) if alike else 0
     found = place.finding(
         "stored chunk",
         "what its source gives",
@@ -85,6 +100,11 @@ def _compare(prepared: Prepared, place: ChunkPlace, worker: Worker) -> StoreFind
         frames=(first, first + max(1, len(wrong))),
     )
     return replace(found, objects=_made_of(place))
+
+
+def _made_from(item: WorkItem) -> tuple[str, ...]:
+    """The stored chunks that a chunk is made from; none where its frames are a source's."""
+    return tuple(chunk_name(key) for key, _ in item.chunks.chunks) if item.chunks else ()
 
 
 def _made_of(place: ChunkPlace) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.cache import read_cached, write_cached
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 from cluster.keys import Digest, digest_file, make_key
 from tasks.decode.heartbeat import heartbeat
 
@@ -62,7 +62,7 @@ def file_digest(path: str | Path, *, cache_dir: Path | None) -> Digest:
                 "changed while it was read", where=str(path), remedy="wait until it is written"
             )
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise InputError(f"cannot be read: {os_reason(error)}", where=str(path)) from error
     if note and before.tells and began_ns - before.mtime_ns > SETTLED_NS:
         write_cached(note, digest)
     return digest

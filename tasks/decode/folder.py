@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 from cluster.keys import Digest, digest_bytes, make_key
 from tasks.decode.describe import picture_of
 from tasks.decode.digest import file_digest
@@ -117,7 +117,7 @@ def _files(folder: Path, path: str) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir() if file.is_file())
     except OSError as error:
-        raise InputError(f"cannot be listed: {error.strerror}", where=path) from error
+        raise InputError(f"cannot be listed: {os_reason(error)}", where=path) from error
 
 
 def _numbered(names: list[str], path: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 
 _TEXT_FORMATS = ("tty", "bin", "xbin", "adf", "idf")
 """Demuxers that would draw a text file as pictures."""
@@ -102,6 +102,6 @@ def _check_file(file: Path, path: str) -> None:
     try:
         size = file.stat().st_size
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=path) from error
+        raise InputError(f"cannot be read: {os_reason(error)}", where=path) from error
     if size == 0:
         raise InputError("is empty (0 bytes)", where=path, remedy="fetch or export it again")

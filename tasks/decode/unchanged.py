@@ -7,13 +7,12 @@ to its digest before, and to what the file system says of it (size, times, inode
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 from cluster.keys import Digest
 from tasks.decode.digest import Identity, file_digest, identify
 from tasks.decode.source import FILMS, SourceIndex
@@ -65,7 +64,7 @@ class HeldFile:
             return self.look(self.path)
         except OSError as error:
             raise InputError(
-                f"cannot be read any more ({os.strerror(error.errno or 0).lower()})",
+                f"cannot be read any more ({os_reason(error)})",
                 where=self.path,
                 remedy="bring it back and render again",
             ) from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cluster.errors import StageError, UsageError
+from cluster.errors import StageError, UsageError, os_reason
 from cluster.keys import digest_bytes
 from cluster.settings import settings
 
@@ -165,7 +165,7 @@ def weights_of(
             data = (shelf / card.name / card.weights).read_bytes()
         except OSError as error:
             raise StageError(
-                f"no weights at {card.weights}: {error.strerror}",
+                f"no weights at {card.weights}: {os_reason(error)}",
                 where=f"model {card.name}",
                 remedy="install douga again",
             ) from error

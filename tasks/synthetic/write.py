@@ -15,7 +15,7 @@ from typing import Any
 
 import cv2
 
-from cluster.errors import InputError
+from cluster.errors import InputError, os_reason
 from tasks.synthetic.container import Encoding, write_film
 from tasks.synthetic.description import Short, Shot
 from tasks.synthetic.film import (
@@ -93,7 +93,7 @@ def write_sample(
                 folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot make the folder: {error.strerror}", where=str(out), remedy="name another"
+            f"cannot make the folder: {os_reason(error)}", where=str(out), remedy="name another"
         ) from error
     passes = 1 + (paths.inbetweens is not None) + (paths.double is not None)
     report = _Counter(short.frames * passes, progress)

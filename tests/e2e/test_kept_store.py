@@ -50,6 +50,10 @@ def test_what_people_decided_stands(douga: Douga, kept: Path) -> None:
         assert douga("approve", "episode.yaml", "sh020", cwd=kept).code == 0
     film = douga("render", "episode.yaml", "--json", cwd=kept)
     assert film.code == (0 if decoder_build() == BUILD else 3), film.err
+    if film.code == 0:
+        checked = douga("verify", "episode.yaml", "--deep", "--json", cwd=kept)
+        assert checked.code == 0, checked.err
+        assert checked.document["chunks_remade"] == 6
 
 
 def test_its_ledger_and_runs_are_read(douga: Douga, kept: Path) -> None:

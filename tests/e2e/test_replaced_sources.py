@@ -186,3 +186,8 @@ def test_what_was_poisoned_earlier_is_found_by_making_it_again(studio: Studio) -
     studio.film.unlink()
     assert studio.render(store="store") == undisturbed
     assert verify(deep=True)["good"]
+
+    prepared.store.put(name, b"no frames")
+    document = verify(deep=True)
+    assert {found["what"] for found in document["findings"]} == {"chunk"}
+    assert document["chunks_remade"] == document["chunks"] - 2, "itself, and the one made of it"

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from cluster.errors import InputError, UsageError
+from cluster.errors import InputError, UsageError, os_reason
 from cluster.keys import Digest
 from cluster.settings import settings
 from tasks.models.shelf import SHELF, Kind, ModelCard, model_names
@@ -136,7 +136,7 @@ def _licence_text(path: Path | None) -> str:
         return path.expanduser().read_text(errors="replace")
     except OSError as error:
         raise InputError(
-            f"the licence cannot be read: {error.strerror}", where=str(path)
+            f"the licence cannot be read: {os_reason(error)}", where=str(path)
         ) from error
 
 

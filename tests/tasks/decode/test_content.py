@@ -73,5 +73,5 @@ def test_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 
 def test_file_that_is_away_is_refused(tmp_path: Path) -> None:
     for cache in (None, tmp_path):
-        with pytest.raises(InputError, match="cannot be read: No such file"):
+        with pytest.raises(InputError, match="cannot be read: no such file"):
             file_digest(tmp_path / "away.mkv", cache_dir=cache)
