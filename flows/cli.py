@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shlex
 import shutil
-import signal
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import DougaError, Exit
+from cluster.errors import DougaError, Exit, os_reason
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
@@ -29,9 +29,13 @@ from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_s
 from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
+from flows.process import Stream, end_by_signals, keep_streams
 
 LABORATORIES = ("tasks.synthetic", "tasks.benchmarks", "tasks.training")
 """Rooms that an installation may do without; few commands need one."""
+
+FILMS = ("render", "nightly", "up")
+"""Commands whose exit code is that of films, whoever reads their output."""
 
 app = typer.Typer(
     name="douga",
@@ -178,17 +182,34 @@ app.add_typer(ledger, name="ledger")
 
 def main() -> None:
     """Entry point: one clear line and the right exit code for every error."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's way to say Ctrl-C
+    out = keep_streams()
+    end_by_signals()
     _tell_warnings()
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False) or Exit.GOOD
     except KeyboardInterrupt:
         code = Exit.INTERRUPTED
     except Exception as error:  # the door: nothing may leave as a traceback
         sys.exit(_explain(error))
     if code == Exit.INTERRUPTED:  # typer makes this of Ctrl-C
         print("douga: stopped; what was finished is kept, run the same again", file=sys.stderr)
-    sys.exit(code or Exit.GOOD)
+    sys.exit(_told(out) if code == Exit.GOOD else code)
+
+
+def _told(out: Stream) -> int:
+    """The exit code of good work, where its result may have gone nowhere: a film is a film, and
+    what only tells something has failed."""
+    sys.stdout.flush()
+    if out.lost is None:
+        return Exit.GOOD
+    if out.lost.errno != errno.EPIPE:  # head, which has what it wanted
+        print(
+            f"douga: standard output: cannot be written ({os_reason(out.lost)}); "
+            "the result is lost, write it elsewhere",
+            file=sys.stderr,
+        )
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return Exit.GOOD if command in FILMS else Exit.FAILED
 
 
 def _tell_warnings() -> None:
@@ -219,8 +240,6 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(LABORATORIES):
         line = f"this installation has no laboratories ({error.name}); install douga whole"
         code = Exit.FAILED
-    elif isinstance(error, BrokenPipeError):
-        return Exit.FAILED
     else:
         text = " ".join(str(error).split())[:300]
         line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED

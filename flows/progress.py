@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Protocol
@@ -63,38 +65,48 @@ class Plain:
         self._total = 0.0
         self._done = 0.0
         self._began = self._spoke = time.monotonic()
+        self._counting = threading.Lock()
 
     def __enter__(self) -> Plain:
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.stderr.flush()
+        pass
 
     def phase(self, text: str) -> None:
         """One line."""
-        print(f"douga: {one_line(text)}", file=sys.stderr, flush=True)
+        self._say(one_line(text))
 
     def note(self, text: str) -> None:
         """One line."""
-        print(f"douga: note: {one_line(text)}", file=sys.stderr, flush=True)
+        self._say(f"note: {one_line(text)}")
 
     def fraction(self, done: float) -> None:
         """Nothing: phases are short."""
 
     def total(self, units: float) -> None:
         """Start of the rendering clock."""
-        self._total, self._done = units, 0.0
-        self._began = self._spoke = time.monotonic()
+        with self._counting:
+            self._total, self._done = units, 0.0
+            self._began = self._spoke = time.monotonic()
 
     def advance(self, units: float) -> None:
         """A line with the share done and the time left, if the last one is old enough."""
-        self._done += units
-        now = time.monotonic()
-        if self._total and now - self._spoke >= LINE_EVERY_S and self._done:
+        with self._counting:
+            self._done += units
+            now = time.monotonic()
+            if not (self._total and now - self._spoke >= LINE_EVERY_S and self._done):
+                return
             self._spoke = now
             left = (now - self._began) * (self._total / self._done - 1)
             share = 100 * self._done / self._total
-            print(f"douga: {share:.0f} %, {duration_words(left)} left", file=sys.stderr, flush=True)
+        self._say(f"{share:.0f} %, {duration_words(left)} left")
+
+    def _say(self, line: str) -> None:
+        """A line, dropped where nobody takes it: outside the command (Prefect) the stream may
+        fail."""
+        with contextlib.suppress(OSError, ValueError):
+            print(f"douga: {line}", file=sys.stderr, flush=True)
 
 
 class Bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from prefect.types.entrypoint import EntrypointType
 from cluster.errors import ClusterError, Exit
 from flows.nightly.flow import STATE_NAMES, nightly
 from flows.nightly.spec import NightlySpec
+from flows.process import STOP_SIGNALS
 from flows.progress import Reporter
 
 FLOW = nightly.name
@@ -87,7 +87,7 @@ async def serve(
         serving = group.create_task(runner.start())
         while not runner.started and not serving.done():
             await asyncio.sleep(POLL_S / 10)
-        for number in (signal.SIGINT, signal.SIGTERM):  # after the runner has put its own there
+        for number in STOP_SIGNALS:  # after the runner has put its own there
             loop.add_signal_handler(number, ended.set)
         tell(Deployed(name=f"{FLOW}/{spec.name}", id=identity))
         watch = _Watch(identity, runner=runner, ended=ended, known=known, reporter=reporter)

@@ -21,6 +21,7 @@ from flows.nightly.run import NightResult, run_night
 from flows.nightly.spec import read_nightly
 from flows.notify.on_exit import notify_on_night_exit
 from flows.prefect.artifacts import artifact_key
+from flows.process import STOP_SIGNALS, end_by_signals
 from flows.progress import Plain
 
 STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
@@ -78,12 +79,15 @@ def _publish(result: NightResult, name: str) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM, by which Prefect cancels, ends the night as Ctrl-C does: what is done is kept."""
+    """SIGTERM, by which Prefect cancels, and SIGHUP end the night as Ctrl-C does: what is done is
+    kept."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    end_by_signals()
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

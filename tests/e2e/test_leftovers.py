@@ -44,13 +44,16 @@ def shared(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("ending", "code"), [("success", 0), ("failure", 1), ("ctrl-c", 130)])
+@pytest.mark.parametrize(
+    ("ending", "code"), [("success", 0), ("failure", 1), ("ctrl-c", 130), ("hangup", 130)]
+)
 def test_a_render_leaves_nothing_behind(
     ending: str, code: int, shared: Path, temporary: Path, prefect_home: Path, tmp_path: Path
 ) -> None:
     """With a Ray and a Prefect server of its own."""
     episode = tmp_path / "episode"
-    frames = 60 if ending == "ctrl-c" else 4
+    signals = {"ctrl-c": signal.SIGINT, "hangup": signal.SIGHUP}
+    frames = 60 if ending in signals else 4
     write_episode(episode, frames=frames, damaged=ending == "failure")
     words = ("render", "ep.yaml", "-o", "ep.mkv", "--store", "store", "--chunk", "1")
     more = {
@@ -73,8 +76,8 @@ def test_a_render_leaves_nothing_behind(
     while process.poll() is None and not any(episode.glob("store/frames/*/*.arrow")):
         seen |= {path.name for path in temporary.iterdir()}
         time.sleep(0.01)
-    if ending == "ctrl-c":
-        os.killpg(process.pid, signal.SIGINT)
+    if ending in signals:
+        os.killpg(process.pid, signals[ending])
     else:
         assert listening(str(prefect_home)), "it was to listen"
     out, err = process.communicate(timeout=200)
@@ -86,7 +89,7 @@ def test_a_render_leaves_nothing_behind(
     assert list(shared.iterdir()) == []
     made = {path.name for path in episode.iterdir()} - {"ep.yaml", "frames", "store"}
     assert made == ({"ep.mkv"} if ending == "success" else set())
-    if ending == "ctrl-c":
+    if ending in signals:
         last = err.splitlines()[-1]
         assert last == "douga: stopped; what was finished is kept, run the same again"
 

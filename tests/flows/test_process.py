@@ -1,0 +1,146 @@
+"""Streams that go away end nothing, signals end a command in bounded time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import progress
+from flows.process import Stream
+from flows.progress import Plain
+
+ROOT = Path(__file__).parents[2]
+FULL = Path("/dev/full")
+
+
+def test_a_stream_drops_what_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    stream = Stream(writer, "w")
+    assert stream.write(b"one\n") == 4
+    os.close(reader)
+    assert stream.write(b"another\n") == 8
+    assert stream.lost.errno == errno.EPIPE
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs /dev/full")
+def test_a_stream_drops_what_its_disk_has_no_room_for() -> None:
+    stream = Stream(os.open(FULL, os.O_WRONLY), "w")
+    assert stream.write(b"text") == 4
+    assert stream.lost.errno == errno.ENOSPC
+
+
+def test_a_full_stream_that_does_not_block_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    block = b"x" * 65536
+    while True:
+        try:
+            os.write(writer, block)
+        except BlockingIOError:
+            break
+    stream = Stream(writer, "w")
+    with ThreadPoolExecutor() as threads:
+        written = threads.submit(stream.write, b"late\n")
+        while not os.read(reader, 1 << 20).endswith(b"late\n"):
+            pass
+        assert written.result() == 5
+    assert stream.lost is None
+
+
+SIGNALS = """
+import signal
+from flows.process import end_by_signals
+signal.signal(signal.SIGHUP, signal.{before})
+end_by_signals()
+def told(number):
+    try:
+        signal.raise_signal(number)
+    except KeyboardInterrupt:
+        return "stop"
+    return "-"
+print(*(told(signal.Signals[name]) for name in "{names}".split()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "names", "said"),
+    [
+        ("SIG_DFL", "SIGHUP", "stop"),
+        ("SIG_DFL", "SIGTERM SIGHUP SIGTERM SIGINT", "stop - - stop"),
+        ("SIG_IGN", "SIGHUP SIGTERM", "- stop"),
+    ],
+    ids=["the terminal closed", "again while it ends", "nohup"],
+)
+def test_the_first_signal_stops_a_command(before: str, names: str, said: str) -> None:
+    code = SIGNALS.format(before=before, names=names)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout.strip() == said, ran.stderr
+
+
+def test_a_command_that_does_not_end_is_ended() -> None:
+    code = (
+        "import signal, threading, flows.process as p\n"
+        "p.ENDS_WITHIN_S = 0.1\np.end_by_signals()\n"
+        "try:\n    signal.raise_signal(signal.SIGTERM)\n"
+        "except KeyboardInterrupt:\n    threading.Event().wait()"
+    )
+    words = [sys.executable, "-c", code]
+    assert subprocess.run(words, cwd=ROOT, capture_output=True, timeout=60).returncode == 130
+
+
+@pytest.mark.parametrize(
+    ("streams", "code"),
+    [(">&-", 0), ("2>&-", 0), ("2>/dev/full", 0), (">/dev/full", 1), ("| true", 0)],
+)
+def test_a_command_outlives_its_streams(
+    streams: str, code: int, own_home: Path, tmp_path: Path
+) -> None:
+    words = f'"{sys.executable}" -m flows.cli status --store "{tmp_path}" {streams}'
+    ran = subprocess.run(["sh", "-c", words], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == code, ran.stderr
+    said = [line for line in ran.stderr.splitlines() if line]
+    assert len(said) == code, said
+    assert "bug" not in ran.stderr
+
+
+@pytest.mark.parametrize("streams", [">/dev/full", "2>/dev/full", ">&- 2>&-"])
+def test_a_film_is_good_whoever_reads_of_it(
+    streams: str, tiny_film: Path, tiny_render: Any, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mkv"
+    words = f'"$0" -m flows.cli render "$1" --store "$2" -o "$3" --json {streams}'
+    given = [sys.executable, str(tiny_film), tiny_render.store, str(film)]
+    assert subprocess.run(["sh", "-c", words, *given], cwd=ROOT).returncode == 0
+    assert film.exists()
+
+
+def test_units_done_by_many_threads_are_all_counted(
+    capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
+    reporter = Plain()
+    reporter.total(4000.0)
+    start = threading.Barrier(8)
+
+    def work() -> None:
+        start.wait()
+        for _ in range(500):
+            reporter.advance(1.0)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for done in [threads.submit(work) for _ in range(8)]:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert "douga: 100 %, 0 s left" in capsys.readouterr().err
