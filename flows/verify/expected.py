@@ -1,8 +1,9 @@
-"""Frames that came out black or repeated, compared with what the source shows at that time.
+"""Stored frames, compared with what the source shows at that time.
 
-Holds, fades and flashes are how animation is made. A black frame is wrong where the source is not
-black at that time, a repeated one where the source's pictures differ. Nothing is decoded of a
-source unless there is such a frame to ask about.
+Of every chunk one frame is held against the source's own picture, by the clock that its file states
+(`tasks/verify/clock.py`): a chunk of other pictures, or of pictures beside their sound, does not
+vouch for itself. And holds, fades and flashes are how animation is made, so that a black frame is
+wrong where the source is not black at that time, a repeated one where the source's pictures differ.
 """
 
 from __future__ import annotations
@@ -17,13 +18,27 @@ from flows.plan.prepare import Prepared
 from flows.plan.shot_plan import ShotInput
 from tasks.decode import FrameReader
 from tasks.frames.track import ranges_of
-from tasks.verify.pictures import Small, difference_of, is_black, small_planes
+from tasks.verify.clock import SourceClock
+from tasks.verify.pictures import (
+    PictureDifference,
+    Small,
+    apart,
+    difference_of,
+    is_black,
+    small_planes,
+    turned,
+)
 
 MOVED = 0.04
 """Two frames of a source that are farther apart than this anywhere show different drawings: frames
 that are repeated exactly come from a source that repeats them exactly, or within its coding."""
 BLACK_SLACK = 4.0
 """A source counts as black up to this many times the brightness of black: ends of fades."""
+
+
+OTHER_MEAN, OTHER_PART = 0.04, 0.3
+"""A stored picture farther than this from the source's, on the whole or in a part of it, is another
+one. Enlarged and smoothed films stay within .01 and .05; the next shot is .1 and more away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +62,9 @@ class SourceComparison:
         self._black: list[int] = []
         self._repeats: list[tuple[int, int]] = []
         self._first: dict[bytes, int] = {}
+        self._asked: list[tuple[int, int, Small]] = []
+        """One frame of each chunk of the shot, the source's frame of that moment, its picture."""
+        self._clock: tuple[int, SourceClock] | None = None
         self._mismatches: list[Mismatch] = []
         self._reader: tuple[int, FrameReader] | None = None
 
@@ -55,6 +73,7 @@ class SourceComparison:
         if shot is not self._shot:
             self._compare_shot()
             self._shot = shot
+        self._ask_for_one(shot, first, small)
         for index, picture in enumerate(small, first):
             if is_black(picture):
                 self._black.append(index)
@@ -70,11 +89,28 @@ class SourceComparison:
         self._shot = None
         if self._reader is not None:
             self._reader[1].close()
+        if self._clock is not None:
+            self._clock[1].close()
         return self._mismatches
+
+    def _ask_for_one(self, shot: ShotPlan, first: int, small: Sequence[Small]) -> None:
+        """Keep the first frame of a chunk that shows a drawing of the source as it begins."""
+        if not all(run.card.same_drawings for run in shot.runs):
+            return
+        track = self._inputs[shot.shot.id].track
+        for index, picture in enumerate(small, first):
+            at = track.frame_at(shot.track.times[index])
+            begins = at == (track.drawing[at] if track.drawing else at)
+            if begins and track.times[at] == shot.track.times[index]:
+                self._asked.append((index, at, picture))
+                return
 
     def _compare_shot(self) -> None:
         shot, black, repeats = self._shot, self._black, self._repeats
         self._black, self._repeats, self._first = [], [], {}
+        asked, self._asked = self._asked, []
+        if shot is not None:
+            self._compare_drawings(shot, asked)
         if shot is None or not (black or repeats):
             return
         entry = self._inputs[shot.shot.id]
@@ -104,6 +140,34 @@ class SourceComparison:
         ]
         self._add(shot, held, "repeated frames", "new drawings, as in the source", "earlier ones")
 
+    def _compare_drawings(self, shot: ShotPlan, asked: Sequence[tuple[int, int, Small]]) -> None:
+        entry = self._inputs[shot.shot.id]
+        for index, at, stored in asked:
+            shown = self._shown(entry, at)
+            nearest = min((apart(one, stored) for one in shown), key=_mean, default=None)
+            if nearest is None or (nearest.mean <= OTHER_MEAN and nearest.most <= OTHER_PART):
+                continue
+            time_s = float(self._indices[entry.shot.source].times[entry.source.first + at])
+            self._add(
+                shot,
+                [index],
+                "stored picture",
+                f"the source's at {time_s:.3f} s of its clock",
+                f"another one ({nearest.mean:.0%} apart, {nearest.most:.0%} in places)",
+            )
+
+    def _shown(self, entry: ShotInput, frame: int) -> tuple[Small, ...]:
+        """What the source shows at a frame of the shot, by its own clock where it has one."""
+        number = entry.shot.source
+        index = self._indices[number]
+        if index.kind != "stream" or index.picks:
+            return tuple(self._read(entry, [frame]).values())
+        if self._clock is None or self._clock[0] != number:
+            if self._clock is not None:
+                self._clock[1].close()
+            self._clock = (number, SourceClock(local_index(index)))
+        return self._clock[1].pictures(entry.source.first + frame)
+
     def _add(
         self, shot: ShotPlan, frames: Sequence[int], what: str, expected: str, got: str
     ) -> None:
@@ -124,6 +188,13 @@ class SourceComparison:
             self._reader = (number, FrameReader(index, cache_dir=home_folder("cache")))
         reader = self._reader[1]
         return {
-            frame: small_planes(reader.read_planes(entry.source.first + frame), index.coded_picture)
+            frame: turned(
+                small_planes(reader.read_planes(entry.source.first + frame), index.coded_picture),
+                index.rotation,
+            )
             for frame in frames
         }
+
+
+def _mean(difference: PictureDifference) -> float:
+    return difference.mean

@@ -40,6 +40,8 @@ class Card:
     part of a GPU it wants where the cluster has any. `keep` says that its frames are worth
     storing; `per_frame` that output i depends on input i alone and keeps the track's times, so
     that identical neighbours are computed once. `needs_drawings` asks for the track's `drawing`.
+    `same_drawings` promises that where a drawing of the input begins, the output of that moment is
+    this drawing in its own colours, at any size: verification then holds it against the source.
     `memory_bytes` is the working memory for one frame of one megapixel, in and out included.
     """
 
@@ -51,6 +53,7 @@ class Card:
     keep: bool = False
     per_frame: bool = False
     needs_drawings: bool = False
+    same_drawings: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,7 @@ class Upscale(Stage[UpscaleParams]):
             engine="+".join(dict.fromkeys(self._engine(card) for card in self._cards)),
             keep=True,
             per_frame=True,
+            same_drawings=not any(card.folder for card in self._cards),
         )
 
     def track_after(self, track: Track) -> Track:

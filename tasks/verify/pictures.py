@@ -64,6 +64,11 @@ def small_planes(planes: Sequence[NDArray[Any]], coded: Picture) -> Small:
     return to_uint8(rgb_from_planes(parts, there))  # type: ignore[arg-type]  # cv2's own dtype
 
 
+def turned(small: Small, rotation: int) -> Small:
+    """A small picture as it is shown, of one as coded; `rotation` as in `SourceIndex`."""
+    return np.rot90(small, rotation // 90)
+
+
 def difference_of(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> PictureDifference:
     """Compare two pictures (H, W, 3) 8-bit, each of any size; the first says how small."""
     height, width = one.shape[:2]
@@ -72,7 +77,15 @@ def difference_of(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> PictureDi
         side if side.shape[1::-1] == size else cv2.resize(side, size, interpolation=cv2.INTER_AREA)
         for side in (one, other)
     )
-    difference = np.abs(left.astype(np.float32) - right.astype(np.float32)) / 255
+    return apart(left, right)  # type: ignore[arg-type]  # cv2's own dtype
+
+
+def apart(one: Small, other: Small) -> PictureDifference:
+    """Compare two small pictures, of any two sizes, at the size of the first."""
+    if other.shape != one.shape:
+        size = (one.shape[1], one.shape[0])
+        other = cv2.resize(other, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    difference = np.abs(one.astype(np.float32) - other.astype(np.float32)) / 255
     return PictureDifference(
         mean=float(difference.mean()), most=float(difference.mean(axis=2).max())
     )

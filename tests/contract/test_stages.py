@@ -15,6 +15,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +23,8 @@ from cluster.errors import UsageError
 from cluster.keys import canonical, make_key
 from flows.commands.self_test.stages import (
     EXAMPLES,
+    HEIGHT,
+    WIDTH,
     Example,
     examples,
     make_film,
@@ -30,7 +33,7 @@ from flows.commands.self_test.stages import (
     render,
     render_with_threads,
 )
-from tasks.frames.codes import Frames
+from tasks.frames.codes import Frames, to_float
 from tasks.frames.track import Track, chunk_spans
 from tasks.stages.registry import STAGES, make_stage
 from tasks.stages.stage import Stage
@@ -109,6 +112,24 @@ def test_chunks_may_come_in_any_order(
     assert np.array_equal(np.concatenate(parts[::-1]), whole(name, example, track))
     stage.close()
     stage.close()
+
+
+@each_track
+@each_stage
+def test_who_keeps_drawings_shows_each_when_it_begins(
+    name: str, example: Example, track: Track, whole: Callable[..., Frames]
+) -> None:
+    stage = make_stage(name, example.params)
+    if not stage.card().same_drawings:
+        return
+    after, made = stage.track_after(track), whole(name, example, track)
+    drawings = track.drawing or range(len(track))
+    beginning = {track.times[i]: i for i, first in enumerate(drawings) if i == first}
+    for k, time in enumerate(after.times):
+        if (i := beginning.get(time)) is None:
+            continue
+        at_size = cv2.resize(made[k], (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        assert np.abs(to_float(at_size) - to_float(FILM[i])).mean() < 0.02, (k, i)
 
 
 # Small maps are where convolutions split their sums by the number of threads: two threads change

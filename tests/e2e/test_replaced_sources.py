@@ -21,12 +21,14 @@ from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
 from cluster.errors import InputError
 from cluster.keys import digest_bytes
 from cluster.settings import home_folder
+from cluster.store.base import Store
 from flows.plan.prepare import prepare
 from flows.progress import Silent
 from flows.render import render
 from flows.spec.request import RenderRequest
 from flows.verify.check import check_document, remove_objects
 from tasks.encode.ffmpeg import run_ffmpeg
+from tasks.frames.codes import Frames
 from tasks.worker.item import chunk_name, segment_name
 from tests.farm_here import FarmHere
 
@@ -150,21 +152,44 @@ def test_a_source_exported_again_poisons_nothing(studio: Studio, at: str | int) 
     assert studio.render(store="store") == undisturbed
 
 
+def poison(store: Store, name: str, change: Callable[[Frames], Frames]) -> None:
+    """Have a stored chunk show other pictures under a right digest."""
+    data = store.get(name)
+    chunk, info = decode_chunk(data), chunk_info(data)
+    wrong = np.ascontiguousarray(change(chunk.frames_nhwc))
+    store.put(name, encode_chunk(wrong, first=info.first, times=chunk.times, meta=info.meta))
+
+
+def test_a_chunk_of_other_pictures_does_not_vouch_for_itself(studio: Studio) -> None:
+    undisturbed = studio.render(store="store")
+    prepared = prepare(studio.request(store="store"), Silent())
+    shot = prepared.plan.shots[1]
+    assert shot.segment is not None
+    poison(
+        prepared.store, chunk_name(shot.runs[-1].items[0].key), lambda frames: frames[:, :, ::-1]
+    )
+    prepared.store.delete(segment_name(shot.segment.key))
+    studio.film.unlink()
+    request = studio.request(store="store")
+    result = render(request, Silent(), farm=FarmHere().opened)
+    assert result.film is None
+    found = [text for text in result.findings if "sh020" in text and "source's" in text]
+    assert len(found) == len(result.findings) == 1
+    failed = studio.film.with_name("film.wanting.mkv")
+    document = check_document(prepare(request, Silent()), failed, Silent())
+    remove_objects(prepared, document["objects"])
+    assert studio.render(store="store") == undisturbed
+
+
 def test_what_was_poisoned_earlier_is_found_by_making_it_again(studio: Studio) -> None:
-    """A chunk with other pictures under a right digest, and all that was made of it since."""
+    """A chunk a little brighter under a right digest, and all that was made of it since."""
     interpolate = {"factor": 2, "engine": "dis", "keep": True}
     studio.document["recipe"] = [{"interpolate": interpolate}, {"upscale": {"scale": 2}}]
     undisturbed = studio.render(store="store")
     prepared = prepare(studio.request(store="store"), Silent())
     first, *later = prepared.plan.shots[1].runs
     name = chunk_name(first.items[0].key)
-    data = prepared.store.get(name)
-    chunk = decode_chunk(data)
-    wrong = np.ascontiguousarray(chunk.frames_nhwc[:, :, ::-1])
-    info = chunk_info(data)
-    prepared.store.put(
-        name, encode_chunk(wrong, first=info.first, times=chunk.times, meta=info.meta)
-    )
+    poison(prepared.store, name, lambda frames: frames + np.uint16(200))
     made_of_it = [item for run in later for item in run.items]
     segment = prepared.plan.shots[1].segment
     assert segment is not None

@@ -133,6 +133,7 @@ class Interpolate(Stage[InterpolateParams]):
                 engine=f"opencv-dis+torch-{self._precision}",
                 keep=True,
                 needs_drawings=True,
+                same_drawings=True,
             )
         dis = self.params.engine == "dis"
         return Card(
@@ -141,6 +142,7 @@ class Interpolate(Stage[InterpolateParams]):
             engine="opencv-dis" if dis else "numpy",
             keep=dis,
             needs_drawings=True,
+            same_drawings=True,
         )
 
     @property

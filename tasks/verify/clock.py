@@ -1,0 +1,100 @@
+"""A source as a player shows it: by the times that its file states, whatever douga made of them.
+
+The index of a source is what a render goes by, and what a wrong chunk would be made from again.
+Whoever checks a render looks at the file itself, decoded anew from front to back.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+
+from tasks.decode.planes import planes_of
+from tasks.decode.probe import open_container
+from tasks.decode.source import SourceIndex
+from tasks.verify.pictures import Small, small_planes, turned
+
+AHEAD_S = Fraction(20)
+"""Further ahead than this a seek is cheaper than decoding on."""
+LEAD_S = Fraction(10)
+"""A seek goes to a key frame so far before what is wanted; GOPs of films are shorter."""
+KEPT = 4
+"""Frames that stay at hand: those around the last moment asked for."""
+
+
+class SourceClock:
+    """The pictures of one film by its own clock. Not for two threads at once."""
+
+    def __init__(self, index: SourceIndex) -> None:
+        self._index = index
+        self._frames: Iterator[tuple[Fraction, av.VideoFrame]] = iter(())
+        self._near: deque[tuple[Fraction, av.VideoFrame]] = deque(maxlen=KEPT)
+        self._container: av.container.InputContainer | None = None
+
+    def pictures(self, number: int) -> tuple[Small, ...]:
+        """What the file shows when the index says that frame `number` is shown, made small, as the
+        picture is seen: one, more where frames share a time, none where the file states no time
+        near it or cannot be decoded there."""
+        times = self._index.times
+        at = times[number]
+        until = times[number + 1] if number + 1 < len(times) else self._index.end
+        before = at - times[number - 1] if number else until - at
+        first, last = at - before / 2, at + (until - at) / 2
+        self._go_to(first)
+        for frame in self._frames:
+            self._near.append(frame)
+            if frame[0] >= last:
+                break
+        coded = self._index.coded_picture
+        return tuple(
+            turned(small_planes(planes_of(frame), coded), self._index.rotation)
+            for time, frame in self._near
+            if first <= time < last and (frame.width, frame.height) == (coded.width, coded.height)
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = iter(())
+        self._near.clear()
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _go_to(self, time: Fraction) -> None:
+        """Have the next frames be those from `time` on, or some before it."""
+        began = self._container is not None
+        if began and self._near and self._near[0][0] <= time <= self._near[-1][0] + AHEAD_S:
+            return
+        for lead in (LEAD_S, None):
+            self.close()
+            self._container = open_container(self._index.path)
+            stream = self._container.streams[self._index.stream]
+            assert isinstance(stream, av.VideoStream)
+            assert stream.time_base
+            stream.thread_type = "AUTO"
+            if lead is not None:
+                if time - self._index.start < AHEAD_S:
+                    continue
+                self._container.seek(int((time - lead) / stream.time_base), stream=stream)
+            self._frames = self._timed(self._container, stream)
+            first = next(self._frames, None)
+            if first is not None:
+                self._near.append(first)
+            if lead is None or (first is not None and first[0] <= time):
+                return
+
+    @staticmethod
+    def _timed(
+        container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[tuple[Fraction, av.VideoFrame]]:
+        """Frames with their stated times in seconds; those without one are left out."""
+        assert stream.time_base
+        try:
+            for frame in container.decode(stream):
+                if frame.pts is not None:
+                    yield frame.pts * stream.time_base, frame
+        except av.FFmpegError:
+            return  # damaged: who renders it says so
