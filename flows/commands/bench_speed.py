@@ -8,13 +8,13 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from cluster.errors import DougaError
+from cluster.scratch import scratch_folder
 from cluster.settings import child_environment
 from flows.commands.samples import make_sample
 from flows.progress import Reporter
@@ -26,7 +26,7 @@ def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) ->
     `whole` counts the command from its start to a verified film, with Ray and Prefect started and
     stopped; `render` only from the first chunk handed out to the last segment stored.
     """
-    with tempfile.TemporaryDirectory(prefix="douga-bench-") as name:
+    with scratch_folder("bench") as name:
         folder = Path(name)
         made = make_sample(folder / "sample", reporter, seconds=seconds, size=size, truth=False)
         film = Path(made["film"])

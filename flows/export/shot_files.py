@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from cluster.keys import Key
+from cluster.scratch import scratch_folder
 from cluster.store.base import Store
 from flows.spec.documents import Container
 from tasks.assemble import assemble_film
@@ -30,11 +30,11 @@ def write_shot_file(
 
     Errors: StoreError, EncodeError.
     """
-    with tempfile.TemporaryDirectory(prefix=".douga-", dir=out.parent) as folder:
-        paths = [Path(folder) / f"{place}.mkv" for place in range(len(segments))]
+    with scratch_folder("shots", beside=out.parent) as folder:
+        paths = [folder / f"{place}.mkv" for place in range(len(segments))]
         for key, path in zip(segments, paths, strict=True):
             store.get_file(segment_name(key), path)
-        fresh = Path(folder) / out.name
+        fresh = folder / out.name
         assemble_film(
             fresh,
             segments=paths,

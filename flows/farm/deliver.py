@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.scratch import sweep_scratch
 from cluster.settings import home_folder
 from flows.changes.manifest import write_missing_manifests
 from flows.farm.film_record import record_film, recorded_notes
@@ -35,6 +36,7 @@ def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> De
     One that fails verification is kept as `NAME.wanting.SUFFIX` and replaces nothing.
     """
     film = Path(prepared.request.output)
+    sweep_scratch(film.parent)
     notes = recorded_notes(prepared, plan, film)
     if notes is not None:
         return Delivery(film=film, notes=notes)

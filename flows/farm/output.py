@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cluster.errors import UsageError, unwritable
+from cluster.scratch import scratch_folder
 from flows.plan.prepare import Prepared
 
 REMEDY = "name another place with -o"
@@ -38,10 +39,10 @@ def check_output(prepared: Prepared) -> None:
 @contextmanager
 def folder_beside(film: Path) -> Iterator[Path]:
     """A folder of our own on the film's file system, for the length of a `with`."""
-    try:
-        film.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent)
-    except OSError as error:
-        raise unwritable(film, error, remedy=REMEDY) from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            film.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(scratch_folder("film", beside=film.parent))
+        except OSError as error:
+            raise unwritable(film, error, remedy=REMEDY) from error
+        yield folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,6 +14,7 @@ from cluster.errors import DougaError
 from cluster.keys import Key, make_key
 from cluster.ledger.receipts import Receipt
 from cluster.pool.spec import PoolSpec
+from cluster.scratch import scratch_folder
 from cluster.settings import home_folder, settings
 from cluster.store.base import Store
 from cluster.store.folder import FolderStore
@@ -94,7 +94,7 @@ def _try_shot(
     prepared: Prepared, shot: ShotPlan, pools: Mapping[str, PoolSpec]
 ) -> dict[tuple[str, str, int], _Tried]:
     """Every run of a shot and its encoding, tried, by stage, kind and pixels."""
-    with tempfile.TemporaryDirectory(prefix="douga-calibrate-") as folder:
+    with scratch_folder("calibrate") as folder:
         store = FolderStore(Path(folder))
         _store_inputs(prepared, shot, store)
         trial = _TrialWorkers(store.url, shot, pools)

@@ -7,14 +7,18 @@ they name, so that nobody ever reads a record of what is not there.
 
 from __future__ import annotations
 
+import os
 import secrets
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from cluster.errors import StoreError
+from cluster.scratch import sweep_scratch
 from cluster.settings import settings
 from cluster.store.base import Store, StoredObject
 from cluster.store.lease import Lease, hold_lease
@@ -46,6 +50,9 @@ def collect(
             again = plan_gc(reader.read_again(found, lease.store_time()), grace=grace, keep=keep)
             plan = _agreed(plan, again)
             _remove(store, plan, lease, reporter)
+    if not dry_run:
+        for place in {tempfile.gettempdir(), *(os.path.dirname(film.film) for film in found.films)}:
+            sweep_scratch(Path(place))
     return {
         "store": store.url,
         "dry_run": dry_run,

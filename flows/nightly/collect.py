@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from cluster.errors import DougaError
 from cluster.keys import digest_bytes
 from cluster.ledger.history import read_ledger
 from cluster.ledger.receipts import Receipt
+from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
 from flows.nightly.compare import compare_film, compare_shot
 from flows.nightly.spec import Thresholds
@@ -152,10 +152,10 @@ def _measured(
 
 def _look(line: NightShot, was: NightShot | None, store: Store) -> Measured:
     """The measures of a shot's segment beside the earlier one's, where that is still stored."""
-    with tempfile.TemporaryDirectory(prefix="douga-night-") as folder:
-        after = _fetch(store, line, Path(folder) / "after.mkv")
+    with scratch_folder("night") as folder:
+        after = _fetch(store, line, folder / "after.mkv")
         try:
-            before = _fetch(store, was, Path(folder) / "before.mkv") if was else None
+            before = _fetch(store, was, folder / "before.mkv") if was else None
         except NotStored:
             before = None
         return measure_shot(after, before)

@@ -3,7 +3,6 @@ that are stored, beside the film's place."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from cluster.chunks.chunk import read_frames
 from cluster.errors import unwritable
 from cluster.keys import make_key
+from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
 from flows.plan.partial import frame_places
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -81,8 +81,8 @@ def make_proxy(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Prox
     try:
         film.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(png)
-        with tempfile.TemporaryDirectory(prefix=".douga-", dir=film.parent) as folder:
-            _write_film(prepared, plan, cells, film, Path(folder), reporter)
+        with scratch_folder("preview", beside=film.parent) as folder:
+            _write_film(prepared, plan, cells, film, folder, reporter)
     except OSError as error:
         raise unwritable(film, error) from error
     record_preview(

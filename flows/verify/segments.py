@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 
 from cluster.chunks.chunk import ChunkInfo, chunk_info, decode_chunk
 from cluster.errors import DigestError, InputError, StoreError
+from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.shot_plan import RunPlan
@@ -188,12 +187,12 @@ def read_segments(
     """The digests of every shot's segment, None where it cannot be read, and what is wrong."""
     digests: list[PacketDigests | None] = []
     found: list[StoreFinding] = []
-    with tempfile.TemporaryDirectory(prefix="douga-verify-") as folder:
+    with scratch_folder("verify") as folder:
         for shot, first in _shots(plan):
             if shot.segment is None:
                 continue
             name = segment_name(shot.segment.key)
-            path, got = Path(folder) / "segment.mkv", ""
+            path, got = folder / "segment.mkv", ""
             try:
                 store.get_file(name, path)
                 digests.append(read_packet_digests(path))

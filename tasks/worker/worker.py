@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import tempfile
 import threading
 import time
 from bisect import bisect_left
@@ -30,6 +29,7 @@ from cluster.errors import DigestError, DougaError, StageError, StoreError
 from cluster.keys import Digest, Key, canonical
 from cluster.ledger.receipts import Receipt
 from cluster.retry import Backoff
+from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from tasks.encode.segment import encode_segment
@@ -166,10 +166,10 @@ class Worker:
             return self._receipt(item, span, began_at=began_at, reused=True)
         with (
             errors_at(item.where),
-            tempfile.TemporaryDirectory(prefix="douga-encode-") as folder,
+            scratch_folder("encode") as folder,
         ):
             began = time.monotonic()
-            path = Path(folder) / "segment.mkv"
+            path = folder / "segment.mkv"
             encode_segment(
                 path,
                 self._frames_of(item.chunks),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from cluster.errors import DougaError
+from cluster.scratch import scratch_folder
 from flows.progress import Reporter, one_line
 
 PROOFS = Path(__file__).with_name("proofs.py")
@@ -20,7 +20,7 @@ def run_proofs(reporter: Reporter, *, proofs: Path = PROOFS) -> list[dict[str, s
     for name in ("PYTEST_ADDOPTS", "PYTEST_PLUGINS"):
         os.environ.pop(name, None)
     collector = _Collector(reporter)
-    with tempfile.TemporaryDirectory(prefix="douga-self-test-") as folder:
+    with scratch_folder("self-test") as folder:
         options = [
             *("-c", os.devnull, "--rootdir", str(proofs.parent), "--noconftest"),
             *("--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:terminal"),
