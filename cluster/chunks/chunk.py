@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -42,6 +42,8 @@ FEW_FRAMES = 4
 
 Frames = NDArray[np.uint16]
 """(N, H, W, 3) uint16."""
+Frame = NDArray[np.uint16]
+"""(H, W, 3) uint16."""
 
 COLUMNS = [
     pa.field("index", pa.int64(), nullable=False),
@@ -133,6 +135,28 @@ def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None)
     return _read(pa.BufferReader(pa.py_buffer(data)), indices)
 
 
+def iter_frames(data: bytes | memoryview) -> Iterator[tuple[int, Fraction, Frame]]:
+    """Every frame of a chunk in order: its index in the shot, its time, (H, W, 3) uint16.
+
+    One frame is unpacked at a time; one that repeats the frame before it is the same array. Errors
+    as of `decode_chunk`.
+    """
+    reader = _open(pa.BufferReader(pa.py_buffer(data)))
+    info = _info(reader)
+    unpacked_at, frame = NOT_SAME, np.empty(0, np.uint16)
+    for index in range(info.first, info.first + info.count):
+        row = _row(reader, info, index)
+        packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
+        time = Fraction(row["pts_num"], row["pts_den"])
+        if packed_at != unpacked_at:
+            if packed_at != index:
+                row = _row(reader, info, packed_at)
+            frame = np.empty((info.height, info.width, 3), np.uint16)
+            _unpack(row, frame, index)
+            unpacked_at = packed_at
+        yield index, time, frame
+
+
 def chunk_info(data: bytes | memoryview) -> ChunkInfo:
     """The head of a chunk. DigestError if it is damaged."""
     return _info(_open(pa.BufferReader(pa.py_buffer(data))))
@@ -208,13 +232,17 @@ def _read(source: Any, indices: Sequence[int] | None) -> Chunk:
             continue
         if packed_at != index:
             row = _row(reader, info, packed_at)
-        packed = PackedFrame(codec=row["codec"], shift=row["shift"], data=row["data"])
-        try:
-            unpack_into(frames[place], packed)
-        except (zstandard.ZstdError, ValueError) as error:
-            raise StoreError(f"frame {index} cannot be unpacked ({error})") from error
+        _unpack(row, frames[place], index)
         unpacked[packed_at] = place
     return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
+
+
+def _unpack(row: Mapping[str, Any], frame: Frame, index: int) -> None:
+    packed = PackedFrame(codec=row["codec"], shift=row["shift"], data=row["data"])
+    try:
+        unpack_into(frame, packed)
+    except (zstandard.ZstdError, ValueError) as error:
+        raise StoreError(f"frame {index} cannot be unpacked ({error})") from error
 
 
 def _open(source: Any) -> Any:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 
-from cluster.chunks.chunk import ChunkInfo, chunk_info, decode_chunk
+from cluster.chunks.chunk import ChunkInfo, Frame, chunk_info, iter_frames
 from cluster.errors import DigestError, InputError, StoreError
 from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
@@ -146,26 +146,34 @@ class StoredFrames:
             wrong = _compare_head(place, chunk_info(data))
             if wrong:
                 return _ReadChunk(findings=tuple(wrong))
-            chunk = decode_chunk(data)
+            return self._look(number, place, data)
         except NotStored:
             return _ReadChunk(findings=tuple(self._missing(place)))
         except StoreError as error:
             return _ReadChunk(findings=(place.finding("chunk", AS_PUT, _in_few_words(error)),))
-        start = place.run.track.times[0]
-        wrong = [
-            place.finding("frame time of a chunk", str(due - start), str(got), frames=(i, i + 1))
-            for i, got in zip(chunk.indices, chunk.times, strict=True)
-            if (due := place.run.track.times[i]) - start != got
-        ]
-        small = tuple(small_frame(frame) for frame in chunk.frames_nhwc)
-        for index, frame in zip(chunk.indices, chunk.frames_nhwc, strict=True):
-            if is_nonsense(frame):
-                here = (index, index + 1)
+
+    def _look(self, number: int, place: ChunkPlace, data: bytes) -> _ReadChunk:
+        """Look at every frame of a chunk, one at a time: of 4K, 24 are more than a gigabyte."""
+        times = place.run.track.times
+        wrong: list[StoreFinding] = []
+        small: list[Small] = []
+        before: Frame | None = None
+        nonsense = False
+        for index, time, frame in iter_frames(data):
+            here = (index, index + 1)
+            if (due := times[index] - times[0]) != time:
+                what = "frame time of a chunk"
+                wrong.append(place.finding(what, str(due), str(time), frames=here))
+            if frame is not before:
+                nonsense = is_nonsense(frame)
+            small.append(small_frame(frame) if frame is not before else small[-1])
+            before = frame
+            if nonsense:
                 got = "codes at the ends of their room (NaN, overflow)"
                 wrong.append(place.finding("picture codes", "a picture", got, frames=here))
         if self._source and number not in self._was_read:
             self._source.add_frames(place.shot, place.item.out.start, small)
-        return _ReadChunk(small=small, findings=tuple(wrong))
+        return _ReadChunk(small=tuple(small), findings=tuple(wrong))
 
     def _read_head(self, place: ChunkPlace) -> list[StoreFinding]:
         try:

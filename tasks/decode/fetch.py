@@ -6,11 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from cluster.cache import read_cached, write_cached
 from cluster.errors import InputError, StoreError
-from cluster.keys import make_key
+from cluster.keys import canonical, make_key
 from cluster.secrets import has_password, without_password
 from cluster.settings import Settings, settings
 from cluster.store.base import NotStored, StoredObject
+from tasks.decode.digest import identify
 
 if TYPE_CHECKING:
     from cluster.store.s3 import S3Store
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 def local_source(path_or_url: str, *, cache: Path, using: Settings | None = None) -> Path:
     """A path to a source on this machine: itself, or a copy of an `s3://` object in `cache`.
 
-    An object is fetched once for each of its contents (told by ETag), whole or not at all;
+    An object is fetched once for each of its contents (told by ETag), whole or not at all, and
+    again where somebody wrote to the copy;
     `s3://bucket/folder/` with a slash at the end is a folder of frames. Endpoint and keys are the
     store's. InputError: nothing there, or another scheme; StoreError: the service refuses.
     """
@@ -82,9 +85,19 @@ def _fetch(url: str, bucket: str, key: str, cache: Path, using: Settings) -> Pat
 
 def _copy(store: S3Store, found: StoredObject, folder: Path) -> Path:
     path = folder / PurePosixPath(found.name).name
-    if not path.exists():
+    note = folder.with_suffix(".notes") / path.name
+    if not _is_as_fetched(path, note):
         store.get_file(found.name, path, foreign=True, etag=found.etag)
+        write_cached(note, canonical(identify(path)))
     return path
+
+
+def _is_as_fetched(path: Path, note: Path) -> bool:
+    """Whether a copy is the file that was fetched: nobody has written to it since."""
+    try:
+        return read_cached(note, str) == canonical(identify(path))
+    except OSError:
+        return False
 
 
 def _identity(bucket: str, found: StoredObject) -> dict[str, object]:

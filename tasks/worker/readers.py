@@ -12,6 +12,7 @@ from pathlib import Path
 from cluster.errors import InputError
 from cluster.store.base import NotStored, Store
 from tasks.decode import FrameReader, SourceIndex
+from tasks.decode.digest import file_digest
 from tasks.decode.fetch import local_source
 from tasks.frames.codes import Frames
 from tasks.worker.item import SourceInput, source_name
@@ -52,7 +53,7 @@ class Readers:
         reader = self._open.get(source.digest)
         if reader is None:
             index = unpack_index(self._store.get(source.index_name))
-            path = index.path if index.kind == "black" else str(self._locate(source))
+            path = index.path if index.kind == "black" else str(self._locate(source, index))
             reader = FrameReader(
                 replace(index, path=path), cache_dir=self._cache, known=source.identity
             )
@@ -62,15 +63,16 @@ class Readers:
         self._open.move_to_end(source.digest)
         return reader
 
-    def _locate(self, source: SourceInput) -> Path:
-        """The source on this machine: its own path, or a copy that the store gives once."""
+    def _locate(self, source: SourceInput, index: SourceIndex) -> Path:
+        """The source on this machine: its own path, or a copy that the store gives once, and again
+        where the copy is another file by now."""
         if "://" in source.path:
             return local_source(source.path, cache=self._cache)
         path = Path(source.path)
         if path.exists():
             return path
         copy = self._cache / "sources" / (source.digest + path.suffix)
-        if not copy.exists():
+        if not copy.exists() or file_digest(copy, cache_dir=self._cache) != index.content:
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._store.get_file(source_name(source.digest), copy)

@@ -20,6 +20,7 @@ from cluster.chunks.chunk import (
     chunk_info,
     decode_chunk,
     encode_chunk,
+    iter_frames,
     read_frames,
 )
 from cluster.errors import DigestError, StoreError
@@ -85,6 +86,11 @@ def test_any_chunk_round_trips(
     assert back.indices == tuple(range(first, first + len(frames)))
     assert list(back.times) == times
     assert back.meta == meta
+    one_by_one = list(iter_frames(data))
+    assert [(index, time) for index, time, _ in one_by_one] == list(
+        zip(back.indices, times, strict=True)
+    )
+    assert all(np.array_equal(got, frames[at]) for at, (_, _, got) in enumerate(one_by_one))
 
 
 @pytest.mark.parametrize("height", [1, 63, 64, 65, 128, 130])

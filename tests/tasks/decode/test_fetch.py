@@ -62,6 +62,9 @@ def test_object_is_fetched_once(key: str, bucket: Any, using: Settings, tmp_path
         assert (path.name, path.read_bytes()) == (key.rpartition("/")[2], b"film" * 1000)
         assert local_source(url, cache=tmp_path, using=seen) == path
         assert proxy.seen == {"HEAD": 2, "GET": 1}
+        path.write_bytes(b"mlif" * 1000)
+        assert local_source(url, cache=tmp_path, using=seen).read_bytes() == b"film" * 1000
+        assert proxy.seen["GET"] == 2, "what somebody wrote to is fetched again"
 
 
 def test_changed_object_is_another_file(bucket: Any, using: Settings, tmp_path: Path) -> None:
