@@ -20,6 +20,7 @@ A message is one line: where, what was expected and what came, then the next ste
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
@@ -77,7 +78,7 @@ class DougaError(Exception):
     def __str__(self) -> str:
         head = f"{self.where}: " if self.where else ""
         tail = f"; {self.remedy}" if self.remedy else ""
-        return " ".join(f"{head}{self.what}{tail}".split())
+        return printable(" ".join(f"{head}{self.what}{tail}".split()))
 
     def at(self, where: str) -> DougaError:
         """The same error with a place put in front of the one it names."""
@@ -125,6 +126,26 @@ class OutOfMemory(StageError):
 
 class EncodeError(DougaError):
     """ffmpeg or the muxer failed."""
+
+
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What a terminal obeys instead of showing it (C0 but for tab and line feed, DEL, C1), what turns
+the order of letters around, line separators, and halves of characters, which no stream takes."""
+
+
+def printable(text: str) -> str:
+    """Text as terminals and logs may get it, whoever wrote it: control characters, marks that turn
+    text around and halves of characters stand there as their codes, such as `\\x1b`."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def shortly(value: object) -> str:
+    """A value as messages quote it: in one line, of some 60 characters."""
+    text = ascii(value) if isinstance(value, bytes) else repr(value)
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def os_reason(error: OSError) -> str:

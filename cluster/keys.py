@@ -12,6 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NewType
 
+from cluster.files import open_plain
+
 Key = NewType("Key", str)
 """A content address: 40 lower-case hex digits (160 bits of SHA-256)."""
 
@@ -47,9 +49,9 @@ def digest_bytes(data: bytes | memoryview) -> Digest:
 
 
 def digest_file(path: Path) -> Digest:
-    """SHA-256 of a file, read once in blocks of 1 MiB."""
+    """SHA-256 of a plain file, read once in blocks of 1 MiB. OSError if it cannot be."""
     sha = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while block := file.read(_BLOCK_BYTES):
             sha.update(block)
     return Digest(sha.hexdigest())

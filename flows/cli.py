@@ -14,14 +14,14 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import DougaError, Exit, os_reason
+from cluster.errors import DougaError, Exit, os_reason, printable
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
-from flows.commands.options import RenderOptions, spread_options
+from flows.commands.options import RenderOptions, check_folder, spread_options
 from flows.commands.report import ledger, report
 from flows.commands.review import approve, retake, review
 from flows.commands.timeline import timeline
@@ -89,6 +89,7 @@ def render(
     from flows.runs.result import shots_failed, waits_for_review
 
     request = options.request(command=_command())
+    check_folder(options.output, option="-o")
     job = job or settings().job
     with (
         stray_output_to_stderr(),
@@ -215,9 +216,14 @@ def _told(out: Stream) -> int:
 def _tell_warnings() -> None:
     """What our code warns of (a request tried again, smaller tiles) goes to stderr as a note."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("douga: note: %(message)s"))
+    handler.setFormatter(_NoteFormatter("douga: note: %(message)s"))
     for room in ("cluster", "tasks", "flows"):
         logging.getLogger(room).handlers[:] = [handler]
+
+
+class _NoteFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def _explain(error: Exception) -> int:
@@ -227,7 +233,7 @@ def _explain(error: Exception) -> int:
     if os.environ.get("DOUGA_DEBUG"):
         import traceback
 
-        traceback.print_exception(error)
+        print(printable("".join(traceback.format_exception(error))), file=sys.stderr, end="")
     if isinstance(error, DougaError):
         line, code = str(error), int(error.exit_code)
     elif isinstance(error, typer.Abort):
@@ -243,7 +249,7 @@ def _explain(error: Exception) -> int:
     else:
         text = " ".join(str(error).split())[:300]
         line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED
-    print(f"douga: {line}", file=sys.stderr)
+    print(f"douga: {printable(line)}", file=sys.stderr)
     return code
 
 

@@ -42,7 +42,7 @@ from flows.prefect.artifacts import publish_artifacts, wait_for_states
 from flows.prefect.server import PrefectApi, is_up
 from flows.progress import Plain, Reporter
 from flows.runs.result import EpisodeResult, shots_failed
-from flows.spec.request import RenderRequest
+from flows.spec.request import RenderRequest, read_request
 
 
 class ActiveRun:
@@ -67,7 +67,7 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
     """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
     if here := ACTIVE.get():
         return _state(_render_active(here), here.prepared.request)
-    asked, reporter, run = RenderRequest.model_validate(request), Plain(), new_run_id()
+    asked, reporter, run = read_request(request), Plain(), new_run_id()
 
     def render(prepared: Prepared, began: float) -> EpisodeResult:
         active = ActiveRun(prepared, None, reporter, began)

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 from typing import Protocol
 
+from cluster.errors import printable
 from flows.words import duration_words
 
 LINE_EVERY_S = 5.0
@@ -16,8 +17,8 @@ LINE_EVERY_S = 5.0
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks: file names may hold them."""
-    return " ".join(text.split())
+    """Text in one line that a terminal shows as it is: file names may hold anything."""
+    return printable(" ".join(text.split()))
 
 
 class Reporter(Protocol):

@@ -14,6 +14,7 @@ from pathlib import Path
 from cluster.errors import ClusterError, UsageError, os_reason
 
 TIMEOUT_S = 5.0
+PORT = re.compile("0*[1-9][0-9]{0,4}")
 METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
@@ -27,7 +28,7 @@ def check_head(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or set("/@") & set(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not host or set("/@") & set(host) or not PORT.fullmatch(port):
         raise UsageError(
             f"expected host:port of a Ray head, got {address.rpartition('@')[2]!r}",
             where="--ray",
@@ -37,6 +38,8 @@ def check_head(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
     except OSError as error:
         raise no_cluster(address, os_reason(error)) from error
+    except UnicodeError as error:  # no host may be called so
+        raise no_cluster(address, "not a host's name") from error
     if os.environ.get("RAY_USE_TLS", "0") == "0":
         _check_ray(address)
 

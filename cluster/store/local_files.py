@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from cluster.errors import InputError, StoreError, os_reason
+from cluster.files import open_plain
 from cluster.keys import Digest
 
 BLOCK_BYTES = 1 << 20
@@ -78,7 +79,7 @@ def is_partial(file: str) -> bool:
 def open_source(path: Path) -> BinaryIO:
     """Open a file to be stored; InputError if it cannot be read."""
     try:
-        return path.open("rb")
+        return open_plain(path)
     except OSError as error:
         raise InputError(f"cannot be read: {os_reason(error)}", where=str(path)) from error
 

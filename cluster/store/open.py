@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cluster.errors import UsageError
+from cluster.errors import UsageError, shortly
 from cluster.store.base import Store
 from cluster.store.folder import FolderStore
 
@@ -15,7 +15,13 @@ def open_store(url: str) -> Store:
 
     Touches neither disk nor network: `probe` does.
     """
-    scheme = urlsplit(url).scheme if "://" in url else "file"
+    try:
+        scheme = urlsplit(url).scheme if "://" in url else "file"
+    except ValueError as error:
+        raise UsageError(
+            f"store: {shortly(url)} is not an address ({error})",
+            remedy="correct --store or DOUGA_STORE",
+        ) from error
     if scheme == "s3":
         from cluster.store.s3 import S3Store  # boto3 takes half a second to import
 

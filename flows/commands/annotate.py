@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import DougaError, InputError, os_reason
+from cluster.errors import DougaError, InputError, os_reason, printable
 
 if TYPE_CHECKING:
     from flows.runs.night import Night
@@ -30,7 +30,7 @@ def annotate(
 
     night = _night(report / "report.json" if report.is_dir() else report)
     for each in annotations.annotate(night):
-        print(each)
+        print(printable(str(each)))
     given = str(summary or os.environ.get("GITHUB_STEP_SUMMARY", ""))
     if given:
         try:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from cluster.errors import printable
 from flows.commands.tools import AsJson, print_json
 
 models = typer.Typer(
@@ -86,7 +87,7 @@ def remove(name: Name, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"removed": name, "folder": str(folder)}, "model-removed")
     else:
-        print(f"removed {folder}")
+        print(printable(f"removed {folder}"))
 
 
 def _described(card: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def run(
     from flows.nightly.run import run_night, run_night_once
     from flows.nightly.spec import read_nightly
     from flows.notify.on_exit import notify_on_night_exit
-    from flows.progress import Plain, make_reporter
+    from flows.progress import Plain, make_reporter, one_line
 
     spec = read_nightly(file)
     kept = nightly_store(spec, store=store)
@@ -107,7 +107,7 @@ def run(
             show_night(night, words=result.words)
         notice.report(write_reports(night, spec, kept, folder=report))
     if result.exit_code != Exit.GOOD:
-        print(f"douga: {result.words}", file=sys.stderr)
+        print(f"douga: {one_line(result.words)}", file=sys.stderr)
         raise typer.Exit(result.exit_code)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from cluster.errors import UsageError, printable, unwritable
 from flows.commands.tools import StoreUrl
 
 if TYPE_CHECKING:
@@ -82,6 +86,28 @@ class RenderedOptions(RenderOptions):
         None
     )
     fps: Annotated[str, typer.Option("--fps", help="rate of a frame folder")] = ""
+
+
+def check_folder(file: str, *, option: str) -> None:
+    """Ask whoever types for the folder of a file that they named, and make it, where it is not
+    there. UsageError where nobody can be asked, EncodeError where it cannot be made."""
+    from flows.farm.output import check_writable
+
+    folder = Path(file).parent
+    if not file or folder.is_dir():
+        return
+    check_writable(Path(file))
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            "no such folder",
+            where=f"{option} {file}",
+            remedy=f"mkdir -p {shlex.quote(str(folder))}",
+        )
+    typer.confirm(printable(f"{folder} is not there; make it?"), err=True, abort=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error, remedy="name another place with -o") from error
 
 
 SHAPING = ("source", "stages", "recipe", "store", "chunk", "encoder", "quality", "fps")

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import DougaError, os_reason
+from flows.commands.options import check_folder
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 ledger = typer.Typer(
@@ -43,6 +44,7 @@ def report(
     from flows.commands.tables.report import show_report
     from flows.report.usage.make import make_report
 
+    check_folder(str(output or ""), option="-o")
     made = make_report(store or settings().store_url, since=since, until=until, episode=episode)
     if output is not None:
         from flows.report.usage.page import render_page

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from cluster.errors import UsageError
-from flows.commands.options import SHAPING, RenderedOptions, spread_options
+from flows.commands.options import SHAPING, RenderedOptions, check_folder, spread_options
 from flows.commands.tools import AsJson, print_json, stray_output_to_stderr
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ def timeline(
         container=cast("Container", container) if container else None,
         partial=partial,
     )
+    check_folder(output, option="-o")
+    check_folder(edl, option="--edl")
     with stray_output_to_stderr(), make_reporter() as reporter:
         document = deliver_timeline(request, export, reporter, handles=handles)
     print_json(document, "timeline") if as_json else show_timeline(document)

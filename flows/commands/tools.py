@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cluster.errors import Exit
+from cluster.errors import Exit, printable
 
 tools = typer.Typer()
 StoreUrl = Annotated[str, typer.Option("--store", help="file:///path or s3://bucket/prefix")]
@@ -50,7 +50,7 @@ def sample(
     if as_json:
         print_json(document, "sample")
     else:
-        print(document["film"])
+        print(printable(document["film"]))
 
 
 @tools.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import Exit, TimedOut
+from cluster.errors import Exit, TimedOut, printable
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def wait(
     """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
     or died."""
     from flows.commands.tables.wait import show_run_status
-    from flows.progress import make_reporter
+    from flows.progress import make_reporter, one_line
     from flows.runs.find import find_place
     from flows.runs.wait import wait_for
 
@@ -51,7 +51,7 @@ def wait(
             remedy=f"it goes on; douga wait {status.run} to wait for its end",
         )
     if status.exit_code != Exit.GOOD:
-        print(f"douga: {status.error or status.state}", file=sys.stderr)
+        print(f"douga: {one_line(status.error or status.state)}", file=sys.stderr)
         own = (Exit.WANTING, Exit.REFUSED)
         raise typer.Exit(status.exit_code if status.exit_code in own else Exit.FAILED)
 
@@ -86,4 +86,4 @@ def _write(store: Store, status: RunStatus, *, junit: Path | None, report: Path 
     if junit is not None:
         written.append(write_junit_of(store, status, junit))
     for path in written:
-        print(f"douga: wrote {path}", file=sys.stderr)
+        print(printable(f"douga: wrote {path}"), file=sys.stderr)

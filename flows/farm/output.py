@@ -29,11 +29,16 @@ def check_output(prepared: Prepared) -> None:
         )
     if film.is_dir():
         raise UsageError("is a folder", where=str(film), remedy="name a file with -o")
-    there = next(folder for folder in film.parents if folder.exists())
+    check_writable(film)
+
+
+def check_writable(file: Path) -> None:
+    """EncodeError where nothing can be written at a file's place, nor the folders that it lacks."""
     try:
+        there = next(folder for folder in file.absolute().parents if folder.exists())
         tempfile.TemporaryFile(dir=there).close()
     except OSError as error:
-        raise unwritable(film, error, remedy=REMEDY) from error
+        raise unwritable(file, error, remedy=REMEDY) from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def plan_candidates(
             failed.append(
                 NightEpisode(episode=name, show=each.show, state=Outcome.FAILED, why=str(error))
             )
-    _check_apart([request for _, _, request in requests], spec)
+    _check_apart({place: request for place, _, request in requests}, spec)
     planned: dict[str, PlannedCandidate] = {}
     for place, each, request in requests:
         name = request.episode.name
@@ -114,25 +114,26 @@ def _request(spec: NightlySpec, each: NightlyEpisodeSpec, *, store: str) -> Rend
     return request.model_copy(update={"store": open_store(spec.resolve(spec.store)).url})
 
 
-def _check_apart(requests: list[RenderRequest], spec: NightlySpec) -> None:
-    films = [os.path.realpath(request.output) for request in requests]
-    for what, values in (
-        ("are named", [request.episode.name for request in requests]),
-        ("go to", films),
-    ):
-        for value in values:
-            if values.count(value) > 1:
+def _check_apart(requests: Mapping[int, RenderRequest], spec: NightlySpec) -> None:
+    films = {place: os.path.realpath(request.output) for place, request in requests.items()}
+    names = {place: request.episode.name for place, request in requests.items()}
+    for what, values in (("are named", names), ("go to", films)):
+        seen: set[str] = set()
+        for place, value in values.items():
+            if value in seen:
                 raise UsageError(
                     f"two episodes {what} {value}",
-                    where=spec.file,
+                    where=spec.where("episodes", place),
                     remedy="give one of them another name: or output:",
                 )
-    for number, request in enumerate(requests):
-        others = films[:number] + films[number + 1 :]  # its own is seen to with every render
+            seen.add(value)
+    for place, request in requests.items():
+        # its own is seen to with every render
+        others = [film for other, film in films.items() if other != place]
         for source in request.episode.sources:
             if os.path.realpath(path := request.episode.resolve(source.path)) in others:
                 raise UsageError(
                     f"another's film would replace {path}, the source of {request.episode.name}",
-                    where=spec.file,
+                    where=spec.where("episodes", place),
                     remedy="give it another output:",
                 )

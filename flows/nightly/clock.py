@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from cronsim import CronSim, CronSimError
 from tzlocal import get_localzone_name
 
+from cluster.errors import shortly
+
 _TIME = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 LONGEST_S = 366 * 24 * 3600.0
@@ -25,14 +27,14 @@ def parse_deadline(text: str) -> time | timedelta:
     lasting = _DURATION.fullmatch(text)
     if not text or lasting is None:
         raise ValueError(
-            f"expected a time of day such as 06:00 or a duration such as 8h, got {text!r}"
+            f"expected a time of day such as 06:00 or a duration such as 8h, got {shortly(text)}"
         )
     hours, minutes, seconds = (float(part or 0) for part in lasting.groups())
     lasts_s = (hours * 60 + minutes) * 60 + seconds
     if not 0 < lasts_s <= LONGEST_S:
         raise ValueError(
-            f"expected a duration of more than nothing and of a year at the most, got {text!r}; "
-            "leave deadline out for none"
+            "expected a duration of more than nothing and of a year at the most, got "
+            f"{shortly(text)}; leave deadline out for none"
         )
     return timedelta(seconds=lasts_s)
 
@@ -67,7 +69,7 @@ def zone_named(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            f"expected a time zone such as Europe/Berlin or UTC, got {name!r}"
+            f"expected a time zone such as Europe/Berlin or UTC, got {shortly(name)}"
         ) from error
 
 

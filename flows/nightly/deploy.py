@@ -27,7 +27,7 @@ from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from cluster.errors import ClusterError, Exit
-from flows.nightly.flow import STATE_NAMES, nightly
+from flows.nightly.flow import STATE_NAMES, nightly, remember_file
 from flows.nightly.spec import NightlySpec
 from flows.process import STOP_SIGNALS
 from flows.progress import Reporter
@@ -51,6 +51,7 @@ class Deployed:
 
 async def deploy(spec: NightlySpec) -> Deployed:
     """Put a nightly's deployment on the server, or bring the one of its name up to date."""
+    remember_file(spec)
     identity = await (await _deployment(spec)).aapply()
     await _drop_old_schedules(spec, identity)
     return Deployed(name=f"{FLOW}/{spec.name}", id=identity)
@@ -77,6 +78,7 @@ async def serve(
     `tell` is called when it is there. A night that runs is stopped with this, and kept as far as it
     went. ClusterError when the server does not answer for long.
     """
+    remember_file(spec)
     ended = asyncio.Event()
     runner = Runner(name=spec.name, limit=1, query_seconds=2 * POLL_S, pause_on_shutdown=True)
     identity = await runner.aadd_deployment(await _deployment(spec))
@@ -175,7 +177,7 @@ async def _deployment(spec: NightlySpec) -> RunnerDeployment:
         name=spec.name,
         schedule=Cron(cron.cron, timezone=cron.timezone or spec.timezone) if cron else None,
         paused=False,
-        parameters={"name": spec.name, "file": spec.file},
+        parameters={"name": spec.name},
         description=f"The nightly of {spec.file}.",
         tags=["douga"],
         entrypoint_type=EntrypointType.MODULE_PATH,

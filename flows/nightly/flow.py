@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -13,12 +14,14 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
-from cluster.errors import Exit
+from cluster.errors import Exit, UsageError, unwritable
+from cluster.keys import make_key
+from cluster.settings import home_folder
 from flows.forecast.estimate import forecast
 from flows.nightly.candidates import nightly_store
 from flows.nightly.report_files import write_reports
 from flows.nightly.run import NightResult, run_night
-from flows.nightly.spec import read_nightly
+from flows.nightly.spec import NightlySpec, read_nightly
 from flows.notify.on_exit import notify_on_night_exit
 from flows.prefect.artifacts import artifact_key
 from flows.process import STOP_SIGNALS, end_by_signals
@@ -28,12 +31,30 @@ STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
 """Prefect's names of runs that ended so: wanting or regressed, something left out or waiting."""
 
 
-@flow(name="nightly", flow_run_name="{name}")
-def nightly(name: str, file: str, report: str = "") -> State[Any]:
-    """Run the nightly of a file. Completed when good, `Incomplete` where something was left out,
-    `Wanting` (failed) where something regressed, Failed, or Cancelled."""
-    from pathlib import Path
+def remember_file(spec: NightlySpec) -> None:
+    """Keep which file a nightly is of, for its nights on this machine: whoever may start one names
+    a nightly that was deployed here, and no file."""
+    try:
+        _noted(spec.name).write_text(spec.file, encoding="utf-8")
+    except OSError as error:
+        raise unwritable(_noted(spec.name), error, remedy="set DOUGA_HOME") from error
 
+
+def _noted(name: str) -> Path:
+    return home_folder("up") / f"{make_key(name)}.file"
+
+
+@flow(name="nightly", flow_run_name="{name}")
+def nightly(name: str) -> State[Any]:
+    """Run a nightly that `douga up` deployed from this machine. Completed when good, `Incomplete`
+    where something was left out, `Wanting` (failed) where something regressed, Failed, or
+    Cancelled."""
+    try:
+        file = _noted(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"no nightly {name!r} was deployed here", remedy="douga up --nightly FILE"
+        ) from error
     spec = read_nightly(Path(file))
     store = nightly_store(spec)
     command = f"douga nightly {file}"
@@ -41,7 +62,7 @@ def nightly(name: str, file: str, report: str = "") -> State[Any]:
         with _ended_by_signals():
             result = run_night(spec, store, Plain(), forecast=forecast, command=command)
         notice.night(result.night)
-        notice.report(write_reports(result.night, spec, store, folder=report))
+        notice.report(write_reports(result.night, spec, store))
     _publish(result, name)
     return _state(result)
 

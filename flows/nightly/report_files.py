@@ -6,6 +6,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+from cluster.errors import printable
 from cluster.store.base import Store
 from flows.nightly.spec import NightlySpec
 from flows.runs.night import Night
@@ -25,5 +26,5 @@ def write_reports(night: Night, spec: NightlySpec, store: Store, *, folder: str 
     nights = [each.night for each in islice(past, SHARED_NIGHTS)]
     files = write_report(night, nights[::-1], Path(place), store)
     for path in (files.html, files.json, files.junit):
-        print(f"douga: wrote {path}", file=sys.stderr)
+        print(printable(f"douga: wrote {path}"), file=sys.stderr)
     return str(files.html.absolute())

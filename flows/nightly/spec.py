@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import time, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +17,27 @@ from pydantic import (
     model_validator,
 )
 
+from cluster.errors import shortly
 from flows.nightly.clock import is_cron, local_zone_name, parse_deadline, zone_named
-from flows.spec.documents import Document, Encoder, Name, Rate, expand_home
-from flows.spec.yaml_file import nearest_name, read_document
+from flows.spec.allowed_paths import check_allowed
+from flows.spec.documents import (
+    Document,
+    Encoder,
+    Name,
+    Rate,
+    Version,
+    expand_home,
+    misplaced,
+    nearest_name,
+)
+from flows.spec.yaml_file import check_paths, read_document
+from tasks.stages.yaml_text import Place
 
 SINCE_MIDNIGHT = range(60, 24 * 60)
 """YAML reads an unquoted 6:00 as 360; a number under 60 nobody can have meant as a time."""
+
+LARGEST = 10**9
+"""No priority, weight, hour or sum of money is larger."""
 
 
 def _deadline(value: object) -> object:
@@ -38,7 +53,7 @@ def _zone(value: str) -> str:
 def _cron(value: str) -> str:
     if not is_cron(value):
         raise ValueError(
-            f"expected five fields such as '0 22 * * *' (at 22:00 every day), got {value!r}"
+            f"expected five fields such as '0 22 * * *' (at 22:00 every day), got {shortly(value)}"
         )
     return value
 
@@ -51,7 +66,7 @@ Cron = Annotated[str, AfterValidator(_cron)]
 class ShowSpec(Document):
     """A show, and how large a share of the farm it has beside the others."""
 
-    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
+    weight: float = Field(default=1, gt=0, le=LARGEST, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +79,7 @@ class NightlyEpisodeSpec(Document):
 
     path: str = Field(min_length=1)
     show: Name = "main"
-    priority: int = 0
+    priority: int = Field(default=0, ge=-LARGEST, le=LARGEST)
     """The larger, the sooner."""
     output: str = ""
     store: str = ""
@@ -91,9 +106,9 @@ class BudgetSpec(Document):
     """What a night may use at the most, None: as much as it takes. Money is in the currency of
     DOUGA_GPU_HOUR_PRICE and DOUGA_CPU_HOUR_PRICE."""
 
-    gpu_hours: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    cpu_hours: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    money: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    gpu_hours: float | None = Field(default=None, ge=0, le=LARGEST, allow_inf_nan=False)
+    cpu_hours: float | None = Field(default=None, ge=0, le=LARGEST, allow_inf_nan=False)
+    money: float | None = Field(default=None, ge=0, le=LARGEST, allow_inf_nan=False)
 
 
 class ScheduleSpec(Document):
@@ -132,6 +147,7 @@ class Thresholds(Document):
 class NightlySpec(Document):
     """A nightly. `hard`: an episode that still runs at the deadline is stopped, else it ends."""
 
+    version: Version
     name: Name
     episodes: tuple[NightlyEpisodeSpec, ...] = Field(min_length=1)
     shows: dict[str, ShowSpec] = Field(default_factory=dict)
@@ -151,20 +167,23 @@ class NightlySpec(Document):
     @field_validator("episodes")
     @classmethod
     def _not_twice(cls, value: tuple[NightlyEpisodeSpec, ...]) -> tuple[NightlyEpisodeSpec, ...]:
-        outputs = [each.output for each in value if each.output]
-        for output in outputs:
-            if outputs.count(output) > 1:
-                raise ValueError(f"two episodes would go to {output}")
+        outputs = [each.output for each in value]
+        for number, output in enumerate(outputs):
+            if output and output in outputs[:number]:
+                raise misplaced(
+                    f"two episodes would go to {shortly(output)}", "episodes", number, "output"
+                )
         return value
 
     @field_validator("shows")
     @classmethod
     def _names(cls, value: dict[str, ShowSpec], info: ValidationInfo) -> dict[str, ShowSpec]:
-        for each in info.data.get("episodes", ()) if value else ():
+        for number, each in enumerate(info.data.get("episodes", ()) if value else ()):
             if each.show not in value:
-                raise ValueError(
+                raise misplaced(
                     f"{each.path} is of show {each.show!r}, which is not here; "
-                    f"{nearest_name(each.show, value)}"
+                    f"{nearest_name(each.show, value)}",
+                    *("episodes", number, "show"),
                 )
         return value
 
@@ -180,20 +199,32 @@ class NightlySpec(Document):
         return {**weights, **{name: show.weight for name, show in self.shows.items()}}
 
     def resolve(self, path: str) -> str:
-        """A path of the document as an absolute one; URLs and what is empty stay as they are."""
+        """A path of the document as an absolute one; URLs and what is empty stay as they are.
+        UsageError where it leads out of DOUGA_ROOTS."""
         if not path or "://" in path:
-            return path
-        return str((Path(self.file).parent / expand_home(path)).absolute())
+            return check_allowed(path)
+        return check_allowed(str((Path(self.file).parent / expand_home(path)).absolute()))
+
+    def paths(self) -> Iterator[tuple[Place, str]]:
+        """Every path that the document itself names, with its place."""
+        for number, each in enumerate(self.episodes):
+            for name in ("path", "output", "store", "recipe"):
+                if path := getattr(each, name):
+                    yield ("episodes", number, name), path
+        for name in ("store", "report"):
+            if path := getattr(self, name):
+                yield (name,), path
 
 
 def read_nightly(path: Path) -> NightlySpec:
     """A nightly from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
     cannot be read."""
-    spec, _ = read_document(
+    spec = read_document(
         path,
         NightlySpec,
         what="a nightly (a mapping with episodes)",
         begin="episodes: [ep01.yaml]",
         file=str(path.absolute()),
     )
+    check_paths(spec, spec.paths(), spec.resolve)
     return spec

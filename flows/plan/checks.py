@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
-from cluster.errors import InputError, UsageError
+from cluster.errors import InputError, UsageError, shortly
 from flows.plan.plan import RenderPlan
-from flows.spec.documents import EpisodeSpec
+from flows.spec.documents import EpisodeSpec, nearest_name
 from flows.spec.request import RenderRequest
 from flows.spec.shots import Shot, parse_frames
 from tasks.stages.registry import make_stage
@@ -24,30 +25,42 @@ def check_recipes(episode: EpisodeSpec) -> None:
         for stage in override.params:
             if stage not in known:
                 raise UsageError(
-                    f"parameters for {stage!r}, which is not in its recipe",
-                    where=f"{episode.name}/{name}",
+                    f"parameters for {stage!r}, which is not in the recipe of {name}",
+                    where=episode.where("shots", name, "params", stage) or episode.name,
+                    remedy=nearest_name(stage, known),
                 )
 
 
 def check_cast(episode: EpisodeSpec) -> None:
     """InputError for reference art of the cast that is not there."""
     for name, member in episode.cast.items():
-        for path in member.references:
+        for number, path in enumerate(member.references):
             if "://" not in path and not Path(episode.resolve(path)).is_file():
+                line = episode.where("cast", name, "references", number)
                 raise InputError(
-                    "no such picture", where=f"cast {name}: {path}", remedy="check the path"
+                    "no such picture",
+                    where=": ".join(filter(None, (line, f"cast {name}", path))),
+                    remedy="check the path",
                 )
 
 
 def check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
     """UsageError where the request or the episode names a shot that the cut does not give."""
-    names = {shot.id for shot in shots}
-    for named in (*request.shots, *parse_frames(request.frames), *request.episode.shots):
-        if named not in names:
+    names = [shot.id for shot in shots]
+    episode = request.episode
+    named = [
+        *((name, "--shots") for name in request.shots),
+        *((name, "--frames") for name in parse_frames(request.frames)),
+        *((name, episode.where("shots", name) or episode.name) for name in episode.shots),
+    ]
+    for name, where in named:
+        if name not in names:
+            close = get_close_matches(name[:100], names, n=1)
             raise UsageError(
-                f"no shot {named!r}",
-                where=request.episode.name,
-                remedy=f"shots are {min(names)} to {max(names)}; see douga plan",
+                f"no shot {shortly(name)}",
+                where=where,
+                remedy=(f"did you mean {close[0]!r}? " if close else "")
+                + f"shots are {names[0]} to {names[-1]}; see douga plan",
             )
 
 

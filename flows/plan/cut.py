@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from flows.plan.sources import analyse_source
@@ -25,6 +26,7 @@ def cut_shots(
         return edit.shots, edit.sources
     counts = [len(index.times) for index in indices]
     if isinstance(cut, tuple):
-        return shots_from_list(cut, counts=counts), indices
+        at = partial(episode.where, "cut")
+        return shots_from_list(cut, counts=counts, where=at), indices
     cuts = [analyse_source(index, reporter).cuts for index in indices]
     return shots_from_cuts(cuts, counts=counts), indices

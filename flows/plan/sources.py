@@ -12,12 +12,14 @@ from cluster.secrets import without_password
 from cluster.settings import home_folder, settings
 from flows.plan.audio import local_index
 from flows.progress import Reporter
+from flows.spec.allowed_paths import check_allowed
 from flows.spec.documents import EpisodeSpec, SourceSpec
 from flows.spec.shots import Shot
 from tasks.analysis.analyse import ANALYSIS_VERSION, Analysis
 from tasks.analysis.sandbox import analyse_in_sandbox, index_in_sandbox
 from tasks.decode import SourceIndex, decoder_build
 from tasks.decode.fetch import local_source
+from tasks.decode.folder import find_frames
 from tasks.stages.registry import make_stage
 
 
@@ -30,6 +32,9 @@ def _probe(episode: EpisodeSpec, source: SourceSpec, reporter: Reporter) -> Sour
     named = episode.resolve(source.path)
     reporter.phase(f"probing {without_password(source.path)}")
     path = local_source(named, cache=settings().home / "cache") if "://" in named else Path(named)
+    if (frames := find_frames(str(path))) is not None:
+        for name in frames.names:  # a link may stand for a single one
+            check_allowed(str(frames.folder / name))
     index = index_in_sandbox(str(path), fps=source.fps, cache_dir=settings().home / "cache")
     for note in index.picture.guessed:
         reporter.note(f"{source.path}: {note}")

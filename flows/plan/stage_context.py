@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from cluster.errors import DougaError, InputError, os_reason
+from cluster.files import read_plain
 from flows.spec.documents import EpisodeSpec, StageSpec
 from tasks.stages.registry import stage_class
 from tasks.stages.stage import ShotContext
+
+MAX_BYTES = 64 << 20
+"""Of a file that a stage reads while it is planned."""
 
 
 def shot_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tuple[StageSpec, ...]:
@@ -35,7 +38,7 @@ def shot_recipe(episode: EpisodeSpec, shot: str, *, shots: Sequence[str]) -> tup
 
 def _read(episode: EpisodeSpec, path: str) -> bytes:
     try:
-        return Path(episode.resolve(path)).read_bytes()
+        return read_plain(episode.resolve(path), most_bytes=MAX_BYTES)
     except OSError as error:
         raise InputError(
             f"cannot be read ({os_reason(error)})", where=path, remedy="check the path"

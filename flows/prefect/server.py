@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import http.client
 import json
 import os
 import secrets
@@ -269,7 +270,7 @@ def is_up(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
             return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError, ValueError):
+    except (OSError, http.client.HTTPException, ValueError):
         return False
 
 
@@ -285,7 +286,7 @@ def _accepts(url: str, password: str) -> bool:
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError as error:
         return error.code not in (401, 403)
-    except OSError:
+    except (OSError, http.client.HTTPException, ValueError):
         return True
     return True
 

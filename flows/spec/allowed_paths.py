@@ -1,8 +1,10 @@
-"""Where the paths of a document may lead: anywhere, or only into allowed folders.
+"""The one piece that every path passes: what a path may be, and where it may lead.
 
-A person who renders may read their own files; a server that renders what others wrote (CI, a
-studio's farm) should not, because a stage's references are put into the store. With DOUGA_ROOTS
-set, no path of an episode leads out of those folders, by `..`, by an absolute path or by a link.
+A person who renders may read and write their own files; a server that renders what others wrote
+(CI, a studio's farm) should not, because a stage's references are put into the store. With
+DOUGA_ROOTS set, no path that a document names leads out of those folders, by `..`, by an absolute
+path, by `file://` or by a link. What a person types may lie elsewhere, as they could change the
+setting too; but a link that lies in the folders leads nobody out of them.
 """
 
 from __future__ import annotations
@@ -14,18 +16,69 @@ from urllib.parse import unquote, urlsplit
 from cluster.errors import UsageError
 from cluster.settings import settings
 
+NAME_BYTES, PATH_BYTES = 255, 4095
+"""What file systems hold: a name, and a whole path."""
+
+
+def check_path(path: str) -> str:
+    """A path or URL itself; UsageError if no file system could hold it."""
+    try:
+        parts = path.encode().split(b"/")
+        urlsplit(path if "://" in path else "")
+    except UnicodeEncodeError as error:
+        raise UsageError("is not UTF-8 text", where=_short(path), remedy="rename it") from error
+    except ValueError as error:
+        raise UsageError(
+            f"is not an address ({error})", where=_short(path), remedy="correct it"
+        ) from error
+    if "\0" in path:
+        raise UsageError("holds a zero byte", where=_short(path), remedy="correct it")
+    if max(map(len, parts)) > NAME_BYTES or len(path.encode()) > PATH_BYTES:
+        raise UsageError(
+            f"is longer than a file's name may be ({NAME_BYTES} bytes, {PATH_BYTES} in all)",
+            where=_short(path),
+            remedy="shorten it",
+        )
+    return path
+
 
 def check_allowed(path: str) -> str:
-    """The absolute path or URL itself; UsageError if it leads out of DOUGA_ROOTS, where set."""
-    allowed = [Path(folder) for folder in settings().roots.split(os.pathsep) if folder]
-    parts = urlsplit(path) if "://" in path else None
-    if not allowed or (parts is not None and parts.scheme != "file"):
-        return path
-    file = Path(os.path.realpath(unquote(parts.path) if parts is not None else path))
-    if not any(file.is_relative_to(os.path.realpath(folder.expanduser())) for folder in allowed):
+    """The absolute path or URL that a document names; UsageError if it leads out of DOUGA_ROOTS,
+    where set, or cannot be a path."""
+    file, roots = _file(check_path(path)), _roots()
+    if roots and file is not None and not _is_inside(os.path.realpath(file), roots):
         raise UsageError(
             "leads out of the folders that episodes may use",
             where=path,
-            remedy=f"move it there ({os.pathsep.join(map(str, allowed))}), or add to DOUGA_ROOTS",
+            remedy=f"move it there ({os.pathsep.join(roots)}), or add to DOUGA_ROOTS",
         )
     return path
+
+
+def check_typed(path: str) -> str:
+    """The path or URL that a person typed; UsageError if it lies in DOUGA_ROOTS, where set, and a
+    link there leads out of them, or if it cannot be a path."""
+    file, roots = _file(check_path(path)), _roots()
+    outside = file is None or not _is_inside(os.path.abspath(file), roots)
+    return path if outside else check_allowed(path)
+
+
+def _roots() -> list[str]:
+    named = filter(None, settings().roots.split(os.pathsep))
+    return [os.path.realpath(os.path.expanduser(folder)) for folder in named]
+
+
+def _is_inside(file: str, roots: list[str]) -> bool:
+    return any(Path(file).is_relative_to(root) for root in roots)
+
+
+def _file(path: str) -> str | None:
+    """The file that a path or `file://` names; None for what is in no file system."""
+    if "://" not in path:
+        return path
+    parts = urlsplit(path)
+    return unquote(parts.path) if parts.scheme == "file" else None
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 120 else f"{path[:60]}…{path[-40:]}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,29 +14,56 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from cluster.errors import UsageError, shortly
+from cluster.store.base import PART_BYTES
 from flows.spec.allowed_paths import check_allowed
+from flows.words import NONE, few_words
+from tasks.frames.ratio import exact_number, fits_stream
+from tasks.stages.yaml_text import Place
 
+Version = Annotated[
+    Literal[1] | None,
+    Field(default=None, exclude=True, description="of the document's form; there is one so far"),
+]
 Encoder = Literal["libx264", "libx265", "libsvtav1", "prores", "ffv1"]
 Container = Literal["mkv", "mp4", "mov", "webm"]
 Audio = Literal["copy", "aac", "flac", "opus", "none"]
 
 
+def misplaced(what: str, *place: str | int) -> PydanticCustomError:
+    """The error of a validator that looks at more than one value, for the one that is wrong: its
+    `place` in the whole document."""
+    return PydanticCustomError("misplaced", "{what}", {"what": what, "place": place})
+
+
+def nearest_name(name: str, known: Collection[str]) -> str:
+    """`did you mean 'upscale'?`, or what there is."""
+    close = get_close_matches(name[:100], known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"known: {few_words(sorted(known)) or NONE}"
+
+
 def _rate(value: object) -> Fraction:
     """`24`, `23.976`, `"24000/1001"` → an exact rate; NTSC decimals mean their exact rationals."""
     try:
-        rate = Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"expected a frame rate such as 24 or 24000/1001, got {value!r}") from None
+        rate = exact_number(value)
+    except ValueError:
+        raise ValueError(
+            f"expected a frame rate such as 24 or 24000/1001, got {shortly(value)}"
+        ) from None
     if not 0 < rate <= 1000:
-        raise ValueError(f"expected a frame rate above 0 and up to 1000, got {value!r}")
+        raise ValueError(f"expected a frame rate above 0 and up to 1000, got {shortly(value)}")
     if rate.denominator not in (1, 1001):
         ntsc = Fraction(round(rate * Fraction(1001, 1000)) * 1000, 1001)
         if ntsc and abs(ntsc - rate) < Fraction(5, 1000):
             return ntsc
+    if not fits_stream(rate):
+        raise ValueError(f"expected a frame rate of fewer digits, got {shortly(value)}")
     return rate
 
 
@@ -48,28 +76,36 @@ Rate = Annotated[
 
 def _cut(value: object) -> object:
     """`auto`, the first frames of the shots after the first, or a timeline file."""
+    expected = "expected auto, a list of frames, or an .otio or .edl file, got"
     if isinstance(value, list | tuple):
-        if all(isinstance(frame, int) and not isinstance(frame, bool) for frame in value):
-            return tuple(value)
-    elif isinstance(value, str) and (value == "auto" or value.lower().endswith((".otio", ".edl"))):
+        for number, frame in enumerate(value):
+            if not isinstance(frame, int) or isinstance(frame, bool):
+                raise misplaced(f"{expected} {shortly(frame)}", "cut", number)
+        return tuple(value)
+    if isinstance(value, str) and (value == "auto" or value.lower().endswith((".otio", ".edl"))):
         return value
-    raise ValueError(f"expected auto, a list of frames, or an .otio or .edl file, got {value!r}")
+    raise ValueError(f"{expected} {shortly(value)}")
 
 
 Cut = Annotated[str | tuple[int, ...], BeforeValidator(_cut)]
 
 
 def _name(value: str) -> str:
-    if not value or set(value) & set("/\\\0\n\r") or value.startswith("."):
-        raise ValueError(f"expected a plain name without slashes or a leading dot, got {value!r}")
-    if len(value.encode()) > 200:
-        raise ValueError(f"expected a name of 200 bytes at the most, got {len(value.encode())}")
+    if not value.isprintable() or not value or set(value) & set("/\\") or value.startswith("."):
+        raise ValueError(
+            "expected a plain name without slashes, control characters or a leading dot, got "
+            f"{shortly(value)}"
+        )
+    if len(value.encode()) > PART_BYTES:
+        raise ValueError(
+            f"expected a name of {PART_BYTES} bytes at the most, got {len(value.encode())}"
+        )
     return value
 
 
 def _preset(value: str) -> str:
-    if not (value.isascii() and value.isalnum()):
-        raise ValueError(f"expected a preset such as medium, 8 or hq, got {value!r}")
+    if not (value.isascii() and value.isalnum() and len(value) <= 40):
+        raise ValueError(f"expected a preset such as medium, 8 or hq, got {shortly(value)}")
     return value
 
 
@@ -78,14 +114,36 @@ Name = Annotated[str, AfterValidator(_name)]
 
 
 def expand_home(path: str) -> Path:
-    """A path as a person writes it: `~/` is the home folder, any other tilde is just a letter."""
-    return Path(path).expanduser() if path.startswith("~/") else Path(path)
+    """A path as a person writes it: `~/` is the home folder, any other tilde is just a letter.
+    UsageError where this user has no home."""
+    try:
+        return Path(path).expanduser() if path.startswith("~/") else Path(path)
+    except RuntimeError as error:
+        raise UsageError("there is no home folder", where=path, remedy="write it out") from error
 
 
 class Document(BaseModel):
-    """Base of all: strict about names, frozen once read."""
+    """Base of all: strict about names, frozen once read. Who read it from a file may note there
+    which line each place in it has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    _file: str = PrivateAttr(default="")
+    _lines: Mapping[Place, int] = PrivateAttr(default_factory=dict)
+
+    def note_lines(self, file: str, lines: Mapping[Place, int]) -> None:
+        """Say where this was read from."""
+        self._file, self._lines = file, lines
+
+    def where(self, *place: str | int) -> str:
+        """`episode.yaml:12` for a place in the document; empty where no file was read."""
+        return f"{self._file}:{line_of(self._lines, place)}" if self._file else ""
+
+
+def line_of(lines: Mapping[Place, int], place: Place) -> int:
+    """The line of a place, or of what it is in."""
+    if place[:1] == ("sources",) and ("source",) in lines:
+        place = ("source", *place[2:])
+    return next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
 
 
 class StageSpec(Document):
@@ -161,6 +219,7 @@ DEFAULT_RECIPE = (StageSpec(stage="upscale", params={"scale": 2}),)
 class EpisodeSpec(Document):
     """An episode: source(s), cut, recipe, cast, per-shot overrides, store, delivery, review."""
 
+    version: Version
     name: Name
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
     cut: Cut = "auto"
@@ -189,10 +248,28 @@ class EpisodeSpec(Document):
     @model_validator(mode="after")
     def _known_cast(self) -> EpisodeSpec:
         for shot, override in self.shots.items():
-            for member in override.cast:
+            for number, member in enumerate(override.cast):
                 if member not in self.cast:
-                    raise ValueError(f"shot {shot} names {member!r}, who is not in the cast")
+                    raise misplaced(
+                        f"shot {shot} names {shortly(member)}, who is not in the cast; "
+                        f"{nearest_name(member, self.cast)}",
+                        *("shots", shot, "cast", number),
+                    )
         return self
+
+    def paths(self) -> Iterator[tuple[Place, str]]:
+        """Every path that the document itself names, with its place."""
+        for number, source in enumerate(self.sources):
+            yield ("sources", number, "path"), source.path
+        if isinstance(self.cut, str) and self.cut != "auto":
+            yield ("cut",), self.cut
+        for name, member in self.cast.items():
+            for number, path in enumerate(member.references):
+                yield ("cast", name, "references", number), path
+        if self.delivery.output:
+            yield ("delivery", "output"), self.delivery.output
+        if self.store:
+            yield ("store",), self.store
 
     def resolve(self, path: str) -> str:
         """A path of the document as an absolute one; URLs stay as they are. UsageError where it

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cluster.errors import UsageError
+from cluster.errors import UsageError, shortly
 from cluster.settings import settings
+from cluster.store.base import PART_BYTES
+from flows.spec.allowed_paths import check_allowed, check_typed
 from flows.spec.documents import (
     Container,
     Encoder,
     EpisodeSpec,
-    SourceSpec,
     StageSpec,
     expand_home,
+    nearest_name,
 )
 from flows.spec.shots import parse_frames, parse_shots
 from flows.spec.yaml_file import read_episode, read_recipe
+from tasks.stages.yaml_text import read_yaml
 
 CONTAINERS: dict[str, Container] = {".mkv": "mkv", ".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 
@@ -30,6 +34,7 @@ HOLDS: dict[Container, tuple[Encoder, ...]] = {
     "webm": ("libsvtav1",),
 }
 """Which encoders' films a container holds by its own standard."""
+MAX_WORKERS = 100_000
 
 
 class RenderRequest(BaseModel):
@@ -41,7 +46,7 @@ class RenderRequest(BaseModel):
     output: str
     store: str
     ray: str = ""
-    workers: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0, le=MAX_WORKERS)
     chunk: int = Field(default=24, ge=1, le=240)
     tile: int = Field(default=0, ge=0)
     shots: tuple[str, ...] = ()
@@ -56,6 +61,20 @@ class RenderRequest(BaseModel):
         """The film's container, from the delivery or the output's suffix."""
         asked = self.episode.delivery.container
         return asked or CONTAINERS[Path(self.output).suffix.lower()]
+
+
+def read_request(data: Mapping[str, Any]) -> RenderRequest:
+    """A request that somebody else sent as plain data. UsageError for what is none, and where a
+    path in it leads out of DOUGA_ROOTS, where set."""
+    try:
+        request = RenderRequest.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in ("request", *first["loc"]))
+        raise UsageError(str(first["msg"]), where=place) from error
+    for path in (request.output, request.store, *(path for _, path in request.episode.paths())):
+        check_allowed(request.episode.resolve(path))
+    return request
 
 
 def make_request(
@@ -90,9 +109,9 @@ def make_request(
     }
     if encoder and encoder not in get_args(Encoder):
         raise UsageError(
-            f"unknown encoder {encoder!r}",
+            f"unknown encoder {shortly(encoder)}",
             where="--encoder",
-            remedy=f"encoders are {', '.join(get_args(Encoder))}",
+            remedy=nearest_name(encoder, get_args(Encoder)),
         )
     if delivery:
         changes["delivery"] = episode.delivery.model_copy(update=delivery)
@@ -103,7 +122,7 @@ def make_request(
     request = RenderRequest(
         episode=episode,
         output=_output(episode, output),
-        store=_store(store or episode.store or chosen.store_url, episode),
+        store=_store(store, episode),
         ray=ray or chosen.ray,
         workers=chosen.workers if workers is None else workers,
         chunk=chosen.chunk if chunk is None else chunk,
@@ -139,8 +158,6 @@ def _check_preview(every: int | None, frames: str) -> None:
 
 def parse_stage(text: str) -> StageSpec:
     """`upscale:scale=2,precision=bf16` as a step; values are read as YAML scalars."""
-    import yaml
-
     name, _, rest = text.partition(":")
     params: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
@@ -151,55 +168,87 @@ def parse_stage(text: str) -> StageSpec:
                 where=f"--stage {text}",
                 remedy="for example --stage upscale:scale=2",
             )
-        try:
-            params[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UsageError(f"cannot read the value {value!r}", where=f"--stage {text}") from error
+        params[key.strip()], _ = read_yaml(
+            value, where=f"--stage {text}", remedy="for example --stage upscale:scale=2"
+        )
     keep = params.pop("keep", None)
-    return StageSpec(stage=name.strip(), params=params, keep=keep)
+    try:
+        return StageSpec(stage=name.strip(), params=params, keep=keep)
+    except ValidationError as error:
+        raise UsageError(
+            f"keep: expected true or false, got {shortly(keep)}", where=f"--stage {text}"
+        ) from error
 
 
 def _episode(source: str, *, fps: str) -> EpisodeSpec:
-    path = Path(source)
+    path = Path(check_typed(source))
     if path.suffix.lower() in (".yaml", ".yml"):
         if fps:
             raise UsageError("--fps goes with a frame folder; write fps into the episode's source")
         return read_episode(path)
     name = source.rstrip("/").rpartition("/")[2] or "episode"
     stem = name if path.is_dir() else (name.rpartition(".")[0] or name)
-    stem = "".join("_" if char in "\0\n\r\\" else char for char in stem).lstrip(".") or "episode"
+    stem = "".join(c if c.isprintable() and c != "\\" else "_" for c in stem)
+    stem = stem.lstrip(".") or "episode"
     try:
-        spec = SourceSpec.model_validate({"path": source, "fps": fps or None})
-    except ValueError as error:
+        return EpisodeSpec.model_validate(
+            {
+                "name": stem,
+                "sources": [{"path": source, "fps": fps or None}],
+                "folder": str(Path.cwd()),
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        if "fps" in first["loc"]:
+            raise UsageError(
+                f"expected a rate such as 24 or 24000/1001, got {shortly(fps)}", where="--fps"
+            ) from error
         raise UsageError(
-            f"expected a rate such as 24 or 24000/1001, got {fps!r}", where="--fps"
+            str(first["msg"]).removeprefix("Value error, "),
+            where=shortly(source),
+            remedy="rename it, or give it a name: in an episode.yaml",
         ) from error
-    return EpisodeSpec(name=stem, sources=(spec,), folder=str(Path.cwd()))
 
 
 def _output(episode: EpisodeSpec, asked: str) -> str:
     """Where the film goes: as asked, as the episode says, or `<name>.douga.mkv` beside it."""
     if asked:
-        path = expand_home(asked).absolute()
+        path = Path(check_typed(str(expand_home(asked).absolute())))
     elif episode.delivery.output:
         path = Path(episode.resolve(episode.delivery.output))
     else:
         source = episode.sources[0].path
         folder = Path.cwd() if "://" in source else Path(episode.resolve(source)).parent
         path = folder / f"{episode.name}.douga.{episode.delivery.container or 'mkv'}"
+    where = "-o" if asked else episode.where("delivery", "output")
     if path.suffix.lower() not in CONTAINERS:
         raise UsageError(
-            f"unknown container {path.suffix or path.name!r}",
-            where="-o",
+            f"unknown container {shortly(path.suffix or path.name)}",
+            where=where,
             remedy=f"end the film's name in {', '.join(CONTAINERS)}",
+        )
+    if len(path.name.encode()) > PART_BYTES + len(".douga.webm"):
+        raise UsageError(
+            f"expected a name of {PART_BYTES} bytes at the most, got {len(path.name.encode())}",
+            where=where,
+            remedy="what is made beside the film has longer names",
         )
     asked_container = episode.delivery.container
     if asked_container and CONTAINERS[path.suffix.lower()] != asked_container:
         raise UsageError(
-            f"the film's name ends in {path.suffix}, but delivery.container is {asked_container}"
+            f"the film's name ends in {path.suffix}, but delivery.container is {asked_container}",
+            where=where,
         )
     return str(path)
 
 
-def _store(url: str, episode: EpisodeSpec) -> str:
-    return url if "://" in url else Path(episode.resolve(url)).as_uri()
+def _store(typed: str, episode: EpisodeSpec) -> str:
+    """The store's URL: as typed or set, or as the episode says."""
+    if not typed and episode.store:
+        url = episode.resolve(episode.store)
+    else:
+        url = check_typed(typed or settings().store_url)
+    if "://" in url:
+        return url
+    return (Path(episode.folder) / expand_home(url)).absolute().as_uri()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -46,17 +46,28 @@ def shots_from_cuts(cuts: Sequence[Sequence[int]], *, counts: Sequence[int]) -> 
     return tuple(shots)
 
 
-def shots_from_list(cuts: Sequence[int], *, counts: Sequence[int]) -> tuple[Shot, ...]:
+def shots_from_list(
+    cuts: Sequence[int],
+    *,
+    counts: Sequence[int],
+    where: Callable[[int], str] = lambda _: "",
+) -> tuple[Shot, ...]:
     """Shots from a written cut list: the first frames of new shots, ascending, counted through
-    all sources; the joins of sources are cuts anyway. UsageError where it is not such a list."""
+    all sources; the joins of sources are cuts anyway. UsageError where it is not such a list;
+    `where` is the place of its nth frame."""
     total = sum(counts)
-    if any(a >= b for a, b in pairwise(cuts)):
-        at = next(b for a, b in pairwise(cuts) if a >= b)
-        raise UsageError(f"cut: frames must ascend, {at} does not", remedy="sort the list")
-    for cut in cuts:
+    for number, (before, cut) in enumerate(pairwise(cuts), start=1):
+        if before >= cut:
+            raise UsageError(
+                f"cut: frames must ascend, {cut} does not",
+                where=where(number),
+                remedy="sort the list",
+            )
+    for number, cut in enumerate(cuts):
         if not 0 <= cut < total:
             raise UsageError(
                 f"cut: frame {cut} is outside the film, which has frames 0 to {total - 1}",
+                where=where(number),
                 remedy="a cut is the first frame of a new shot",
             )
     by_source: list[list[int]] = []

@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import errno
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from cluster.errors import InputError, UsageError, os_reason
-from flows.spec.documents import EpisodeSpec, StageSpec
+from cluster.errors import InputError, UsageError, os_reason, shortly
+from cluster.files import read_plain
+from flows.spec.allowed_paths import check_typed
+from flows.spec.documents import Document, EpisodeSpec, StageSpec, line_of, nearest_name
 from tasks.stages.registry import make_stage
+from tasks.stages.yaml_text import Place, read_yaml
 
 MAX_BYTES = 1 << 20
 """No episode is described in more than 1 MiB of YAML."""
-MAX_NODES = 100_000
-"""Aliases are counted at every use, so that a YAML bomb is refused before it unfolds."""
+_NOT_A_DOCUMENT = (errno.EFBIG, errno.EINVAL, errno.EISDIR, errno.ENXIO)
+"""What stands there is too large, or a device, a pipe, a folder or a socket."""
 _WRITE_OUT = "write it as docs/episode.md does"
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Document)
 T = TypeVar("T")
-Place = tuple[str | int, ...]
 
 
 def read_episode(path: Path) -> EpisodeSpec:
     """An episode from YAML. UsageError `file:line: what` for anything wrong in it; InputError if it
     cannot be read."""
-    episode, lines = read_document(
+    episode = read_document(
         path,
         EpisodeSpec,
         what="an episode (a mapping with a source)",
         begin="source: film.mp4",
         folder=str(path.parent.absolute()),
     )
-    _check_stages(episode.recipe, ("recipe",), path, lines)
-    for shot in episode.shots:
-        _check_stages(episode.recipe_for(shot), ("shots", shot), path, lines)
+    check_paths(episode, episode.paths(), episode.resolve)
+    _check_stages(episode.recipe, ("recipe",), episode.where)
+    for shot, override in episode.shots.items():
+        place: Place = ("shots", shot, "recipe")
+        if override.recipe is None:
+            place = ("shots", shot, "params")
+        _check_stages(episode.recipe_for(shot), place, episode.where)
     return episode
+
+
+def check_paths(
+    document: Document, paths: Iterable[tuple[Place, str]], resolve: Callable[[str], object]
+) -> None:
+    """UsageError, with its line, for the first path of a document that leads where it may not."""
+    for place, path in paths:
+        try:
+            resolve(path)
+        except UsageError as error:
+            raise error.at(document.where(*place)) from error
 
 
 def read_recipe(path: Path) -> tuple[StageSpec, ...]:
@@ -52,27 +70,23 @@ def read_recipe(path: Path) -> tuple[StageSpec, ...]:
             "expected a list of stages", where=f"{path}:1", remedy="for example: - upscale"
         )
     recipe = _validate(TypeAdapter(tuple[StageSpec, ...]), data, path=path, lines=lines)
-    _check_stages(recipe, (), path, lines)
+    _check_stages(recipe, (), lambda *place: f"{path}:{line_of(lines, place)}")
     return recipe
 
 
-def _check_stages(
-    recipe: Sequence[StageSpec], place: Place, path: Path, lines: dict[Place, int]
-) -> None:
+def _check_stages(recipe: Sequence[StageSpec], place: Place, where: Callable[..., str]) -> None:
     """Every stage must exist and take its parameters; the error names the line of the step."""
     for number, step in enumerate(recipe):
         try:
             make_stage(step.stage, step.params)
         except UsageError as error:
-            line = lines.get((*place, number), lines.get(place, 1))
-            raise error.at(f"{path}:{line}") from error
+            within = step.stage if place[-1:] == ("params",) else number
+            raise error.at(where(*place, within)) from error
 
 
-def read_document(
-    path: Path, model: type[M], *, what: str, begin: str, **ours: str
-) -> tuple[M, dict[Place, int]]:
-    """A YAML file as its model, named as the file where it says no name, and the line of every
-    place in it; `ours` are fields that no file may set.
+def read_document(path: Path, model: type[M], *, what: str, begin: str, **ours: str) -> M:
+    """A YAML file as its model, named as the file where it says no name, which knows its lines;
+    `ours` are fields that no file may set.
 
     UsageError `file:line: what` for anything wrong in it; InputError if it cannot be read.
     """
@@ -88,71 +102,25 @@ def read_document(
             raise UsageError(f"unknown key {name!r}", where=f"{path}:{lines.get((name,), 1)}")
     given = {"name": path.stem, **data, **ours}
     document = _validate(TypeAdapter(model), given, path=path, lines=lines, root=model, ours=ours)
-    return document, lines
-
-
-def nearest_name(name: str, known: Collection[str]) -> str:
-    """`did you mean 'upscale'?`, or what there is."""
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+    document.note_lines(str(path), lines)
+    return document
 
 
 def _load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     """What a YAML file holds, and the line of every place in it. Errors as for `read_document`."""
+    named = check_typed(str(path))
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(
-                f"larger than {MAX_BYTES >> 10} KiB", where=str(path), remedy=_WRITE_OUT
-            )
-        text = path.read_text(encoding="utf-8")
+        text = read_plain(named, most_bytes=MAX_BYTES).decode("utf-8")
     except OSError as error:
-        raise InputError(
-            f"cannot be read ({os_reason(error)})", where=str(path), remedy="check the path"
+        kind = UsageError if error.errno in _NOT_A_DOCUMENT else InputError
+        raise kind(
+            f"cannot be read ({os_reason(error)})", where=named, remedy="check the path"
         ) from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            "not UTF-8 text", where=str(path), remedy="is this a film? give it without --recipe"
+            "not UTF-8 text", where=named, remedy="is this a film? give it without --recipe"
         ) from error
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        lines: dict[Place, int] = {}
-        if root is not None:
-            _note_lines(root, (), lines, [0], path)
-        return yaml.safe_load(text), lines
-    except yaml.YAMLError as error:
-        mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        since = f", in what begins in line {begun.line + 1}" if begun else ""
-        raise UsageError(
-            f"not valid YAML: {getattr(error, 'problem', None) or error}{since}",
-            where=where,
-            remedy=_WRITE_OUT,
-        ) from error
-    except RecursionError as error:
-        raise UsageError("nested too deeply", where=str(path), remedy=_WRITE_OUT) from error
-
-
-def _note_lines(
-    node: yaml.Node, place: Place, lines: dict[Place, int], seen: list[int], path: Path
-) -> None:
-    seen[0] += 1
-    if seen[0] > MAX_NODES:
-        raise UsageError("too many values (aliases unfolded)", where=str(path), remedy=_WRITE_OUT)
-    lines.setdefault(place, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        named: set[str] = set()
-        for key, value in node.value:
-            name = str(getattr(key, "value", ""))
-            if name in named:
-                raise UsageError(
-                    f"{name!r} is given twice", where=f"{path}:{key.start_mark.line + 1}"
-                )
-            named.add(name)
-            lines[(*place, name)] = key.start_mark.line + 1
-            _note_lines(value, (*place, name), lines, seen, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _note_lines(value, (*place, index), lines, seen, path)
+    return read_yaml(text.removeprefix("\ufeff"), where=named, remedy=_WRITE_OUT)
 
 
 def _validate(
@@ -172,9 +140,9 @@ def _validate(
     except ValidationError as error:
         # A union reports every branch; the deepest place is the one the writer meant.
         first = max(error.errors(), key=lambda item: (item["type"] == "extra_forbidden",))
-        place = tuple(first["loc"])
-        line = next((lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in lines), 1)
-        raise UsageError(_explain(first, place, root, ours), where=f"{path}:{line}") from error
+        place = tuple(first.get("ctx", {}).get("place", first["loc"]))
+        where = f"{path}:{line_of(lines, place)}"
+        raise UsageError(_explain(first, place, root, ours), where=where) from error
 
 
 _KINDS = {
@@ -203,8 +171,12 @@ def _explain(error: Any, place: Place, root: type[BaseModel], ours: Collection[s
         missing = "source" if place == ("sources",) else name
         return f"{missing} is missing"
     if kind := _KINDS.get(error["type"]):
-        got = " ".join(repr(error["input"]).split())
-        return f"{name}: expected {kind}, got {got if len(got) <= 60 else got[:57] + '...'}"
+        return f"{name}: expected {kind}, got {shortly(error['input'])}"
+    if error["type"] == "literal_error":
+        expected = str(error["ctx"]["expected"])
+        close = get_close_matches(str(error["input"])[:100], re.findall("'([^']*)'", expected), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"{name}: expected {expected}, got {shortly(error['input'])}{hint}"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{name}: {message[0].lower()}{message[1:]}"
 

@@ -41,7 +41,7 @@ def _lines(text: str, *, where: str, rate: Fraction, spelt: bool) -> Iterator[st
         if line.strip().upper().startswith("FCM:"):
             dropping = "NON" not in line.upper()
             continue
-        if (match := _EVENT.match(line)) and match.group(1).isdigit():
+        if (match := _EVENT.match(line)) and match.group(1).isdecimal():
             event = match.group(1)
             heard_only = bool(_SOUND_ONLY.fullmatch(match.group(3).upper()))
             if not heard_only and _TRANSITION.fullmatch(match.group(4).upper()):

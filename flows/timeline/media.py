@@ -17,6 +17,9 @@ from tasks.decode import SourceIndex
 MAX_FREEZE = 1 << 20
 """Frames of one retimed clip or gap at the most: twelve hours."""
 
+MAX_RATE = 1e6
+"""Of a timeline's clock, in ticks a second."""
+
 
 def shown_range(item: Any, where: str) -> Any:
     """The range of its media that a clip shows, an `otio.opentime.TimeRange`."""
@@ -34,7 +37,7 @@ def source_of(where: str, clip: Any, sources: Sequence[SourceIndex]) -> int:
         return 0
     url = str(getattr(clip.media_reference, "target_url", "") or "")
     reel = str(dict(clip.metadata.get("cmx_3600", {})).get("reel", ""))
-    path = unquote(urlsplit(url).path)
+    path = _path_of(url)
     words = (path, PurePosixPath(path).name, PurePosixPath(url).name, str(clip.name or ""), reel)
     for word in filter(None, words):
         found = [number for number, index in enumerate(sources) if _is_named(index, word)]
@@ -78,7 +81,7 @@ def clip_frames(
 
 def frames_of(where: str, time: Any, index: SourceIndex) -> int:
     """A time of the timeline in frames of the source: one to one at its whole rate."""
-    if not (isfinite(time.rate) and isfinite(time.value)):
+    if not (isfinite(time.value) and 0 < time.rate < MAX_RATE):
         raise UsageError(
             f"expected times in frames, got {time.value:g} at {time.rate:g} a second",
             where=where,
@@ -99,6 +102,13 @@ def frames_of(where: str, time: Any, index: SourceIndex) -> int:
         )
     frame: int = round(time.value)
     return frame
+
+
+def _path_of(url: str) -> str:
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:  # no address: its last part may still name a file
+        return ""
 
 
 def _is_named(index: SourceIndex, word: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cluster.errors import UsageError
+from cluster.errors import UsageError, shortly
 from tasks.stages.stage import Stage
 
 STAGES: dict[str, str] = {
@@ -25,7 +25,7 @@ def stage_class(name: str) -> type[Stage[Any]]:
         module, _, attribute = STAGES[name].partition(":")
     except KeyError:
         raise UsageError(
-            f"unknown stage {name!r}", remedy=_nearest(name, list(STAGES), "stages are")
+            f"unknown stage {shortly(name)}", remedy=_nearest(name, list(STAGES), "stages are")
         ) from None
     return getattr(import_module(module), attribute)  # type: ignore[no-any-return]
 
@@ -41,17 +41,18 @@ def make_stage(name: str, params: dict[str, Any]) -> Stage[Any]:
         if first["type"] == "extra_forbidden":
             names = list(cls.Params.model_fields)
             raise UsageError(
-                f"unknown parameter {field!r}",
+                f"unknown parameter {shortly(field)}",
                 where=f"stage {name}",
                 remedy=_nearest(field, names, "parameters are"),
             ) from error
         raise UsageError(
-            f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first.get('input')!r}",
+            f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}, "
+            f"got {shortly(first.get('input'))}",
             where=f"stage {name}",
         ) from error
 
 
 def _nearest(word: str, known: list[str], otherwise: str) -> str:
-    close = get_close_matches(word, known, n=1)
+    close = get_close_matches(word[:100], known, n=1)
     listing = f"{otherwise} {', '.join(known) or 'none'}"
     return f"did you mean {close[0]!r}? ({listing})" if close else listing

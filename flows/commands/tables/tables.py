@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cluster.errors import printable
+
 WIDTH = 100
 
 
@@ -24,7 +26,7 @@ def make_table(columns: Iterable[str], rows: Iterable[Iterable[object]] = ()) ->
             no_wrap=right,
         )
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     return table
 
 
@@ -35,5 +37,6 @@ def make_console() -> Console:
 
 
 def say(console: Console, line: str, *, style: str = "") -> None:
-    """A line as it is, however long: nothing in it is markup, so that paths can be copied."""
-    console.print(line, style=style, soft_wrap=True, markup=False, highlight=False)
+    """A line as it is, however long: nothing in it is markup, so that paths can be copied, nor an
+    order to the terminal."""
+    console.print(printable(line), style=style, soft_wrap=True, markup=False, highlight=False)

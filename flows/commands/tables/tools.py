@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rich.table import Column, Table
+from rich.text import Text
 
+from cluster.errors import printable
 from flows.commands.tables.tables import make_console, make_table, say
 from flows.words import size_words
 
@@ -42,7 +44,7 @@ def show_model(document: dict[str, Any]) -> None:
     for name, value in document.items():
         if name != "licence_text" and value not in ("", {}):
             text = ", ".join(value) if isinstance(value, list) else str(value)
-            table.add_row(name.replace("_", " "), text)
+            table.add_row(name.replace("_", " "), Text(printable(text)))
     console = make_console()
     console.print(table)
     if document["licence_text"]:

@@ -9,16 +9,16 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from cluster.errors import StageError, UsageError
+from cluster.errors import StageError, UsageError, shortly
 from tasks.frames.optical_flow import Floats
 from tasks.stages.colorize.match import Match
 from tasks.stages.colorize.regions import Drawing
 from tasks.stages.stage import Params
+from tasks.stages.yaml_text import read_yaml
 
 Point = tuple[int, int]
 _KEPT = 0.5
@@ -27,6 +27,8 @@ _TOLD = ("box", "confidence", "why")
 """What the list of doubtful regions says besides, so that its entries can be copied as they are."""
 MAX_BYTES = 4 << 20
 """No episode is corrected in more YAML; reading so much takes a minute."""
+MAX_NODES = 1_000_000
+"""Values of so many corrections."""
 _EXAMPLE = '{frame: 12, point: [310, 95], colour: "#d23c32"}'
 
 
@@ -43,7 +45,7 @@ class Correction(Params):
 
     frame: int = Field(ge=0)
     point: Point | None = None
-    region: int | None = Field(default=None, ge=1)
+    region: int | None = Field(default=None, ge=1, le=1 << 31)
     colour: str | None = Field(default=None, pattern=r"^#[0-9a-fA-F]{6}$")
     like: Like | None = None
     where: str = ""
@@ -82,48 +84,37 @@ def read_corrections(
     if len(data) > MAX_BYTES:
         raise UsageError(f"larger than {MAX_BYTES >> 10} KiB", where=path)
     try:
-        root = yaml.compose(data.decode("utf-8"), Loader=yaml.SafeLoader)
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError("not UTF-8 text", where=path) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else path
-        raise UsageError(
-            f"not valid YAML: {getattr(error, 'problem', None) or error}", where=where
-        ) from error
-    except RecursionError as error:
-        raise UsageError("nested too deeply", where=path) from error
-    if root is None:
+    document, lines = read_yaml(text, where=path, most=MAX_NODES)
+    if document is None:
         return []
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(document, dict):
         raise UsageError(
             "expected shots with their corrections",
-            where=f"{path}:{root.start_mark.line + 1}",
+            where=f"{path}:{lines[()]}",
             remedy=f"for example sh010: [{_EXAMPLE}]",
         )
     found: list[dict[str, Any]] = []
-    for key, entries in root.value:
-        where = f"{path}:{key.start_mark.line + 1}"
-        if key.value not in shots:
-            close = get_close_matches(str(key.value), list(shots), n=1)
+    for key, entries in document.items():
+        where = f"{path}:{lines.get((str(key),), lines[()])}"
+        if key not in shots:
+            close = get_close_matches(str(key)[:100], list(shots), n=1)
             remedy = f"did you mean {close[0]!r}?" if close else "see douga plan for the shots"
-            raise UsageError(f"no shot {key.value!r}", where=where, remedy=remedy)
-        if not isinstance(entries, yaml.SequenceNode):
+            raise UsageError(f"no shot {shortly(key)}", where=where, remedy=remedy)
+        if not isinstance(entries, list):
             raise UsageError(
                 "expected a list of corrections", where=where, remedy=f"for example - {_EXAMPLE}"
             )
-        read = [_entry(node, path) for node in entries.value]
-        found += read if key.value == shot else []
+        read = [
+            _entry(entry, f"{path}:{lines[key, number]}") for number, entry in enumerate(entries)
+        ]
+        found += read if key == shot else []
     return found
 
 
-def _entry(node: yaml.Node, path: str) -> dict[str, Any]:
-    where = f"{path}:{node.start_mark.line + 1}"
-    try:
-        value = yaml.SafeLoader("").construct_document(node)
-    except yaml.YAMLError as error:
-        what = f"not valid YAML: {getattr(error, 'problem', None) or error}"
-        raise UsageError(what, where=where) from error
+def _entry(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError("expected a correction", where=where, remedy=f"for example {_EXAMPLE}")
     value = {str(name): item for name, item in value.items() if name not in _TOLD}
@@ -139,10 +130,10 @@ def _entry(node: yaml.Node, path: str) -> dict[str, Any]:
 def _explained(first: Any) -> str:
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        close = get_close_matches(name, list(Correction.model_fields), n=1)
-        return f"unknown key {name!r}" + (f", did you mean {close[0]!r}?" if close else "")
+        close = get_close_matches(name[:100], list(Correction.model_fields), n=1)
+        return f"unknown key {shortly(name)}" + (f", did you mean {close[0]!r}?" if close else "")
     if first["type"] == "string_pattern_mismatch":
-        return f'{name}: expected "#rrggbb", got {first["input"]!r}'
+        return f'{name}: expected "#rrggbb", got {shortly(first["input"])}'
     message = first["msg"][0].lower() + first["msg"][1:]
     return f"{name}: {message}" if name else str(message)
 

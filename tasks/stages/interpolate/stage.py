@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from cluster.errors import StageError
+from cluster.errors import StageError, UsageError
 from tasks.frames.codes import Frames
+from tasks.frames.ratio import exact_number, fits_stream
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.models.inbetweening import Morph, Pair
@@ -44,15 +45,16 @@ _ROUNDING = _STAMP / 2
 
 def exact_ratio(value: Any) -> Any:
     """A positive Fraction from 2, 2.5, "5/2", "60000/1001"; 23.976 and kin mean n/1001."""
-    text = str(value).strip()
     try:
-        ratio = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        ratio = exact_number(value)
+    except ValueError:
         raise PydanticCustomError("ratio", "expected a number such as 2, 5/2 or 23.976") from None
     if not 0 < ratio <= 1000:
         raise PydanticCustomError("ratio", "expected a number above 0, at most 1000")
-    if "." in text and ratio.denominator > 1:
-        return next((rate for rate in _NTSC if abs(rate - ratio) < _NTSC_ROUNDED), ratio)
+    if "." in str(value) and ratio.denominator > 1:
+        ratio = next((rate for rate in _NTSC if abs(rate - ratio) < _NTSC_ROUNDED), ratio)
+    if not fits_stream(ratio):
+        raise PydanticCustomError("ratio", "expected a number of fewer digits, or a fraction")
     return ratio
 
 
@@ -179,6 +181,12 @@ class Interpolate(Stage[InterpolateParams]):
         rate = track.rate
         if self.params.factor is not None:
             rate = rate and rate * self.params.factor
+        if rate is not None and not fits_stream(rate):
+            raise UsageError(
+                f"makes {rate} frames a second of {track.rate}, which no film can hold",
+                where="stage interpolate",
+                remedy="give it a rate instead",
+            )
         return replace(
             track,
             times=grid.times,

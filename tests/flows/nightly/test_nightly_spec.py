@@ -73,7 +73,7 @@ def test_a_list_of_episodes_is_enough(tmp_path: Path) -> None:
         ("0 22 * * mon-fri", "0 25 * * *", 7, "expected five fields"),
         ("psnr_db: 30", "psnr: 30", 8, "did you mean 'psnr_db'?"),
         ("{a: 2,", "{a: 0,", 5, "shows.a.weight"),
-        ("show: b", "show: c", 5, "ep02.yaml is of show 'c', which is not here"),
+        ("show: b", "show: c", 13, "ep02.yaml is of show 'c', which is not here"),
         ("priority: 5", "priority: high", 12, "priority"),
         ("episode: ep02.yaml", "path: e, source: f", 13, "give path or source, not both"),
         ("name: tonight", "name: a/b", 1, "a plain name without slashes"),

@@ -10,10 +10,11 @@ import pytest
 
 from cluster.errors import Exit, UsageError
 from cluster.settings import settings
+from flows.nightly.spec import read_nightly
 from flows.plan.prepare import prepare
 from flows.progress import Silent
 from flows.spec.documents import EpisodeSpec
-from flows.spec.request import make_request
+from flows.spec.request import make_request, read_request
 
 
 @pytest.fixture
@@ -76,12 +77,69 @@ def test_without_allowed_folders_a_path_may_lead_anywhere(
         "corrections: ../private/a.png}}]\ncut: [24]",
         "source: film.mkv\ndelivery: {output: ../private/film.mkv}",
         "source: film.mkv\nstore: ../private/store",
+        "source: film.mkv\nstore: file:///private/store",
+        "source: film.mkv\nstore: FILE://localhost/private/store",
+        "source: {path: frames, fps: 24}\nstore: store",
+        "source: {path: frames/f_%04d.png, fps: 24}\nstore: store",
     ],
-    ids=["source", "cut", "cast", "references", "corrections", "output", "store"],
-)
+    ids=["source", "cut", "cast", "references", "corrections", "output", "store", "store's URL",
+         "URL with a host", "linked frame", "linked frame by its pattern"],
+)  # fmt: skip
 def test_every_path_of_an_episode_is_held_to_them(line: str, studio: Path, tiny_film: Path) -> None:
     (studio / "show" / "film.mkv").write_bytes(tiny_film.read_bytes())
+    (studio / "show" / "frames").mkdir()
+    (studio / "show" / "frames" / "f_0001.png").symlink_to(studio / "private" / "a.png")
     spec = studio / "show" / "ep.yaml"
     spec.write_text(f"{line}\n")
     with pytest.raises(UsageError, match="leads out of the folders that episodes may use"):
         prepare(make_request(str(spec)), Silent())
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("episodes: [ep.yaml]\nstore: file:///private/store\n", 2),
+        ("episodes: [ep.yaml]\nreport: ../private/report\n", 2),
+        ("episodes:\n  - ../private/ep.yaml\n", 2),
+        ("episodes:\n  - {path: ep.yaml, output: /private/film.mkv}\n", 2),
+        ("episodes:\n  - path: ep.yaml\n    store: ../private/store\n", 3),
+        ("episodes:\n  - path: ep.yaml\n    recipe: link.png\n", 3),
+    ],
+    ids=["store", "report", "episode", "output", "episode's store", "recipe"],
+)
+def test_every_path_of_a_nightly_is_held_to_them_when_it_is_read(
+    text: str, line: int, studio: Path
+) -> None:
+    night = studio / "show" / "night.yaml"
+    night.write_text(text)
+    with pytest.raises(UsageError, match=rf"night\.yaml:{line}: .*leads out of the folders"):
+        read_nightly(night)
+
+
+def test_a_request_that_was_sent_is_held_to_them(studio: Path) -> None:
+    film = {"episode": episode(studio).model_dump(mode="json"), "output": "/private/film.mkv"}
+    with pytest.raises(UsageError, match="leads out of"):
+        read_request({**film, "store": (studio / "show" / "store").as_uri()})
+
+
+def test_what_is_typed_may_lie_elsewhere_but_no_link_leads_out(
+    studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (studio / "show" / "ep.yaml").write_text("source: a.mkv\n")
+    (studio / "show" / "out").symlink_to(studio / "private")
+    monkeypatch.chdir(studio / "show")
+    elsewhere = str(studio / "private" / "film.mkv")
+    assert make_request("ep.yaml", output=elsewhere, store=elsewhere).output == elsewhere
+    with pytest.raises(UsageError, match="leads out of"):
+        make_request("ep.yaml", output="out/film.mkv")
+    (studio / "show" / "link.yaml").symlink_to(studio / "private" / "a.png")
+    with pytest.raises(UsageError, match="leads out of"):
+        make_request("link.yaml")
+
+
+@pytest.mark.parametrize("name", [f"{'n' * 190}.mkv", "ep\udcff.mkv", f"{'d/' * 3000}ep.mkv"])
+def test_a_name_that_nothing_can_be_called_is_refused_before_planning(name: str) -> None:
+    for ask in (make_request, lambda name: make_request("a.mkv", output=name)):
+        with pytest.raises(UsageError) as refused:
+            ask(name)
+        assert str(refused.value).encode(), "a line that every stream takes"

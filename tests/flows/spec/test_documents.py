@@ -1,5 +1,7 @@
 """Documents at the door: what is accepted, and the one line that says what is not."""
 
+import os
+import socket
 from fractions import Fraction
 from pathlib import Path
 from textwrap import dedent
@@ -7,9 +9,12 @@ from textwrap import dedent
 import pytest
 
 from cluster.errors import Exit, UsageError
+from flows.plan.checks import check_shot_names
 from flows.spec.documents import SourceSpec
-from flows.spec.request import make_request, parse_stage
-from flows.spec.yaml_file import MAX_NODES, read_episode, read_recipe
+from flows.spec.request import RenderRequest, make_request, parse_stage
+from flows.spec.shots import shots_from_list
+from flows.spec.yaml_file import read_episode, read_recipe
+from tasks.stages.yaml_text import MAX_NODES
 
 
 def write(folder: Path, text: str) -> Path:
@@ -59,10 +64,33 @@ def test_an_episode_reads_every_short_form(tmp_path: Path) -> None:
         ("source: a\ndelivery: {quality: 99}\n", 2, "less than or equal to 63"),
         ("source: {path: a, fps: fast}\n", 1, "expected a frame rate"),
         ("source: a\nshots:\n  sh010:\n    recip: []\n", 4, "did you mean 'recipe'"),
-        ("source: a\nshots: {sh010: {cast: [mika]}}\n", 1, "not in the cast"),
+        ("source: a\nshots: {sh010: {cast: [mika]}}\n", 2, "not in the cast"),
+        (
+            "source: a\ncast: {mika: {}}\nshots:\n  sh010:\n    cast:\n      - mikka\n",
+            6,
+            "did you mean 'mika'",
+        ),
+        ("source: a\nsources: [b]\n", 1, "not both"),
+        ("source: {path: a, fps: 1e999999999}\n", 1, "frame rate"),
+        ("source: a\nhandles: 0\nsource: b\n", 3, "given twice"),
+        ("source: a\nname: 2026-99-99\n", 2, "no timestamp"),
+        ("source: a\nhandles: !!int abc\n", 2, "no int"),
+        ("source: a\nhandles: !!bool abc\n", 2, "no bool"),
+        ("source: a\nhandles: !!float abc\n", 2, "no float"),
+        (f"source: a\nhandles: {'9' * 5000}\n", 2, "5000 characters"),
+        (f"source: a\nhandles: {'1:' * 5000}1\n", 2, "characters"),
+        ('source: a\nname: "\\ud800"\n', 2, "surrogate"),
+        ("source: a\n\nname: \x01\n", 3, "control character"),
+        (f"source: a\nname: {'n' * 190}\n", 2, "bytes at the most"),
+        (f"source: {'n' * 300}.mkv\n", 1, "longer than"),
+        ('source: a\nname: "a\\eb"\n', 2, "plain name"),
+        ('source: "file://[x/a.mkv"\n', 1, "not an address"),
+        ('source: a\nstore: "s\\0t"\n', 2, "zero byte"),
+        ("source: a\ndelivery:\n  encoder: prorez\n", 3, "did you mean 'prores'"),
+        ("source: a\nversion: 7\n", 2, "version"),
         ("source: a\nrecipe:\n  - hold\n  - upscal\n", 4, "did you mean 'upscale'"),
         ("source: a\nrecipe:\n  - upscale: {scal: 2}\n", 3, "did you mean 'scale'"),
-        ("source: a\nshots:\n  sh010:\n    params: {upscale: {scale: 7}}\n", 3, "scale"),
+        ("source: a\nshots:\n  sh010:\n    params: {upscale: {scale: 7}}\n", 4, "scale"),
         ("- a\n", 1, "expected an episode"),
         ("", 1, "got nothing"),
         ("source: a\nname: ../up\n", 2, "plain name"),
@@ -87,6 +115,39 @@ def test_a_yaml_bomb_is_refused_before_it_unfolds(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="too many values"):
         read_episode(write(tmp_path, "\n".join(bomb)))
     assert MAX_NODES < 10**6
+
+
+def test_a_document_may_say_the_version_of_its_form(tmp_path: Path) -> None:
+    plain, versioned = (
+        read_episode(write(tmp_path, f"{line}source: a\n")) for line in ("", "version: 1\n")
+    )
+    assert versioned.model_dump() == plain.model_dump(), "or a job's key would be another"
+
+
+def test_what_is_no_file_is_refused_and_never_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "folder.yaml").mkdir()
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind("socket.yaml")
+        for name in ("fifo", "zero", "folder", "socket"):
+            for read in (read_episode, read_recipe):
+                with pytest.raises(UsageError, match=f"^{name}.yaml: "):
+                    read(Path(f"{name}.yaml"))
+
+
+def test_a_wrong_cut_or_shot_name_has_the_line_that_says_it(tmp_path: Path) -> None:
+    episode = read_episode(write(tmp_path, "source: a\ncut:\n  - 10\n  - 9\nshots:\n  sh10: {}\n"))
+    assert episode.where("cut", 1).endswith("ep01.yaml:4")
+    assert episode.where("shots", "sh10").endswith("ep01.yaml:6")
+    with pytest.raises(UsageError, match=r"ep01\.yaml:4: cut: .* 9 does not"):
+        shots_from_list((10, 9), counts=[20], where=lambda n: episode.where("cut", n))
+    request = RenderRequest(episode=episode, output="o.mkv", store="s")
+    with pytest.raises(UsageError, match=r"ep01\.yaml:6: no shot 'sh10'; did you mean 'sh010'"):
+        check_shot_names(request, shots_from_list((10,), counts=[20]))
 
 
 def test_a_recipe_file_is_a_list_of_stages(tmp_path: Path) -> None:
