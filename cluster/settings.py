@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from functools import cache
 from pathlib import Path
@@ -184,6 +185,36 @@ def settings() -> Settings:
             where=name,
             remedy="correct the variable, or unset it",
         ) from None
+
+
+Foreign = Literal[
+    "CUDA_VISIBLE_DEVICES",
+    "DOUGA_DEBUG",
+    "GITHUB_STEP_SUMMARY",
+    "PREFECT_API_AUTH_STRING",
+    "PREFECT_API_KEY",
+    "PREFECT_API_URL",
+    "PREFECT_SERVER_API_AUTH_STRING",
+    "RAY_AUTH_MODE",
+    "RAY_AUTH_TOKEN",
+    "RAY_AUTH_TOKEN_PATH",
+    "RAY_USE_TLS",
+]
+"""Variables of other programs that matter here, and DOUGA_DEBUG (not empty: tracebacks), which
+must be known where the settings are wrong."""
+
+
+def foreign(name: Foreign) -> str:
+    """What such a variable says now, for they change while a command runs; empty: unset."""
+    return os.environ.get(name, "")
+
+
+def user_name() -> str:
+    """Who runs this; the user's number where there is no name for it, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def home_folder(name: str) -> Path:

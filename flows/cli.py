@@ -230,7 +230,9 @@ def _explain(error: Exception) -> int:
     """Print an error as one line on stderr; the traceback only with --debug. Its exit code."""
     from typer.exceptions import TyperException
 
-    if os.environ.get("DOUGA_DEBUG"):
+    from cluster.settings import foreign
+
+    if foreign("DOUGA_DEBUG"):
         import traceback
 
         print(printable("".join(traceback.format_exception(error))), file=sys.stderr, end="")

@@ -6,7 +6,6 @@ retries; what is true is in the store.
 
 from __future__ import annotations
 
-import os
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 
 from cluster.errors import ClusterError, DougaError
-from cluster.settings import settings
+from cluster.settings import foreign, settings
 from flows.farm.farm import Farm, open_farm
 from flows.farm.film import finish_film
 from flows.farm.run import run_episode
@@ -167,7 +166,7 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     try:
         many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
         here = render_episode.with_options(task_runner=many)
-        password = os.environ.get("PREFECT_API_AUTH_STRING")
+        password = foreign("PREFECT_API_AUTH_STRING") or None
         told = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: password}
         with temporary_settings(told):
             try:

@@ -6,13 +6,12 @@ node runs as long as the driver: no CPU, no GPU, little memory.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from cluster.network import check_listening
-from cluster.settings import settings
+from cluster.settings import foreign, settings
 
 OBJECT_STORE_BYTES = 80 << 20
 """Ray's smallest is 75 MiB; only keys and receipts pass through."""
@@ -77,8 +76,8 @@ def driver_node(
 
 def _check_closed(address: str) -> None:
     """RefusedError if the node, which binds every interface, would let anybody in."""
-    by_token = os.environ.get("RAY_AUTH_MODE") == "token"
-    by_certificate = os.environ.get("RAY_USE_TLS", "0") != "0"
+    by_token = foreign("RAY_AUTH_MODE") == "token"
+    by_certificate = foreign("RAY_USE_TLS") not in ("", "0")
     check_listening(
         "every interface",
         authenticated=by_token or by_certificate or settings().ray_open,

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cluster.errors import ClusterError, UsageError, os_reason
+from cluster.settings import foreign
 
 TIMEOUT_S = 5.0
 PORT = re.compile("0*[1-9][0-9]{0,4}")
@@ -40,7 +41,7 @@ def check_head(address: str) -> None:
         raise no_cluster(address, os_reason(error)) from error
     except UnicodeError as error:  # no host may be called so
         raise no_cluster(address, "not a host's name") from error
-    if os.environ.get("RAY_USE_TLS", "0") == "0":
+    if foreign("RAY_USE_TLS") in ("", "0"):
         _check_ray(address)
 
 
@@ -91,9 +92,9 @@ def _ask(address: str, *, token: str) -> object:
 
 def _token() -> str:
     """This user's Ray token, searched where Ray searches it; empty if there is none."""
-    if token := os.environ.get("RAY_AUTH_TOKEN"):
+    if token := foreign("RAY_AUTH_TOKEN"):
         return token.strip()
-    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    named = foreign("RAY_AUTH_TOKEN_PATH")
     path = Path(named) if named else Path.home() / ".ray" / "auth_token"
     try:
         return path.read_text().strip()

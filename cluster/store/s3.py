@@ -36,7 +36,14 @@ from cluster.store.base import (
 )
 from cluster.store.local_files import copy_stream, explain_os, new_file, open_source
 from cluster.store.s3_client import CONNECTIONS, make_client
-from cluster.store.s3_errors import MUTE, AlreadyThere, code_of, corrupted_in_transit, explain
+from cluster.store.s3_errors import (
+    MUTE,
+    AlreadyThere,
+    check_answer,
+    code_of,
+    corrupted_in_transit,
+    explain,
+)
 from cluster.store.s3_retries import Retries, is_passing
 from cluster.store.s3_uploads import (
     Etags,
@@ -340,7 +347,7 @@ class S3Store:
         place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": self._page_names}
         while True:
             page = self._request(doing, lambda: self.client.list_objects_v2(**place))  # noqa: B023
-            yield page
+            yield check_answer(page, "IsTruncated", where=f"{self.url}: {doing}")
             if not page["IsTruncated"]:
                 return
             place = {**place, "ContinuationToken": page["NextContinuationToken"]}
@@ -357,7 +364,9 @@ class S3Store:
                 # The answer to HEAD has no body, so it gives no reason. The answer to GET does:
                 self._request(doing, lambda: self.client.get_object(**place)["Body"].close())
             raise
-        return head
+        return check_answer(
+            head, "ContentLength", "ETag", "LastModified", where=f"{self.url}: {doing}"
+        )
 
     def _read(self, name: str) -> bytes:
         answer = self.client.get_object(Bucket=self.bucket, Key=self._key(name))
@@ -381,7 +390,8 @@ class S3Store:
         key = self._key(name, foreign=foreign)
 
         def fetch() -> T:
-            return read(self.client.get_object(Bucket=self.bucket, Key=key, **extra))
+            answer = self.client.get_object(Bucket=self.bucket, Key=key, **extra)
+            return read(check_answer(answer, "ETag", where=f"{self.url}: get {name}"))
 
         def is_broken(error: StoreError) -> bool:
             return is_passing(error) or (isinstance(error, DigestError) and "Range" not in extra)

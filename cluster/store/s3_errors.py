@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from botocore.exceptions import (
     ClientError,
     ConnectionError,
@@ -129,6 +131,17 @@ def corrupted_in_transit(url: str, name: str) -> DigestError:
         remedy=CHECK_ENDPOINT,
         retryable=True,
     )
+
+
+def check_answer(answer: dict[str, Any], *fields: str, where: str) -> dict[str, Any]:
+    """A successful answer itself; StoreError where it lacks what every S3 service says."""
+    if missing := [field for field in fields if field not in answer]:
+        raise StoreError(
+            f"what answers there is no S3 service (its answer has no {missing[0]})",
+            where=where,
+            remedy=f"is it a console's port, or a login page? {CHECK_ENDPOINT}",
+        )
+    return answer
 
 
 def is_busy(error: BaseException | None) -> bool:

@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from cluster.errors import StoreError
 from cluster.store.base import StoredObject
 from cluster.store.local_files import Readable, open_source
-from cluster.store.s3_errors import code_of
+from cluster.store.s3_errors import check_answer, code_of
 
 MOST_PARTS = 10_000
 """S3's bound; its smallest part, but for the last, is 5 MiB."""
@@ -57,7 +57,7 @@ class PartsUpload:
         begun = self.request(
             lambda: self.client.create_multipart_upload(**self.place, Metadata=metadata)
         )
-        upload = str(begun["UploadId"])
+        upload = str(check_answer(begun, "UploadId", where=path.name)["UploadId"])
 
         def send(number: int) -> dict[str, Any]:
             with open_source(path) as file:
@@ -85,7 +85,7 @@ class PartsUpload:
             **self.place, UploadId=upload, PartNumber=number, Body=data
         )
         self.check_part(data, answer)
-        return str(answer["ETag"])
+        return str(check_answer(answer, "ETag", where=f"part {number}")["ETag"])
 
     def _end(self, upload: str, parts: list[dict[str, Any]]) -> None:
         try:

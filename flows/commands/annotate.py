@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,12 +25,13 @@ def annotate(
 
     Exit 0 whatever they say: the night's own exit code says how it ended.
     """
+    from cluster.settings import foreign
     from flows.notify import annotations
 
     night = _night(report / "report.json" if report.is_dir() else report)
     for each in annotations.annotate(night):
         print(printable(str(each)))
-    given = str(summary or os.environ.get("GITHUB_STEP_SUMMARY", ""))
+    given = str(summary or foreign("GITHUB_STEP_SUMMARY"))
     if given:
         try:
             with Path(given).open("a", encoding="utf-8") as file:

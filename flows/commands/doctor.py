@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cluster.errors import DougaError
-from cluster.settings import settings
+from cluster.settings import foreign, settings
 from cluster.store.open import open_store
 from flows.progress import Plain
 from flows.words import size_words
@@ -122,7 +122,7 @@ def _disk(home: Path) -> dict[str, str]:
 
 
 def _prefect() -> dict[str, str]:
-    url = os.environ.get("PREFECT_API_URL")
+    url = foreign("PREFECT_API_URL")
     if not url:
         return _check("Prefect", "a server of our own for each run", "good")
     from flows.prefect.server import is_up

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import shlex
 import sys
 from pathlib import Path
@@ -125,7 +123,7 @@ def accept(
     """Take what a night came to as right: later nights are compared with it."""
     from dataclasses import asdict
 
-    from cluster.settings import settings
+    from cluster.settings import settings, user_name
     from cluster.store.open import open_store
     from flows.nightly.candidates import nightly_store
     from flows.nightly.spec import read_nightly
@@ -137,7 +135,7 @@ def accept(
     else:
         kept = open_store(store or settings().store_url)
     chosen = _names(shots)
-    accepted = accept_night(kept, name, night=night, shots=chosen, by=_me(), note=note)
+    accepted = accept_night(kept, name, night=night, shots=chosen, by=user_name(), note=note)
     if as_json:
         print_json(asdict(accepted), "accepted")
     else:
@@ -157,14 +155,6 @@ def _names(text: str | None) -> list[str]:
             remedy="name them as ep01,ep02/sh010, or leave it out for the whole night",
         )
     return names
-
-
-def _me() -> str:
-    """Who accepts; the user's number where a container has no name for it."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"user {os.getuid()}"
 
 
 def _document(result: NightResult) -> dict[str, Any]:

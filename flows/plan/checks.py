@@ -49,8 +49,8 @@ def check_shot_names(request: RenderRequest, shots: Sequence[Shot]) -> None:
     names = [shot.id for shot in shots]
     episode = request.episode
     named = [
-        *((name, "--shots") for name in request.shots),
-        *((name, "--frames") for name in parse_frames(request.frames)),
+        *((name, f"{episode.name}: --shots") for name in request.shots),
+        *((name, f"{episode.name}: --frames") for name in parse_frames(request.frames)),
         *((name, episode.where("shots", name) or episode.name) for name in episode.shots),
     ]
     for name, where in named:

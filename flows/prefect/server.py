@@ -30,7 +30,7 @@ from typing import BinaryIO
 from cluster.errors import ClusterError
 from cluster.network import check_listening
 from cluster.secrets import without_password
-from cluster.settings import child_environment, home_folder, settings
+from cluster.settings import child_environment, foreign, home_folder, settings
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 15.0
@@ -77,7 +77,7 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
     os.environ.setdefault("PREFECT_HOME", str(folder))
     timeout_s = settings().server_start_timeout_s
     with _Embedded(folder, timeout_s, cancelled or threading.Event()) as server:
-        kept = os.environ.get("PREFECT_API_AUTH_STRING")
+        kept = foreign("PREFECT_API_AUTH_STRING")
         os.environ["PREFECT_API_URL"] = server.url
         os.environ["PREFECT_API_AUTH_STRING"] = server.password
         try:
@@ -85,14 +85,14 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
         finally:
             os.environ.pop("PREFECT_API_URL", None)
             os.environ.pop("PREFECT_API_AUTH_STRING", None)
-            if kept is not None:
+            if kept:
                 os.environ["PREFECT_API_AUTH_STRING"] = kept
 
 
 def configured_api() -> str:
     """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
     wants a password that this process does not have."""
-    url = os.environ.get("PREFECT_API_URL", "")
+    url = foreign("PREFECT_API_URL")
     shown = without_password(url)
     if shown != url:
         raise ClusterError(
@@ -104,7 +104,7 @@ def configured_api() -> str:
             f"no Prefect server answers at {url}",
             remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
         )
-    password = os.environ.get("PREFECT_API_AUTH_STRING", "")
+    password = foreign("PREFECT_API_AUTH_STRING")
     if url and not _accepts(url, password):
         raise ClusterError(
             f"the Prefect server at {url} "
@@ -200,7 +200,7 @@ class _Embedded:
         return server if is_up(server.url) else None
 
     def _start(self) -> _Server:
-        host, given = settings().prefect_host, os.environ.get("PREFECT_SERVER_API_AUTH_STRING", "")
+        host, given = settings().prefect_host, foreign("PREFECT_SERVER_API_AUTH_STRING")
         check_listening(
             host,
             authenticated=bool(given),
@@ -280,7 +280,7 @@ def _accepts(url: str, password: str) -> bool:
     if password:
         told = base64.b64encode(password.encode()).decode()
         request.add_header("Authorization", f"Basic {told}")
-    elif key := os.environ.get("PREFECT_API_KEY"):
+    elif key := foreign("PREFECT_API_KEY"):
         request.add_header("Authorization", f"Bearer {key}")
     try:
         urllib.request.urlopen(request, timeout=5).close()

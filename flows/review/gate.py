@@ -7,12 +7,12 @@ overwritten.
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from cluster.errors import RefusedError, UsageError
+from cluster.settings import user_name
 from cluster.store.base import Store
 from flows.plan.decisions import (
     Decision,
@@ -59,7 +59,7 @@ def decide(
                     shot=name,
                     segment=key,
                     verdict=verdict,
-                    by=by or getpass.getuser(),
+                    by=by or user_name(),
                     at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                     note=note,
                     of=subject,

@@ -168,9 +168,14 @@ def parse_stage(text: str) -> StageSpec:
                 where=f"--stage {text}",
                 remedy="for example --stage upscale:scale=2",
             )
-        params[key.strip()], _ = read_yaml(
-            value, where=f"--stage {text}", remedy="for example --stage upscale:scale=2"
-        )
+        try:
+            params[key.strip()], _ = read_yaml(value, where=key)
+        except UsageError as error:
+            raise UsageError(
+                f"cannot read the value {shortly(value)} ({error.what})",
+                where=f"--stage {text}",
+                remedy="for example --stage upscale:scale=2",
+            ) from error
     keep = params.pop("keep", None)
     try:
         return StageSpec(stage=name.strip(), params=params, keep=keep)

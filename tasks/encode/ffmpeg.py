@@ -208,5 +208,5 @@ def _drain_bytes(pipe: IO[bytes], blocks: list[bytes]) -> None:
 def _watch(pipe: IO[bytes], tell: Callable[[int], None]) -> None:
     for line in pipe:
         name, _, value = line.decode(errors="replace").strip().partition("=")
-        if name == "frame" and value.isdigit():
+        if name == "frame" and value.isdecimal():
             tell(int(value))

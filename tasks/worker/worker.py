@@ -30,6 +30,7 @@ from cluster.keys import Digest, Key, canonical
 from cluster.ledger.receipts import Receipt
 from cluster.retry import Backoff
 from cluster.scratch import scratch_folder
+from cluster.settings import foreign
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from tasks.encode.segment import encode_segment
@@ -411,7 +412,7 @@ class Worker:
             height=picture.height,
             frames=len(span),
             threads=1,
-            gpu=os.environ.get("CUDA_VISIBLE_DEVICES", "") if device.kind == "cuda" else "",
+            gpu=foreign("CUDA_VISIBLE_DEVICES") if device.kind == "cuda" else "",
         )
 
 

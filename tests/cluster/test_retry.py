@@ -47,6 +47,8 @@ def test_what_is_asked_for_comes_on_top() -> None:
         ("soon", 0.0),
         ("-3", 0.0),
         ("\N{SUPERSCRIPT TWO}", 0.0),
+        ("9" * 400, 1e9),
+        (f"Fri, 21 Oct {'9' * 400} 07:28:00 GMT", 0.0),
         ("", 0.0),
     ],
 )

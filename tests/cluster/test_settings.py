@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import getpass
+import os
+from pathlib import Path
+
 import pytest
 
 from cluster.errors import Exit, UsageError
-from cluster.settings import Settings, settings
+from cluster.settings import Settings, settings, user_name
 from tests.conftest import Douga
+
+HOUSES = ("flows", "tasks", "cluster")
+PUT_BACK = ("cluster/connect/local.py", "flows/commands/self_test/proofs.py")
 
 
 @pytest.mark.parametrize(
@@ -41,3 +49,23 @@ def test_the_command_says_it_in_a_line(douga: Douga) -> None:
 
 def test_defaults_are_within_their_own_bounds() -> None:
     assert Settings(**Settings().model_dump()) == Settings()
+
+
+def test_the_settings_alone_read_the_environment() -> None:
+    """Others may set variables, for children, and put back what they found."""
+    root = Path(__file__).parents[2]
+    readers = []
+    for file in (file for house in HOUSES for file in (root / house).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            source = ast.unparse(node) if isinstance(node, ast.Call) else ""
+            if source.startswith(("os.environ.get(", "os.getenv(")):
+                readers.append(file.relative_to(root).as_posix())
+    assert set(readers) <= {"cluster/settings.py", *PUT_BACK}
+
+
+def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert user_name() == f"user {os.getuid()}"

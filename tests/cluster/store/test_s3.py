@@ -8,8 +8,10 @@ import secrets
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -383,3 +385,45 @@ def test_folder_users_do_not_pay_for_boto3() -> None:
         "sys.exit('boto3' in sys.modules or 'botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+class Page(BaseHTTPRequestHandler):
+    """A console's port, or a login page: every request is answered by the same page."""
+
+    def _page(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = b"<html><body>Console</body></html>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = _page
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+def test_what_is_no_s3_service_is_said_to_be_none(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        using = settings_for(f"http://127.0.0.1:{server.server_port}", s3_attempts=1)
+        store = S3Store("s3://films/x", using=using)
+        for ask in (
+            lambda: list(store.list("frames")),
+            lambda: store.has([NAME]),
+            lambda: store.get(NAME),
+            lambda: store.size(NAME),
+            lambda: store.look_at(NAME),
+            lambda: store.get_file(NAME, tmp_path / "file", foreign=True),
+            store.probe,
+        ):
+            with pytest.raises(StoreError, match="no S3 service") as caught:
+                ask()
+            assert "DOUGA_S3_ENDPOINT" in caught.value.remedy
+    finally:
+        server.shutdown()
+        server.server_close()
