@@ -24,6 +24,7 @@ from flows.commands.notify import notify
 from flows.commands.options import RenderOptions, check_folder, spread_options
 from flows.commands.report import ledger, report
 from flows.commands.review import approve, retake, review
+from flows.commands.store import store as store_commands
 from flows.commands.timeline import timeline
 from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
 from flows.commands.up import down, up
@@ -173,6 +174,7 @@ app.command()(annotate)
 app.command()(report)
 app.add_typer(tools)
 app.add_typer(gc)
+app.add_typer(store_commands, name="store")
 app.add_typer(models, name="models")
 app.add_typer(nightly, name="nightly")
 app.command()(up)
@@ -215,6 +217,15 @@ def _told(out: Stream) -> int:
 
 def _tell_warnings() -> None:
     """What our code warns of (a request tried again, smaller tiles) goes to stderr as a note."""
+    told: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        """A damaged record is read again and again, and told of once."""
+        is_known = record.getMessage() in told
+        told.add(record.getMessage())
+        return not is_known
+
+    logging.getLogger("cluster.store.records").filters[:] = [is_new]
     handler = logging.StreamHandler()
     handler.setFormatter(_NoteFormatter("douga: note: %(message)s"))
     for room in ("cluster", "tasks", "flows"):

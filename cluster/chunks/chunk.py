@@ -45,6 +45,8 @@ Frames = NDArray[np.uint16]
 Frame = NDArray[np.uint16]
 """(H, W, 3) uint16."""
 
+REMEDY = "douga store check --repair"
+
 COLUMNS = [
     pa.field("index", pa.int64(), nullable=False),
     pa.field("pts_num", pa.int64(), nullable=False),
@@ -249,9 +251,7 @@ def _open(source: Any) -> Any:
     try:
         return pa.ipc.open_file(source)
     except (pa.ArrowException, OSError) as error:
-        raise DigestError(
-            "not a readable chunk (its footer is damaged)", remedy="delete it and run again"
-        ) from error
+        raise DigestError("not a readable chunk (its footer is damaged)", remedy=REMEDY) from error
 
 
 def _head(info: ChunkInfo) -> dict[str, str]:
@@ -278,11 +278,9 @@ def _info(reader: Any) -> ChunkInfo:
             meta={name: value for name, value in head.items() if not name.startswith(OWN)},
         )
     except (KeyError, ValueError) as error:
-        raise DigestError(
-            "not a readable chunk (its head is damaged)", remedy="delete it and run again"
-        ) from error
+        raise DigestError("not a readable chunk (its head is damaged)", remedy=REMEDY) from error
     if _head(info) != head or reader.num_record_batches != info.count:
-        raise DigestError("the chunk's head is damaged", remedy="delete it and run again")
+        raise DigestError("the chunk's head is damaged", remedy=REMEDY)
     return info
 
 
@@ -307,6 +305,4 @@ def _row_digest(row: Mapping[str, Any], info: ChunkInfo) -> str:
 
 
 def _damaged(index: int) -> DigestError:
-    return DigestError(
-        f"frame {index} came back different from what was put", remedy="delete it and run again"
-    )
+    return DigestError(f"frame {index} came back different from what was put", remedy=REMEDY)

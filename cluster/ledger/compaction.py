@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from cluster.errors import StoreError
-from cluster.keys import make_key
-from cluster.ledger.history import read_rows, unreadable
+from cluster.errors import DigestError, StoreError
+from cluster.keys import digest_bytes, make_key
+from cluster.ledger.history import read_rows
 from cluster.ledger.parts import (
     COMPACTED,
     ORIGINS,
@@ -30,6 +30,7 @@ from cluster.ledger.parts import (
     pick_parts,
     replaced_parts,
     retry_while_compacted,
+    whole_parts,
 )
 from cluster.ledger.receipts import to_parquet
 from cluster.store.base import NotStored, Store
@@ -68,8 +69,8 @@ def compact(
     Replaced objects are removed once their replacement is older than `grace`; by default at once in
     a folder, in an S3 store an hour later, by the next compaction. Where the store's key may not
     delete, they stay, and mislead only other programs that read `ledger/`. With `dry_run` nothing
-    is written or removed. An object of `full_rows` is not written again. StoreError for an object
-    that is no ledger, or damaged.
+    is written or removed. An object of `full_rows` is not written again. Objects that are
+    damaged, or no ledger, are left alone, with a note.
     """
     grace = default_grace(store) if grace is None else grace
     return retry_while_compacted(
@@ -89,6 +90,10 @@ def _compact(store: Store, grace: timedelta, *, dry_run: bool, full_rows: int) -
     parts = open_parts(store)
     picks = pick_parts(parts)
     planned = plan_compaction(picks, full_rows=full_rows)
+    if planned and not dry_run:  # what is damaged must not replace what is not
+        parts = whole_parts(store, parts)
+        picks = pick_parts(parts)
+        planned = plan_compaction(picks, full_rows=full_rows)
     outcome = Compaction(
         objects_before=len(parts),
         objects_after=len(picks) - sum(map(len, planned.values())) + len(planned),
@@ -142,11 +147,16 @@ def _write(store: Store, month: str, picks: Sequence[Pick]) -> None:
     origins: list[Origin] = [origin for pick in ordered for origin in pick.origins]
     try:
         table = pa.concat_tables([read_rows(pick) for pick in ordered])
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(store, [pick.part for pick in ordered], error) from error
+    except FileNotFoundError:
+        raise NotStored("gone since it was listed", where=store.url) from None
     listed = json.dumps([[origin.name, origin.rows] for origin in origins], separators=(",", ":"))
     data = to_parquet(table, metadata={ORIGINS: listed})
-    store.put(compacted_name(month, picks), data, if_absent=True)
+    name = compacted_name(month, picks)
+    if store.put(name, data, if_absent=True) != digest_bytes(data):
+        try:
+            store.get(name)
+        except DigestError:  # one that was damaged, and left out above
+            store.put(name, data)
 
 
 def _remove(store: Store, replaced: Mapping[str, Part], grace: timedelta) -> tuple[list[str], str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import reduce
@@ -18,14 +17,13 @@ from cluster.ledger.parts import (
     FORMAT,
     Part,
     Pick,
-    cache_folder,
     open_parts,
     pick_parts,
     retry_while_compacted,
+    whole_parts,
 )
 from cluster.ledger.receipts import SCHEMA, Receipt
 from cluster.store.base import NotStored, Store
-from cluster.store.folder import FolderStore
 
 EMPTY = {pa.string(): "", pa.int64(): 0, pa.float64(): 0.0, pa.bool_(): False}
 
@@ -47,7 +45,7 @@ def read_history(
     Only rows finished in `[since, until)` (without a zone: UTC), and of the run, episode, shot,
     stage and device named. Every receipt comes once, also while a compaction is at work. No value
     is null: what an older douga did not write is "", 0, or for `frames` what the span holds.
-    StoreError for an object that is no ledger, or damaged.
+    Objects that are damaged, or no ledger, are left out, with a note.
     """
     names = tuple(columns) or tuple(SCHEMA.names)
     for name in names:
@@ -113,8 +111,15 @@ def _read(
             if not pick.whole:
                 some = ds.dataset(read_rows(pick))
                 tables.append(some.to_table(columns=projection, filter=wanted))
+    except FileNotFoundError:
+        raise NotStored("gone since it was listed", where=store.url) from None
     except (pa.ArrowException, OSError) as error:
-        raise unreadable(store, parts, error) from error
+        whole_ones = whole_parts(store, parts)
+        if len(whole_ones) == len(parts):
+            raise StoreError(
+                "the ledger cannot be read", where=store.url, remedy="run it again"
+            ) from error
+        return _read(store, whole_ones, names, wanted)
     return pa.concat_tables(tables)
 
 
@@ -131,15 +136,3 @@ def _column(name: str) -> ds.Expression:
     if name == "frames":
         return pc.coalesce(ds.field("frames"), ds.field("end") - ds.field("start"))
     return pc.coalesce(ds.field(name), pa.scalar(EMPTY[SCHEMA.field(name).type]))
-
-
-def unreadable(store: Store, parts: Sequence[Part], error: Exception) -> Exception:
-    """The error for rows that cannot be read: NotStored for an object that is gone. Raises
-    DigestError for one that is damaged in the store."""
-    if isinstance(error, FileNotFoundError):
-        return NotStored("gone since it was listed", where=store.url)
-    for part in parts:
-        store.get(part.name)
-    if not isinstance(store, FolderStore):
-        shutil.rmtree(cache_folder(store), ignore_errors=True)
-    return StoreError("the ledger cannot be read", where=store.url, remedy="run it again")

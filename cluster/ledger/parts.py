@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +20,23 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.fs as fs
+import pyarrow.parquet as pq
 
-from cluster.errors import StoreError
+from cluster.errors import DigestError, StoreError
 from cluster.keys import make_key
-from cluster.ledger.receipts import PREFIX, SCHEMA
+from cluster.ledger.receipts import PREFIX, SCHEMA, SCHEMA_FIELD
 from cluster.settings import home_folder
+from cluster.store import records
 from cluster.store.base import NotStored, Store, StoredObject
 from cluster.store.folder import FolderStore
+from cluster.store.records import DamagedRecord, damaged_record, newer_record, note_damage
 
 COMPACTED = f"{PREFIX}months/"
 ORIGINS = "douga.origins"
 """Where a compacted object names its origins: JSON, `[[name, rows], …]`."""
 FIRST_COLUMNS = frozenset(SCHEMA.names[: SCHEMA.names.index("finished_at") + 1])
 """The columns of the first douga: an object without one of them is no ledger."""
+UNCOUNTED = "its receipts are not counted"
 FETCHES_AT_ONCE = 8
 TRIES = 8
 """A compaction removes objects once, at its end: each retry meets another compaction."""
@@ -161,17 +165,54 @@ def retry_while_compacted(store: Store, work: Callable[[], T], *, doing: str, re
 
 
 def open_parts(store: Store, *, run: str = "") -> list[Part]:
-    """Every object of the ledger, or those that may hold a run's rows.
+    """Every object of the ledger, or those that may hold a run's rows. One that is damaged, newer
+    or no ledger is left out, with a note.
 
-    NotStored if one is gone by the time it is opened: list them again. StoreError for an object
-    that is no ledger.
+    NotStored if one is gone by the time it is opened: list them again.
     """
     listed = _list(store, f"{PREFIX}{run}/" if run else PREFIX)
-    paths = _local_paths(store, listed)
+    paths = {stored.name: _local_path(store, stored.name) for stored in listed}
+
+    def opened(stored: StoredObject) -> Part | None:
+        try:
+            return open_part(store, stored, paths[stored.name])
+        except DamagedRecord as error:
+            note_damage(error, then=UNCOUNTED)
+            return None
+
+    with ThreadPoolExecutor(max_workers=FETCHES_AT_ONCE) as threads:
+        parts = [part for part in threads.map(opened, listed) if part]
     if not run:
         _forget_others(store, set(paths.values()))
+    return parts
+
+
+def whole_parts(store: Store, parts: Iterable[Part]) -> list[Part]:
+    """Those whose every byte is as it was put; others are left out, with a note. NotStored if one
+    is gone, or if its copy on this machine was damaged and is removed: list them again."""
+
+    def is_whole(part: Part) -> bool:
+        try:
+            store.get(part.name)
+            part.fragment.to_table(schema=SCHEMA)
+        except FileNotFoundError:
+            raise NotStored("gone since it was listed", where=store.url) from None
+        except DigestError:
+            error = damaged_record(store, part.name, "its bytes are not those that were put")
+        except (pa.ArrowException, OSError):
+            if not isinstance(store, FolderStore):
+                Path(part.fragment.path).unlink(missing_ok=True)
+                raise NotStored("its copy was damaged", where=store.url) from None
+            error = not_a_ledger(store, part.name)
+        else:
+            return True
+        note_damage(error, then=UNCOUNTED)
+        return False
+
     with ThreadPoolExecutor(max_workers=FETCHES_AT_ONCE) as threads:
-        return list(threads.map(lambda stored: _open(store, stored, paths[stored.name]), listed))
+        listed = list(parts)
+        kept = threads.map(is_whole, listed)
+        return [part for part, whole in zip(listed, kept, strict=True) if whole]
 
 
 def _list(store: Store, prefix: str) -> list[StoredObject]:
@@ -185,27 +226,49 @@ def _list(store: Store, prefix: str) -> list[StoredObject]:
     return appended + compacted
 
 
-def _open(store: Store, stored: StoredObject, path: Path, *, fresh: bool = False) -> Part:
+def open_part(store: Store, stored: StoredObject, path: Path, *, fresh: bool = False) -> Part:
+    """An object of the ledger by its footer. DamagedRecord for one that is none."""
     try:
+        if not isinstance(store, FolderStore) and not path.is_file():
+            store.get_file(stored.name, path)
         fragment = FORMAT.make_fragment(str(path), filesystem=DISK)
         footer = fragment.metadata
     except FileNotFoundError:
         raise NotStored("no such object", where=f"{store.url}: {stored.name}") from None
     except (pa.ArrowException, OSError) as error:
-        if isinstance(store, FolderStore):
-            store.get(stored.name)  # DigestError where it was damaged
-        elif not fresh:
-            store.get_file(stored.name, path)
-            return _open(store, stored, path, fresh=True)
+        if not isinstance(store, FolderStore) and not fresh:
+            path.unlink(missing_ok=True)
+            return open_part(store, stored, path, fresh=True)
         raise not_a_ledger(store, stored.name) from error
-    missing = FIRST_COLUMNS - {footer.schema.column(at).name for at in range(footer.num_columns)}
-    try:
-        origins = _origins(stored.name, footer)
-    except ValueError as error:
-        raise not_a_ledger(store, stored.name) from error
-    if missing or sum(origin.rows for origin in origins) != footer.num_rows:
-        raise not_a_ledger(store, stored.name)
+    except DigestError as error:
+        raise damaged_record(store, stored.name, "its bytes are not those that were put") from error
+    origins = _described(store, stored.name, footer)
     return Part(stored=stored, origins=origins, fragment=fragment, first_at=_first_at(footer))
+
+
+def check_receipts(store: Store, name: str, data: bytes) -> None:
+    """Read an object of the ledger to its end. DamagedRecord for one that is none."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise not_a_ledger(store, name) from error
+    _described(store, name, file.metadata)
+
+
+def _described(store: Store, name: str, footer: Any) -> tuple[Origin, ...]:
+    """The origins of an object by its footer, if that is of receipts of a known schema."""
+    columns = {footer.schema.column(at).name for at in range(footer.num_columns)}
+    try:
+        number = int((footer.metadata or {}).get(SCHEMA_FIELD.encode(), records.SCHEMA))
+        origins = _origins(name, footer)
+    except (ValueError, TypeError) as error:
+        raise not_a_ledger(store, name) from error
+    if number > records.SCHEMA:
+        raise newer_record(store, name, number)
+    if FIRST_COLUMNS - columns or sum(origin.rows for origin in origins) != footer.num_rows:
+        raise not_a_ledger(store, name)
+    return origins
 
 
 def _origins(name: str, footer: Any) -> tuple[Origin, ...]:
@@ -226,17 +289,12 @@ def _first_at(footer: Any) -> str:
     return min(filter(None, found), default="")
 
 
-def _local_paths(store: Store, listed: Sequence[StoredObject]) -> dict[str, Path]:
-    """The path of each object on this machine: in a folder store its own, else a copy in a cache
-    under douga's home, since objects never change."""
+def _local_path(store: Store, name: str) -> Path:
+    """The path of an object on this machine: in a folder store its own, else that of a copy in a
+    cache under douga's home, since objects never change."""
     if isinstance(store, FolderStore):
-        return {stored.name: store.root / stored.name for stored in listed}
-    cache = cache_folder(store)
-    paths = {stored.name: cache / stored.name.removeprefix(PREFIX) for stored in listed}
-    absent = [(name, path) for name, path in paths.items() if not path.is_file()]
-    with ThreadPoolExecutor(max_workers=FETCHES_AT_ONCE) as threads:
-        list(threads.map(lambda each: store.get_file(*each), absent))
-    return paths
+        return store.root / name
+    return cache_folder(store) / name.removeprefix(PREFIX)
 
 
 def _forget_others(store: Store, paths: set[Path]) -> None:
@@ -251,10 +309,6 @@ def cache_folder(store: Store) -> Path:
     return home_folder("ledger") / make_key(store.url)
 
 
-def not_a_ledger(store: Store, name: str) -> StoreError:
+def not_a_ledger(store: Store, name: str) -> DamagedRecord:
     """The error for an object under `ledger/` that holds no receipts."""
-    return StoreError(
-        "not a ledger of this version of douga",
-        where=f"{store.url}: {name}",
-        remedy="move it out of ledger/",
-    )
+    return damaged_record(store, name, "no receipts are in it")

@@ -15,8 +15,11 @@ import pyarrow.parquet as pq
 
 from cluster.keys import make_key
 from cluster.store.base import Store
+from cluster.store.records import SCHEMA as SCHEMA_NUMBER
 
 PREFIX = "ledger/"
+SCHEMA_FIELD = "douga.schema"
+"""Where an object of the ledger says which schema it has, as other records do."""
 ROW_GROUP = 16384
 """Rows read or skipped together: about a megabyte, some days of a busy farm."""
 
@@ -98,6 +101,6 @@ def to_parquet(table: pa.Table, *, metadata: Mapping[str, str] | None = None) ->
     with pq.ParquetWriter(
         sink, table.schema, compression="zstd", write_page_checksum=True, store_schema=False
     ) as writer:
-        writer.add_key_value_metadata(dict(metadata or {}))
+        writer.add_key_value_metadata({SCHEMA_FIELD: str(SCHEMA_NUMBER), **(metadata or {})})
         writer.write_table(table, row_group_size=ROW_GROUP)
     return memoryview(sink.getvalue())

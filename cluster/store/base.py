@@ -3,6 +3,7 @@
     StoreError            the store refused, or cannot be reached
     ├── NotStored         no object of that name
     └── DigestError       bytes came back different from what was put
+        └── NoDigest      nothing says what was put: another program did, or copied it
 
 Names are relative posix paths (`frames/ab/abc….arrow`). Nothing depends on locks: the same name
 with the same bytes may be put any number of times, by any number of workers at once. Objects
@@ -11,6 +12,7 @@ named by their content are put with `if_absent`: a second put, however late, cha
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +31,10 @@ PROBE_BYTES = b"douga probe"
 
 class NotStored(StoreError):
     """No object of that name is in the store."""
+
+
+class NoDigest(DigestError):
+    """An object whose digest is not on record, so that its bytes cannot be checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +118,15 @@ class Store(Protocol):
         """Remove a leftover; harmless when it is not there."""
         ...
 
+    def has_digest(self, name: str) -> bool:
+        """Whether the digest of an object is on record. NotStored if it is not there."""
+        ...
+
+    def adopt(self, name: str) -> Digest:
+        """Put the digest of an object's bytes, as they are now, on record; whoever calls it knows
+        that they are right. NotStored if it is not there."""
+        ...
+
     def probe(self) -> None:
         """Write, read and delete a small object; a StoreError names the remedy."""
         ...
@@ -140,17 +155,28 @@ def not_stored(url: str, name: str) -> NotStored:
 
 def damaged(url: str, name: str, *, expected: str, got: Digest) -> DigestError:
     """The error for bytes that differ from those put; `expected` is empty if unknown."""
+    if not expected:
+        return NoDigest(
+            "no digest of it is on record: it was not put by douga, or copied without",
+            where=f"{url}: get {name}",
+            remedy=f"douga store adopt {shlex.quote(url)}",
+        )
     return DigestError(
-        f"expected digest {expected or 'on record (there is none)'}, got {got}",
+        f"expected digest {expected}, got {got}: it was damaged",
         where=f"{url}: get {name}",
-        remedy="it was damaged or not put by douga: delete it and run again",
+        remedy=check_remedy(url),
     )
 
 
 def cut_short(url: str, name: str, *, start: int, length: int, got: int) -> DigestError:
     """The error for an object that ends before the range asked for."""
     return DigestError(
-        f"expected {length} bytes from {start}, got {got}",
+        f"expected {length} bytes from {start}, got {got}: it was cut short",
         where=f"{url}: get {name}",
-        remedy="it was cut short: delete it and run again",
+        remedy=check_remedy(url),
     )
+
+
+def check_remedy(url: str) -> str:
+    """What to type where something in a store is damaged: the one remedy for all of it."""
+    return f"douga store check {shlex.quote(url)} --repair"

@@ -135,6 +135,19 @@ class FolderStore:
             if self._is_leftover(name):
                 (self.root / name).unlink(missing_ok=True)
 
+    def has_digest(self, name: str) -> bool:
+        with self._refusals(f"look at {name}"):
+            if not self._path(name).is_file():
+                raise not_stored(self.url, name)
+            return bool(self._digests(name))
+
+    def adopt(self, name: str) -> Digest:
+        with self._refusals(f"adopt {name}"):
+            self._open(name).close()
+            digest = digest_file(self._path(name))
+            self._mark(name, digest)
+        return digest
+
     def probe(self) -> None:
         name = f"probe/{secrets.token_hex(8)}"
         self.put(name, PROBE_BYTES)
@@ -188,6 +201,8 @@ class FolderStore:
     def _check(self, name: str, digest: Digest) -> None:
         """DigestError unless the digest is on record; NotStored if a delete is at work."""
         until = time.monotonic() + self._vanishing_s
+        if not self._digest_path(name, digest).parent.is_dir():
+            until = 0.0  # no put and no delete leaves it so
         while not self._digest_path(name, digest).exists():
             if not self._path(name).is_file():
                 raise not_stored(self.url, name)

@@ -27,6 +27,7 @@ from cluster.keys import Digest, digest_bytes, digest_file
 from cluster.settings import Settings, settings
 from cluster.store.base import (
     PROBE_BYTES,
+    NoDigest,
     NotStored,
     StoredObject,
     check_name,
@@ -227,6 +228,16 @@ class S3Store:
             f"delete {name}", lambda: drop_upload(self.client, self.bucket, self._root, name)
         )
 
+    def has_digest(self, name: str) -> bool:
+        digest = self._digest_of(name)
+        if digest is None:
+            raise not_stored(self.url, name)
+        return digest != ""
+
+    def adopt(self, name: str) -> Digest:
+        data = self._fetch(name, lambda answer: bytes(answer["Body"].read()))
+        return self.put(name, data)
+
     def probe(self) -> None:
         hasty = self._settings.model_copy(
             update={
@@ -394,6 +405,8 @@ class S3Store:
             return read(check_answer(answer, "ETag", where=f"{self.url}: get {name}"))
 
         def is_broken(error: StoreError) -> bool:
+            if isinstance(error, NoDigest):
+                return False
             return is_passing(error) or (isinstance(error, DigestError) and "Range" not in extra)
 
         return self._request(f"get {name}", fetch, again=is_broken)

@@ -112,7 +112,7 @@ def _explain_answer(error: ClientError, *, where: str, bucket: str) -> StoreErro
         return DigestError(
             "the object ends before the range asked for",
             where=where,
-            remedy="the object was cut short: delete it and run again",
+            remedy="the object was cut short: douga store check --repair",
         )
     passing = status >= 500 or status == 429 or code in BUSY or code in PASSING
     return StoreError(

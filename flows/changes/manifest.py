@@ -3,13 +3,15 @@ after all of them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from cluster.errors import StoreError
-from cluster.store.base import NotStored, Store
+from cluster.store.base import Store
+from cluster.store.records import read_if_whole, record_text, shape
 from flows.changes.compare import LastRender
 from flows.changes.fingerprint import fingerprint, read_fingerprint
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -17,6 +19,47 @@ from tasks.worker.item import asset_name, chunk_name, segment_name, source_name
 
 AT_ONCE = 16
 """Manifests read at once: most of the time of each is the way there and back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NamedChunk:
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NamedRun:
+    chunks: tuple[_NamedChunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A shot as a run left it, by its record. `reads` are the inputs of its workers, None where an
+    earlier version did not say; `made_from` is a fingerprint."""
+
+    run: str
+    segment: str
+    runs: tuple[_NamedRun, ...]
+    shot: str = ""
+    made_from: Any = None
+    reads: frozenset[str] | None = None
+
+    @property
+    def chunks(self) -> frozenset[str]:
+        """The chunks that it names, of all its runs."""
+        return frozenset(chunk.name for run in self.runs for chunk in run.chunks)
+
+
+def read_manifest(store: Store, name: str) -> Manifest | None:
+    """A manifest; None for one that is gone, or damaged, and then with a note."""
+    then = "what its shot was made from is not known; douga render puts a new one"
+    return read_if_whole(store, name, manifest_of, then=then)
+
+
+def manifest_of(document: Any) -> Manifest:
+    """The manifest that a record holds."""
+    manifest = shape(Manifest)(document)
+    read_fingerprint(manifest.made_from)
+    return manifest
 
 
 def write_missing_manifests(store: Store, plan: RenderPlan) -> None:
@@ -48,15 +91,13 @@ def read_last_renders(store: Store, manifests: Iterable[str]) -> dict[str, LastR
     """What these manifests say of their shots, by shot. One that gc took meanwhile is left out."""
 
     def read(name: str) -> tuple[str, LastRender] | None:
-        try:
-            manifest = json.loads(store.get(name))
-        except NotStored:
+        manifest = read_manifest(store, name)
+        if manifest is None:
             return None
-        chunks = [chunk["name"] for run in manifest["runs"] for chunk in run["chunks"]]
-        return manifest["shot"], LastRender(
-            run=manifest["run"],
-            objects=frozenset([*chunks, manifest["segment"]]),
-            made_from=read_fingerprint(manifest.get("made_from")),
+        return manifest.shot, LastRender(
+            run=manifest.run,
+            objects=manifest.chunks | {manifest.segment},
+            made_from=read_fingerprint(manifest.made_from),
         )
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -64,12 +105,8 @@ def read_last_renders(store: Store, manifests: Iterable[str]) -> dict[str, LastR
 
 
 def _segment_of(store: Store, manifest: str | None) -> str:
-    if manifest is None:
-        return ""
-    try:
-        return str(json.loads(store.get(manifest))["segment"])
-    except NotStored:
-        return ""
+    found = read_manifest(store, manifest) if manifest else None
+    return found.segment if found else ""
 
 
 def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
@@ -114,7 +151,7 @@ def write_manifest(store: Store, plan: RenderPlan, shot: ShotPlan) -> None:
     }
     store.put(
         f"shots/{plan.episode}/{shot.shot.id}/{plan.run}.json",
-        json.dumps(manifest, indent=1).encode(),
+        record_text(manifest, indent=1).encode(),
         if_absent=True,
     )
 

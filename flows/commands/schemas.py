@@ -259,6 +259,46 @@ class Gc(Printed):
     runs_in_progress: list[str]
 
 
+class DamagedObject(Printed):
+    """`done` is where it was set aside, or why it stays; `mended` where no more is to be done."""
+
+    name: str
+    what: str
+    found: str
+    costs: str
+    done: str
+    mended: bool
+
+
+class StoreCheck(Printed):
+    """`good` where nothing damaged is left; `unknown` objects are not douga's."""
+
+    store: str
+    objects: int
+    bytes: int
+    unknown: int
+    good: bool
+    damaged: list[DamagedObject]
+
+
+class Refused(Printed):
+    name: str
+    found: str
+
+
+class StoreAdoption(Printed):
+    """Of the `adopted`, some are `proven` whole by checks inside them, others only `read` well."""
+
+    store: str
+    dry_run: bool
+    objects: int
+    unknown: int
+    adopted: int
+    proven: int
+    read: int
+    refused: list[Refused]
+
+
 class Model(ModelCard):
     size_bytes: int
     licence_text: str = ""
@@ -347,6 +387,8 @@ DOCUMENTS: dict[str, type] = {
     "runs": Runs,
     "sample": Sample,
     "status": Status,
+    "store-adoption": StoreAdoption,
+    "store-check": StoreCheck,
     "timeline": Timeline,
     "up": Up,
     "verify": Verify,

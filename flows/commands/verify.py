@@ -43,13 +43,16 @@ def verify(
         options = replace(options, source=against, output=source)
     request = options.request()
     film = Path(request.output)
-    if not film.is_file():
-        raise InputError("no film", where=request.output, remedy="render it, or name it with -o")
+    no_film = InputError("no film", where=request.output, remedy="render it, or name it with -o")
+    if not film.is_file() and not repair:
+        raise no_film
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
         if deep:
             upload_inputs(prepared)
         document = check_document(prepared, film, reporter, film_only=bool(against), deep=deep)
+    if not film.is_file() and not document["findings"]:
+        raise no_film
     if repair:
         remove_objects(prepared, document["objects"])
     words = [options.source, *(["-o", str(film)] if options.output else [])]

@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from cluster.store.base import NotStored, Store
-from flows.changes.manifest import newest_manifests
+from cluster.store.base import Store
+from flows.changes.manifest import newest_manifests, read_manifest
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from tasks.decode import SourceIndex
@@ -62,12 +62,10 @@ def rendered_by(store: Store, episode: str, shots: Sequence[ShotPlan]) -> dict[s
     newest = newest_manifests(store, episode)
 
     def run_of(shot: ShotPlan) -> str:
-        try:
-            manifest = json.loads(store.get(newest[shot.shot.id]))
-        except (KeyError, NotStored):
-            return ""
+        name = newest.get(shot.shot.id)
+        manifest = read_manifest(store, name) if name else None
         own = segment_name(shot.segment.key) if shot.segment else ""
-        return str(manifest["run"]) if manifest["segment"] == own else ""
+        return manifest.run if manifest and manifest.segment == own else ""
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         runs = list(threads.map(run_of, shots))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.errors import DigestError, StoreError
 from cluster.scratch import sweep_scratch
 from cluster.settings import home_folder
+from cluster.store.base import NoDigest
+from cluster.store.set_aside import set_aside
 from flows.changes.manifest import write_missing_manifests
 from flows.farm.film_record import record_film, recorded_notes
 from flows.farm.output import folder_beside
@@ -21,6 +24,10 @@ from tasks.decode.unchanged import held_films
 from tasks.worker.item import segment_name
 
 
+class SegmentsLost(StoreError):
+    """Segments that were stored were damaged, and are set aside: their shots are to be made."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """The film under its name, None where there is none; what to know of it, what is wrong."""
@@ -33,7 +40,8 @@ class Delivery:
 def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Delivery:
     """The verified film of a plan whose segments are all stored; made only where it is not there.
 
-    One that fails verification is kept as `NAME.wanting.SUFFIX` and replaces nothing.
+    One that fails verification is kept as `NAME.wanting.SUFFIX` and replaces nothing. SegmentsLost
+    where stored ones were damaged.
     """
     film = Path(prepared.request.output)
     sweep_scratch(film.parent)
@@ -62,10 +70,28 @@ def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Repor
     """Fetch the segments beside the film (one file system) and join them."""
     reporter.phase("assembling")
     paths: list[Path] = []
+    lost: list[str] = []
     for shot in plan.shots:
         if shot.segment is not None:
+            name = segment_name(shot.segment.key)
             paths.append(fresh.with_name(f".{shot.shot.id}.mkv"))
-            prepared.store.get_file(segment_name(shot.segment.key), paths[-1])
+            try:
+                prepared.store.get_file(name, paths[-1])
+            except NoDigest:
+                raise
+            except DigestError as error:
+                try:
+                    set_aside(prepared.store, name)
+                except StoreError:  # the key may not
+                    raise error from None
+                lost.append(shot.shot.id)
+    if lost:
+        raise SegmentsLost(
+            f"segments were damaged and are set aside ({', '.join(lost)})",
+            where=prepared.name,
+            remedy="run the same again to make them",
+            retryable=True,
+        )
     info = assemble_film(
         fresh,
         segments=paths,

@@ -7,8 +7,9 @@ import secrets
 import shutil
 from pathlib import Path
 
-from cluster.errors import unwritable
-from cluster.store.base import Store
+from cluster.errors import DigestError, unwritable
+from cluster.store.base import NotStored, Store
+from cluster.store.records import note_damage
 from flows.plan.plan import RenderPlan
 from tasks.stages.stage import Note
 from tasks.worker.item import notes_name
@@ -32,8 +33,14 @@ def gather_notes(store: Store, plan: RenderPlan, film: Path) -> tuple[str, ...]:
     names = {notes_name(item.key): shot.shot.id for shot in plan.shots for item in shot.items()}
     shots: dict[str, dict[str, Note]] = {}
     for name in sorted(store.has(list(names))):
-        kept = shots.setdefault(names[name], {})
-        kept.update((note.name, note) for note in unpack_notes(store.get(name)))
+        try:
+            found = unpack_notes(store.get(name))
+        except NotStored:
+            continue
+        except DigestError as error:
+            note_damage(error.placed(f"{store.url}: {name}"), then="these notes are left out")
+            continue
+        shots.setdefault(names[name], {}).update((note.name, note) for note in found)
     folder = notes_folder(film)
     try:
         if not shots:

@@ -8,7 +8,6 @@ waits until a sweep ends, then asks the store again what there is.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -16,11 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster.errors import StoreError
 from cluster.store.base import Store
 from cluster.store.lease import Lease, hold_lease
+from cluster.store.records import record_text
 from flows.progress import Reporter
 from tasks.worker.item import asset_name, chunk_name, notes_name, source_name
 
@@ -47,7 +47,7 @@ def pinned(
     """
     store, plan = prepared.store, prepared.plan
     names = f"{PINS}{plan.run}/names.json"
-    store.put(names, json.dumps({"names": sorted(needed_names(prepared))}).encode())
+    store.put(names, record_text({"names": sorted(needed_names(prepared))}).encode())
     try:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
         with hold_lease(store, beat, text=holder, heartbeat_s=HEARTBEAT_S) as lease:
@@ -70,6 +70,13 @@ def needed_names(prepared: Prepared) -> set[str]:
         *(source_name(index.digest) for index in prepared.indices),
         *(asset_name(digest) for entry in prepared.inputs for digest in entry.assets.values()),
     }
+
+
+def pinned_names(document: Any) -> list[str]:
+    """The names that the record of a pin holds."""
+    if not isinstance(document["names"], list):
+        raise TypeError("names is no list")
+    return [str(name) for name in document["names"]]
 
 
 def this_process() -> str:

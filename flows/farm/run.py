@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from cluster.connect.head_check import check_head
 from cluster.store.open import open_store
+from flows.farm.deliver import SegmentsLost
 from flows.farm.output import check_output
 from flows.farm.pins import pinned
 from flows.farm.shot import shots_to_render
 from flows.farm.upload import upload_inputs
+from flows.plan.partial_record import ask_store
 from flows.plan.prepare import Prepared, new_run_id, prepare
 from flows.progress import Reporter
 from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
@@ -97,7 +100,15 @@ def _run(
         with pinned(prepared, reporter) as held:
             if shots:
                 upload_inputs(held)
-            result = render(held, began)
+            try:
+                result = render(held, began)
+            except SegmentsLost as lost:
+                reporter.note(f"{lost.what}; they are made again")
+                held = replace(held, plan=ask_store(store, held.plan))
+                record.begin(shots=len(shots_to_render(held)))
+                check(request)
+                upload_inputs(held)
+                result = render(held, began)
         record_result(record, result, command=command)
         return result
 

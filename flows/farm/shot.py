@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from cluster.errors import DougaError, InputError, StoreError, UsageError
+from cluster.errors import DigestError, DougaError, InputError, StoreError, UsageError
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store.base import Store
+from cluster.store.set_aside import set_aside_damaged
 from flows.changes.manifest import write_manifest
 from flows.farm.farm import Farm
 from flows.plan.partial import reused_frames
@@ -64,25 +65,33 @@ class ShotWork:
         self._receipts: dict[str, list[Receipt]] = {shot.shot.id: [] for shot in shots}
         self._reused: dict[str, int] = {}
         self._tried: set[str] = set()
+        self._read_damaged: set[str] = set()
         self._failed_at: dict[str, WorkItem | SegmentItem] = {}
         self._lock = threading.Lock()
         self._began = time.monotonic()
 
     def begin(self, shot: ShotPlan) -> RenderPlan:
         """The plan for an attempt at a shot. A second attempt asks the store again: the first may
-        have failed because an object that the plan counts on has vanished."""
+        have failed because an object that the plan counts on has vanished, or is damaged: that one
+        is set aside."""
         with self._lock:
             if shot.shot.id in self._tried:
                 names = set(shot.objects())
                 there = self.store.has(names)
+                rotten = sorted(there) if shot.shot.id in self._read_damaged else ()
+                for name in set_aside_damaged(self.store, rotten):
+                    self.reporter.note(f"{name} was damaged; it is set aside and made again")
+                    there -= {name}
                 self.plan = self.plan.with_stored((self.plan.stored - names) | there)
             self._tried.add(shot.shot.id)
             self._failed_at.pop(shot.shot.id, None)
             return self.plan
 
-    def failed_at(self, shot: ShotPlan, item: WorkItem | SegmentItem) -> None:
-        """Remember the item that an attempt at a shot failed at."""
+    def failed_at(self, shot: ShotPlan, item: WorkItem | SegmentItem, error: DougaError) -> None:
+        """Remember the item that an attempt at a shot failed at, and whether it read damage."""
         self._failed_at[shot.shot.id] = item
+        if isinstance(error, DigestError):
+            self._read_damaged.add(shot.shot.id)
 
     def give_up(self, shot: ShotPlan, error: DougaError) -> ShotResult:
         """The result of a shot that failed for good; why is kept in the store."""
@@ -210,7 +219,7 @@ def _gather(
         except DougaError as error:
             if first is None:
                 first = error
-                work.failed_at(shot, futures[future])
+                work.failed_at(shot, futures[future], error)
                 drop_rest()
             continue
         receipts.append(receipt)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cluster.store.base import Store
+from cluster.errors import DigestError, DougaError, InputError
+from cluster.keys import digest_bytes
+from cluster.store.base import NotStored, Store
+from cluster.store.records import note_damage
 from flows.plan.prepare import Prepared
 from tasks.decode.unchanged import changed
 from tasks.worker.item import asset_name, source_name
-from tasks.worker.readers import pack_index
+from tasks.worker.readers import pack_index, unpack_index
 
 
 def upload_inputs(prepared: Prepared) -> None:
@@ -16,7 +19,7 @@ def upload_inputs(prepared: Prepared) -> None:
     where workers on other machines could not open their paths."""
     store = prepared.store
     for index, name in prepared.index_names():
-        if not store.has([name]):
+        if not _is_index(store, name):
             store.put(name, pack_index(index))
         copy = source_name(index.digest)
         distant = prepared.request.ray and store.url.startswith("s3://")
@@ -25,9 +28,37 @@ def upload_inputs(prepared: Prepared) -> None:
             _put(store, copy, Path(index.path), digest=index.content)
     for entry in prepared.inputs:
         for path, digest in entry.assets.items():
-            if not store.has([asset_name(digest)]):
+            if not _is_whole(store, asset_name(digest), digest):
                 file = Path(prepared.request.episode.resolve(path))
                 _put(store, asset_name(digest), file, digest=digest)
+
+
+def _is_index(store: Store, name: str) -> bool:
+    """Whether an index is stored that workers can read: one that is damaged, or of another
+    version, would fail every shot."""
+    try:
+        unpack_index(store.get(name))
+    except NotStored:
+        return False
+    except (DigestError, InputError) as error:
+        return _is_to_be_put(store, name, error)
+    return True
+
+
+def _is_whole(store: Store, name: str, digest: str) -> bool:
+    """Whether an asset is stored as its name tells."""
+    try:
+        return digest_bytes(store.get(name)) == digest
+    except NotStored:
+        return False
+    except DigestError as error:
+        return _is_to_be_put(store, name, error)
+
+
+def _is_to_be_put(store: Store, name: str, error: DougaError) -> bool:
+    """False: what is stored is of no use. It is told, and needs no remedy."""
+    note_damage(DougaError(error.what, where=f"{store.url}: {name}"), then="it is put anew")
+    return False
 
 
 def _put(store: Store, name: str, file: Path, *, digest: str) -> None:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from cluster.keys import make_key
 from cluster.ledger.history import read_history
 from cluster.settings import home_folder
 from cluster.store.base import NotStored, Store
+from cluster.store.records import DamagedRecord, note_damage, read_record
 from flows.forecast.durations import Sample, Timing, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 from flows.runs.outcome import Outcome
+from flows.runs.state import whole_run
 
 ENOUGH_RUNS, ENOUGH_RECEIPTS = 8, 1500
 """With this many of both, older runs are not read."""
@@ -120,7 +123,7 @@ def _read_run(store: Store, name: str) -> History | None:
     whose record is gone."""
 
     def make() -> str:
-        record = json.loads(store.get(name))
+        record = read_record(store, name, partial(whole_run, store.url))
         table = read_history(store, columns=COLUMNS, run=record["run"]).sort_by("finished_at")
         rows = [row for row in table.to_pylist() if not row["reused"]]
         found = _earlier_run(record, rows) if rows else None
@@ -130,6 +133,9 @@ def _read_run(store: Store, name: str) -> History | None:
     try:
         return cached(_kept(store, name), make, lambda text: _from_json(json.loads(text)))
     except NotStored:
+        return None
+    except DamagedRecord as error:
+        note_damage(error, then="nothing is learnt from that run")
         return None
 
 

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cluster.store.base import StoredObject
+from cluster.store.set_aside import DAMAGED
 from flows.farm.pins import PIN_TIMEOUT, PINS, SWEEP_TIMEOUT, SWEEPS
 from flows.plan.partial_record import PARTIALS
 
 RECORDS = ("shots/", "films/", PARTIALS)
 INPUTS = ("assets/", "probes/", "sources/")
 DATA = ("frames/", "notes/", "segments/", *INPUTS)
+SET_ASIDE_KEPT = timedelta(days=30)
+"""What was damaged and set aside stays so long for people to look at."""
 LEFTOVER_GRACE = timedelta(hours=1)
 """At the least: a large file may be long on its way."""
 
@@ -68,17 +71,19 @@ class PartialRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a run holds, and when it last renewed its heartbeat."""
+    """What a run holds (None where its record is damaged), and when it last renewed its
+    heartbeat."""
 
     run: str
     alive_at: datetime
-    names: frozenset[str]
+    names: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A store at one moment, by the store's clock. `decided` are the segments people judged,
-    `compared` those that the next night is compared with."""
+    `compared` those that the next night is compared with. `unread` are records that are damaged:
+    each may name whatever was there when it was put."""
 
     now: datetime
     objects: tuple[StoredObject, ...]
@@ -89,6 +94,7 @@ class Snapshot:
     pins: tuple[Pin, ...]
     compared: frozenset[str] = frozenset()
     partials: tuple[PartialRecord, ...] = ()
+    unread: tuple[StoredObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +123,7 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
     """
     alive = [pin for pin in snapshot.pins if snapshot.now - pin.alive_at < max(grace, PIN_TIMEOUT)]
     runs = frozenset(pin.run for pin in alive)
-    pinned = frozenset[str]().union(*(pin.names for pin in alive))
+    pinned = frozenset[str]().union(*(pin.names or () for pin in alive))
 
     def is_older(stored: StoredObject, than: timedelta) -> bool:
         return snapshot.now - stored.modified >= max(grace, than)
@@ -129,14 +135,19 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
         old_films = _replaced_films([film for film in films if is_older(film.stored, keep)], films)
         films = [film for film in films if film.stored.name not in old_films]
         aged = [v for v in snapshot.versions if is_older(v.stored, keep) and v.run not in runs]
-        old_versions = _replaced_versions(aged, snapshot.versions, films)
+        unread = {each.name.split("/")[1] for each in snapshot.unread}
+        old_versions = _replaced_versions(aged, snapshot.versions, films, unread)
     finished = {
         record.stored.name: "every shot of it is rendered whole since"
         for record in snapshot.partials
         if record.run not in runs and not _unfinished_shots(record, snapshot.versions)
     }
     reachable = (
-        pinned | snapshot.decided | snapshot.compared | _reachable(snapshot, films, old_versions)
+        pinned
+        | snapshot.decided
+        | snapshot.compared
+        | _reachable(snapshot, films, old_versions)
+        | _perhaps_named(snapshot, alive)
     )
 
     removed: list[Removal] = []
@@ -147,6 +158,8 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
             why = finished.get(stored.name) or _why_unneeded(stored.name, reachable, runs)
         if not why and stored.name.startswith(SWEEPS) and is_older(stored, SWEEP_TIMEOUT):
             why = "announced by a gc that is dead"
+        if not why and stored.name.startswith(DAMAGED) and is_older(stored, SET_ASIDE_KEPT):
+            why = f"damaged, and set aside more than {SET_ASIDE_KEPT.days} days ago"
         if why:
             removed.append(Removal(stored=stored, why=why))
         else:
@@ -157,6 +170,19 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
             removed.append(Removal(stored=stored, why=why, leftover=True))
     removed.sort(key=lambda each: (not each.stored.name.startswith(RECORDS), each.stored.name))
     return GcPlan(runs=runs, kept=tuple(kept), removed=tuple(removed))
+
+
+def _perhaps_named(snapshot: Snapshot, alive: Iterable[Pin]) -> frozenset[str]:
+    """What a damaged record may name: a run in progress anything, others what was put before them,
+    for a record is put last."""
+    anything = any(pin.names is None for pin in alive)
+    until = max((each.modified for each in snapshot.unread), default=None)
+    return frozenset(
+        stored.name
+        for stored in snapshot.objects
+        if stored.name.startswith(DATA)
+        and (anything or (until is not None and stored.modified <= until))
+    )
 
 
 def _reachable(
@@ -217,12 +243,15 @@ def _replaced_films(aged: Iterable[FilmRecord], films: Iterable[FilmRecord]) -> 
 
 
 def _replaced_versions(
-    aged: Iterable[Version], versions: Iterable[Version], films: Iterable[FilmRecord]
+    aged: Iterable[Version],
+    versions: Iterable[Version],
+    films: Iterable[FilmRecord],
+    unread: Iterable[str],
 ) -> dict[str, str]:
     """Those of the aged manifests that newer ones replaced and of which no film is made, with why
-    they go."""
+    they go. Of the episodes `unread` it is not known of which segments their films are made."""
     shown = frozenset[str]().union(*(film.segments or () for film in films))
-    vague = {film.episode for film in films if film.segments is None}
+    vague = {film.episode for film in films if film.segments is None} | set(unread)
     newest = {version.shot: version.run for version in sorted(versions, key=lambda v: v.run)}
     return {
         version.stored.name: f"run {newest[version.shot]} made {version.shot} anew"

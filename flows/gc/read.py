@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
-from cluster.errors import StoreError
+from cluster.keys import Key
 from cluster.store.base import NotStored, Store, StoredObject
-from flows.farm.pins import PINS
+from cluster.store.records import DamagedRecord, note_damage, read_record, shape
+from flows.changes.manifest import manifest_of
+from flows.farm.film_record import RecordedFilm
+from flows.farm.pins import PINS, pinned_names
 from flows.gc.mark import RECORDS, FilmRecord, PartialRecord, Pin, Snapshot, Version
 from flows.plan.partial_record import PARTIALS
 from flows.runs.nights import standing_segments
@@ -54,17 +57,21 @@ class StoreReader:
         def under(place: str) -> list[StoredObject]:
             return [stored for stored in records if stored.name.startswith(place)]
 
+        unread: list[StoredObject] = []
         decisions = [stored for stored in under("reviews/") if "/decisions/" in stored.name]
+        compared, nights = standing_segments(self.store)
+        unread += [stored for stored in objects if stored.name in nights]
         return Snapshot(
             now=now,
             objects=objects,
             leftovers=leftovers,
-            versions=tuple(self._read(under("shots/"), _version)),
-            films=tuple(self._read(under("films/"), _film, fresh=True)),
-            partials=tuple(self._read(under(PARTIALS), _partials)),
-            decided=frozenset(self._read(decisions, lambda _, it: segment_name(it["segment"]))),
+            versions=tuple(self._read(under("shots/"), _version, unread)),
+            films=tuple(self._read(under("films/"), _film, unread, fresh=True)),
+            partials=tuple(self._read(under(PARTIALS), _partials, unread)),
+            decided=frozenset(self._read(decisions, _decided, unread)),
             pins=tuple(self._pins(under(PINS))),
-            compared=standing_segments(self.store),
+            compared=compared,
+            unread=tuple(unread),
         )
 
     def _pins(self, found: Sequence[StoredObject]) -> list[Pin]:
@@ -72,62 +79,74 @@ class StoreReader:
         for stored in found:
             run = stored.name.split("/")[1]
             alive[run] = max(stored.modified, alive.get(run, stored.modified))
-
-        def pin(stored: StoredObject, it: Any) -> Pin:
-            run = stored.name.split("/")[1]
-            return Pin(run=run, alive_at=alive[run], names=frozenset(it["names"]))
-
-        return self._read([each for each in found if each.name.endswith("/names.json")], pin)
+        named = [stored for stored in found if stored.name.endswith("/names.json")]
+        unread: list[StoredObject] = []
+        pins = self._read(named, _pin, unread) + [_pin(stored, None) for stored in unread]
+        return [replace(pin, alive_at=alive[pin.run]) for pin in pins]
 
     def _read(
         self,
         found: Sequence[StoredObject],
         make: Callable[[StoredObject, Any], T],
+        unread: list[StoredObject],
         *,
         fresh: bool = False,
     ) -> list[T]:
-        """What `make` makes of each JSON object that is still there."""
+        """What `make` makes of each record that is still there; damaged ones go to `unread`."""
 
         def one(stored: StoredObject) -> list[T]:
             try:
                 if fresh or stored.name not in self.known:
-                    self.known[stored.name] = json.loads(self.store.get(stored.name))
-                return [make(stored, self.known[stored.name])]
+                    self.known[stored.name] = read_record(
+                        self.store, stored.name, partial(make, stored)
+                    )
+                return [self.known[stored.name]]
             except NotStored:
                 return []
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                raise StoreError(
-                    "not a record of this version of douga, so that what it needs is not known",
-                    where=f"{self.store.url}: {stored.name}",
-                    remedy="move it away, then run douga gc again; nothing was removed",
-                ) from error
+            except DamagedRecord as error:
+                note_damage(error, then="what it may name stays")
+                unread.append(stored)
+                return []
 
         with ThreadPoolExecutor(AT_ONCE) as threads:
             return [made for each in threads.map(one, found) for made in each]
 
 
-def _version(stored: StoredObject, manifest: Any) -> Version:
-    chunks = (chunk["name"] for run in manifest["runs"] for chunk in run["chunks"])
+def _pin(stored: StoredObject, record: Any) -> Pin:
+    return Pin(
+        run=stored.name.split("/")[1],
+        alive_at=stored.modified,
+        names=None if record is None else frozenset(pinned_names(record)),
+    )
+
+
+def _version(stored: StoredObject, record: Any) -> Version:
+    manifest = manifest_of(record)
     return Version(
         stored=stored,
-        run=manifest["run"],
-        segment=manifest["segment"],
-        chunks=frozenset(chunks),
-        reads=frozenset(manifest["reads"]) if "reads" in manifest else None,
+        run=manifest.run,
+        segment=manifest.segment,
+        chunks=manifest.chunks,
+        reads=manifest.reads,
     )
 
 
 def _film(stored: StoredObject, record: Any) -> FilmRecord:
-    segments = frozenset(record["segments"]) if "segments" in record else None
-    return FilmRecord(stored=stored, film=record["film"], segments=segments)
+    film = shape(RecordedFilm)(record)
+    segments = None if film.segments is None else frozenset(film.segments)
+    return FilmRecord(stored=stored, film=film.film, segments=segments)
+
+
+def _decided(_: StoredObject, record: Any) -> str:
+    return segment_name(Key(str(record["segment"])))
 
 
 def _partials(stored: StoredObject, record: Any) -> PartialRecord:
     return PartialRecord(
         stored=stored,
-        run=record["run"],
+        run=str(record["run"]),
         shots={
-            f"{record['episode']}/{shot}": frozenset(chunk["name"] for chunk in made)
+            f"{record['episode']}/{shot}": frozenset(str(chunk["name"]) for chunk in made)
             for shot, made in record["shots"].items()
         },
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import make_key
 from cluster.settings import settings
 from cluster.store.base import Store
+from cluster.store.records import record_text
 from flows.nightly.candidates import Candidates, Forecaster, plan_candidates
 from flows.nightly.clock import next_end
 from flows.nightly.compact_ledgers import compact_ledgers
@@ -28,7 +28,7 @@ from flows.runs.night import Night
 from flows.runs.nights import PREFIX, Past
 from flows.runs.outcome import Outcome
 from flows.runs.record import BEGUN, Record
-from flows.runs.state import RUNNING, RunStatus, read_status
+from flows.runs.state import RUNNING, RunStatus, known_status
 
 YIELD_TIMEOUT_S, POLL_S = 10.0, 0.2
 """So long a night waits for one that began at the same moment to give way; between two polls."""
@@ -172,7 +172,7 @@ def _keep(
     for url, other in others.items():
         if url != store.url:
             try:
-                other.put(f"{record.place}.json", json.dumps(document).encode())
+                other.put(f"{record.place}.json", record_text(document).encode())
             except StoreError as error:  # one store that is gone must not cost the night itself
                 reporter.note(f"the night is not kept in {url}: {error}")
     record.ended(document, state=result.state, exit_code=result.exit_code, error=result.words)
@@ -230,7 +230,7 @@ def _other_night(store: Store, mine: str) -> RunStatus | None:
     folder = f"{BEGUN}{mine.rpartition('/')[0]}/"
     names = sorted(entry.name for entry in store.list(folder))
     for place in (name.removeprefix(BEGUN).removesuffix(".json") for name in names):
-        status = read_status(store, place) if place != mine else None
+        status = known_status(store, place) if place != mine else None
         if status is not None and status.state == RUNNING:
             return status
     return None

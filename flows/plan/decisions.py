@@ -1,17 +1,19 @@
 """What people decided, as events in the store: `reviews/EPISODE/decisions/SHOT/KEY.json`.
 
 A decision names what was seen by its key: a segment, or a preview. Nothing is ever
-overwritten; the newest decision on a thing counts.
+overwritten; the newest decision on a thing counts. What was decided on a shot before a record of it
+was damaged counts as not decided, for that record may have said otherwise.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal
 
 from cluster.keys import make_key
-from cluster.store.base import Store
+from cluster.store.base import NotStored, Store
+from cluster.store.records import DamagedRecord, note_damage, read_record, record_text, shape
 
 Verdict = Literal["approved", "retake"]
 Subject = Literal["segment", "preview"]
@@ -39,16 +41,31 @@ Decisions = dict[tuple[str, str], Decision]
 def standing_decisions(store: Store, episode: str) -> Decisions:
     """The newest decision on everything that people have seen of an episode."""
     newest: Decisions = {}
+    put_at: dict[str, list[tuple[Decision, datetime]]] = {}
+    damaged: dict[str, datetime] = {}
     for entry in store.list(f"reviews/{episode}/decisions/"):
-        decision = Decision(**json.loads(store.get(entry.name)))
-        place = (decision.shot, decision.segment)
-        if place not in newest or newest[place].at <= decision.at:
-            newest[place] = decision
+        shot = entry.name.split("/")[3]
+        try:
+            found = read_record(store, entry.name, shape(Decision)), entry.modified
+            put_at.setdefault(shot, []).append(found)
+        except NotStored:
+            continue
+        except DamagedRecord as error:
+            then = f"{shot} counts as not decided: douga approve or retake it again"
+            note_damage(error, then=then)
+            damaged[shot] = max(entry.modified, damaged.get(shot, entry.modified))
+    for shot, decisions in put_at.items():
+        for decision, modified in decisions:
+            place = (decision.shot, decision.segment)
+            if shot in damaged and modified <= damaged[shot]:
+                continue
+            if place not in newest or newest[place].at <= decision.at:
+                newest[place] = decision
     return newest
 
 
 def write_decision(store: Store, decision: Decision) -> None:
     """Put a decision, once."""
-    text = json.dumps({name: getattr(decision, name) for name in Decision.__slots__})
+    text = record_text(asdict(decision))
     name = f"reviews/{decision.episode}/decisions/{decision.shot}/{make_key(decision)}.json"
     store.put(name, text.encode())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
-from cluster.errors import StoreError
-from cluster.store.base import NotStored, Store
+from cluster.store.base import Store
+from cluster.store.records import read_if_whole, record_text
 from flows.plan.partial import plan_partials
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.frames.track import Span
@@ -25,7 +26,7 @@ def record_partials(store: Store, plan: RenderPlan) -> None:
     shots = {shot: made for shot, made in shots.items() if made}
     if shots:
         document = {"episode": plan.episode, "run": plan.run, "shots": shots}
-        store.put(f"{PARTIALS}{plan.episode}/{plan.run}.json", json.dumps(document).encode())
+        store.put(f"{PARTIALS}{plan.episode}/{plan.run}.json", record_text(document).encode())
 
 
 def ask_store(store: Store, plan: RenderPlan) -> RenderPlan:
@@ -58,20 +59,21 @@ def _partials_of(plan: RenderPlan, shot: ShotPlan) -> list[dict[str, object]]:
 
 def _read_spans(store: Store, episode: str) -> Spans:
     known: Spans = {}
+    then = "the frames that it names are made again"
     for entry in store.list(f"{PARTIALS}{episode}/"):
-        try:
-            shots = json.loads(store.get(entry.name))["shots"]
-            for shot, made in shots.items():
-                for chunk in made:
-                    run = chunk["run"], chunk["stages"]
-                    spans = known.setdefault(shot, {}).setdefault(run, set())
-                    spans.add(Span(*chunk["span"]))
-        except NotStored:
-            continue  # gc took it since the listing
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                "not a record of partial chunks that this version of douga knows",
-                where=f"{store.url}: {entry.name}",
-                remedy="delete it; what it names is then made again",
-            ) from error
+        for shot, run, span in read_if_whole(store, entry.name, recorded_spans, then=then) or ():
+            known.setdefault(shot, {}).setdefault(run, set()).add(span)
     return known
+
+
+def recorded_spans(document: Any) -> list[tuple[str, tuple[int, str], Span]]:
+    """What a record names: of each partial chunk its shot, the number and stages of the run, and
+    its span."""
+    return list(_spans(document["shots"]))
+
+
+def _spans(shots: dict[str, Any]) -> Iterator[tuple[str, tuple[int, str], Span]]:
+    for shot, made in shots.items():
+        for chunk in made:
+            start, end = chunk["span"]
+            yield shot, (int(chunk["run"]), str(chunk["stages"])), Span(int(start), int(end))

@@ -8,12 +8,13 @@ previews were shown, for `douga approve` and `douga retake`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
+from cluster.store.records import read_if_whole, record_text
 from flows.plan.decisions import Decisions, standing_decisions
 from flows.plan.partial import Selection, select
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -95,17 +96,23 @@ def record_preview(
         "shots": keys,
     }
     name = f"reviews/{plan.episode}/previews/{plan.run}.json"
-    store.put(name, json.dumps(document).encode())
+    store.put(name, record_text(document).encode())
 
 
 def read_previews(store: Store, episode: str) -> ShownPreviews:
     """The previews of an episode that people have seen."""
     newest: dict[str, str] = {}
     last: dict[str, str] = {}
+    then = "that these previews were shown is not known"
     for entry in store.list(f"reviews/{episode}/previews/"):  # runs are named in order of time
-        last = json.loads(store.get(entry.name))["shots"]
+        last = read_if_whole(store, entry.name, shown_shots, then=then) or {}
         newest.update(last)
     return ShownPreviews(newest=newest, last=last)
+
+
+def shown_shots(document: Any) -> dict[str, str]:
+    """The keys of the previews that a record names, by shot."""
+    return {str(shot): str(key) for shot, key in document["shots"].items()}
 
 
 def _verdict(decisions: Decisions, shot: ShotPlan, every: int) -> str:

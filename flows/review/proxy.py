@@ -76,8 +76,7 @@ def make_proxy(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Prox
     picture = output.with_name(f"{output.stem}.preview.png")
     png = _sheet(prepared.store, cells)
     sheet = f"reviews/{plan.episode}/preview-{make_key([cell.name for cell in cells])}.png"
-    if not prepared.store.has([sheet]):
-        prepared.store.put(sheet, png)
+    prepared.store.put(sheet, png)
     try:
         film.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(png)

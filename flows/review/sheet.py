@@ -4,12 +4,14 @@ film. Of an episode with two changed shots it shows these two."""
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.chunks.chunk import read_frames
+from cluster.errors import DigestError
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -28,8 +30,11 @@ def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str
     shots = [shot for shot in plan.shots if shot.shot.id in made and plan.is_done(shot)]
     key = make_key([shot.segment.key if shot.segment else "" for shot in shots])
     name = f"reviews/{plan.episode}/sheet-{key}.jpg"
-    if not shots or store.has([name]):
-        return name if shots else None
+    if not shots:
+        return None
+    with suppress(NotStored, DigestError):  # one that is damaged is made again
+        store.get(name)
+        return name
     pictures = [
         (f"{shot.shot.id}  {len(shot.track)} frames", picture)
         for shot in shots
@@ -59,6 +64,6 @@ def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
         if item.out.start <= middle < item.out.end:
             try:
                 return to_uint8(read_frames(store, chunk_name(item.key), [middle])[0])
-            except NotStored:
+            except (NotStored, DigestError):  # who needs the chunk says so
                 return None
     return None

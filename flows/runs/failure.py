@@ -19,6 +19,7 @@ from typing import Any
 from cluster.errors import DougaError
 from cluster.settings import settings
 from cluster.store.base import Store
+from cluster.store.records import read_if_whole, record_text
 from flows.plan.plan import ShotPlan
 from tasks.worker.item import SegmentItem, WorkItem
 
@@ -133,7 +134,7 @@ def keep_failure(
         "attempts": [asdict(attempt) for attempt in error.attempts],
         "versions": _versions(),
     }
-    text = strike_secrets(json.dumps(document, indent=1, default=str))
+    text = strike_secrets(record_text(document, indent=1, default=str))
     store.put(failure.name, text.encode())
 
 
@@ -144,9 +145,17 @@ def read_failures(store: Store, episode: str) -> dict[str, dict[str, Any]]:
     for entry in store.list(f"{PREFIX}{episode}/"):
         shot = entry.name.split("/")[2]
         newest[shot] = max(newest.get(shot, ""), entry.name)
-    wanted = [each.name for each in fields(Failure)]
-    found = {shot: json.loads(store.get(name)) for shot, name in newest.items()}
-    return {shot: {field: kept.get(field) for field in wanted} for shot, kept in found.items()}
+    then = "why that shot failed is not known"
+    found = {s: read_if_whole(store, n, known_failure, then=then) for s, n in newest.items()}
+    return {shot: kept for shot, kept in found.items() if kept is not None}
+
+
+def known_failure(document: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a failure that was kept, by an earlier version perhaps; tracebacks aside."""
+    for needed in ("episode", "shot", "run", "error", "at"):
+        if not isinstance(document[needed], str):
+            raise TypeError(f"{needed} is no text")
+    return {each.name: document.get(each.name) for each in fields(Failure)}
 
 
 def without_secrets(text: str, *, secrets: Collection[str]) -> str:

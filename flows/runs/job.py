@@ -4,14 +4,15 @@
 died, was stopped, was refused or waits for people may be taken again, as `0002.json`, and so on:
 nothing is ever overwritten. What may take a job is a render or a night. A night that is over and
 failed verification or regressed is done; a film that did is rendered again, for it may be mended.
+Of a claim that is damaged, the run is looked for among those that live; where there is none, the
+job may be taken again.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
-from typing import TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
 from cluster.errors import (
@@ -25,9 +26,10 @@ from cluster.errors import (
 )
 from cluster.keys import Key, make_key
 from cluster.store.base import Store
+from cluster.store.records import DamagedRecord, note_damage, read_record, record_text
 from flows.progress import Reporter
-from flows.runs.record import RunStart, new_run_start
-from flows.runs.state import DIED, RunStatus, read_status
+from flows.runs.record import BEGUN, RunStart, new_run_start, run_start
+from flows.runs.state import DIED, RUNNING, RunStatus, known_status, read_status
 from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest
 
@@ -67,7 +69,11 @@ class Claim:
 
     def stands(self, store: Store) -> bool:
         """Whether it is this claim that the store has by now."""
-        return read_claim(store, self.name).place == self.place
+        try:
+            return read_claim(store, self.name).place == self.place
+        except DamagedRecord as error:
+            note_damage(error, then=f"{self.place} keeps the job")
+            return True
 
 
 def once(
@@ -117,18 +123,16 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
     one is for something else.
     """
     while True:
-        last = last_claim(store, job)
-        attempt = 1
+        last, attempt = _newest_claim(store, job, asked=asked)
         if last is not None:
-            status = read_status(store, last.place, claim=last.begun)
-            again = status is not None and status.exit_code is not None and not _is_done(status)
+            status = known_status(store, last.place, claim=last.begun)
+            again = status is None or (status.exit_code is not None and not _is_done(status))
             _check_same(last, place=place, asked=asked, mended=again)
             if not again:
                 return last, False
-            attempt = last.attempt + 1
         begun = new_run_start(place, command=command, job=job)
         claim = Claim(job=job, attempt=attempt, asked=asked, begun=begun)
-        text = json.dumps({**asdict(claim), "begun": asdict(begun)}).encode()
+        text = record_text({**asdict(claim), "begun": asdict(begun)}).encode()
         store.put(claim.name, text, if_absent=True)
         if read_claim(store, claim.name).begun == begun:
             return claim, True
@@ -138,22 +142,52 @@ def _is_done(status: RunStatus) -> bool:
     return status.exit_code == Exit.GOOD or (status.is_night and status.exit_code == Exit.WANTING)
 
 
+def _newest_claim(store: Store, job: str, *, asked: str) -> tuple[Claim | None, int]:
+    """The newest claim on a job, and the number of the next; where it is damaged, that of the run
+    that lives and was begun for this job."""
+    name = _newest_name(store, job)
+    if not name:
+        return None, 1
+    attempt = int(name[len(job_folder(job)) :].removesuffix(".json"))
+    try:
+        return read_claim(store, name), attempt + 1
+    except DamagedRecord as error:
+        note_damage(error, then=f"job {job} may be taken again")
+    for entry in store.list(BEGUN):
+        place = entry.name.removeprefix(BEGUN).removesuffix(".json")
+        status = known_status(store, place)
+        if status is not None and status.state == RUNNING and status.document["job"] == job:
+            begun = read_record(store, entry.name, run_start)
+            return Claim(job=job, attempt=attempt, asked=asked, begun=begun), attempt + 1
+    return None, attempt + 1
+
+
 def last_claim(store: Store, job: str) -> Claim | None:
-    """The newest claim on a job; None where nobody ever took it."""
-    names = [entry.name for entry in store.list(job_folder(job))]
-    return read_claim(store, max(names)) if names else None
+    """The newest claim on a job; None where nobody ever took it. DamagedRecord where it says
+    nothing."""
+    name = _newest_name(store, job)
+    return read_claim(store, name) if name else None
+
+
+def _newest_name(store: Store, job: str) -> str:
+    folder = job_folder(job)
+    names = [entry.name for entry in store.list(folder)]
+    numbered = (name for name in names if name[len(folder) :].removesuffix(".json").isdecimal())
+    return max(numbered, default="")
 
 
 def read_claim(store: Store, name: str) -> Claim:
     """A claim by its object's name."""
-    document = json.loads(store.get(name))
-    known = {each.name for each in fields(RunStart)}
-    begun = {key: value for key, value in document["begun"].items() if key in known}
+    return read_record(store, name, claim_of)
+
+
+def claim_of(document: Any) -> Claim:
+    """The claim that a record holds."""
     return Claim(
-        job=document["job"],
-        attempt=document["attempt"],
-        asked=document["asked"],
-        begun=RunStart(**begun),
+        job=str(document["job"]),
+        attempt=int(document["attempt"]),
+        asked=str(document["asked"]),
+        begun=run_start(document["begun"]),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from cluster.errors import Exit
+from cluster.store.records import shape
 from flows.runs.outcome import Outcome, worst
 
 Measure = Literal["psnr", "ssim", "flicker", "loudness", "duration", "seconds", "money"]
@@ -134,18 +135,5 @@ class Night:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Night:
-        """The night that `to_json` wrote."""
-        given = {name: document[name] for name in cls.__slots__ if name != "episodes"}
-        return cls(**given, episodes=tuple(_episode(each) for each in document["episodes"]))
-
-
-def _episode(document: dict[str, Any]) -> NightEpisode:
-    shots = tuple(
-        NightShot(**{**shot, "regressions": _regressions(shot)}) for shot in document["shots"]
-    )
-    known = {"state": Outcome(document["state"]), "regressions": _regressions(document)}
-    return NightEpisode(**{**document, **known, "shots": shots})
-
-
-def _regressions(document: dict[str, Any]) -> tuple[Regression, ...]:
-    return tuple(Regression(**each) for each in document["regressions"])
+        """The night that `to_json` wrote, here or in another version."""
+        return shape(Night)(document)

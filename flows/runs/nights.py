@@ -6,7 +6,6 @@ different, as `nightaccepts/NIGHTLY/NIGHT/KEY.json`.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -14,9 +13,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from cluster.errors import StoreError, UsageError
+from cluster.errors import UsageError
 from cluster.keys import make_key
-from cluster.store.base import Store
+from cluster.store.base import NotStored, Store
+from cluster.store.records import (
+    DamagedRecord,
+    note_damage,
+    read_if_whole,
+    read_record,
+    record_text,
+    shape,
+)
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
 
@@ -88,14 +95,19 @@ def night_name(nightly: str, night: str) -> str:
 def night_names(store: Store, nightly: str) -> list[str]:
     """The nights of a nightly, oldest first."""
     names = (entry.name.rpartition("/")[2] for entry in store.list(f"{PREFIX}{nightly}/"))
-    return sorted(name.removesuffix(".json") for name in names)
+    nights = (name.removesuffix(".json") for name in names)
+    return sorted(night for night in nights if "." not in night)  # others are older words on them
 
 
 class Past:
-    """A nightly's nights from the newest to the oldest, each read once, when it is asked for."""
+    """A nightly's nights from the newest to the oldest, each read once, when it is asked for.
+
+    What is damaged is left out; `unread` has the names of these records, as far as was read.
+    """
 
     def __init__(self, store: Store, nightly: str, *, before: str = "") -> None:
-        self._to_come = _read_past(store, nightly, before=before)
+        self.unread: list[str] = []
+        self._to_come = _read_past(store, nightly, before=before, unread=self.unread)
         self._known: list[PastNight] = []
 
     def __iter__(self) -> Iterator[PastNight]:
@@ -111,16 +123,26 @@ class Past:
         return False
 
 
-def _read_past(store: Store, nightly: str, *, before: str) -> Iterator[PastNight]:
+def _read_past(
+    store: Store, nightly: str, *, before: str, unread: list[str]
+) -> Iterator[PastNight]:
     accepted: dict[str, list[str]] = defaultdict(list)
     for entry in store.list(f"{ACCEPTS}{nightly}/"):
         accepted[entry.name.split("/")[2]].append(entry.name)
     for night in reversed(night_names(store, nightly)):
-        if not before or night < before:
-            yield PastNight(
-                night=_read(store, night_name(nightly, night)),
-                accepted=tuple(_read_acceptance(store, name) for name in accepted[night]),
-            )
+        if before and night >= before:
+            continue
+        name = night_name(nightly, night)
+        try:
+            found = read_record(store, name, Night.from_json)
+        except NotStored:
+            continue
+        except DamagedRecord as error:
+            note_damage(error, then="nothing is compared with that night")
+            unread.append(name)
+            continue
+        words = (_read_acceptance(store, name) for name in accepted[night])
+        yield PastNight(night=found, accepted=tuple(each for each in words if each))
 
 
 def last_good(
@@ -185,7 +207,7 @@ def accept(
             remedy=f"the newest is {names[-1]}" if names else "run it, or name its --store",
         )
     chosen = night or names[-1]
-    kept = _read(store, night_name(nightly, chosen))
+    kept = read_record(store, night_name(nightly, chosen), Night.from_json)
     known = {episode.episode: episode for episode in kept.episodes}
     known |= {f"{each.episode}/{shot.id}": each for each in kept.episodes for shot in each.shots}
     for name in shots:
@@ -212,14 +234,16 @@ def accept(
         note=note,
     )
     name = f"{ACCEPTS}{nightly}/{chosen}/{make_key(acceptance)}.json"
-    store.put(name, json.dumps(asdict(acceptance), ensure_ascii=False).encode())
+    store.put(name, record_text(asdict(acceptance), ensure_ascii=False).encode())
     return acceptance
 
 
-def standing_segments(store: Store) -> frozenset[str]:
+def standing_segments(store: Store) -> tuple[frozenset[str], tuple[str, ...]]:
     """Every segment that a next night may be compared with, as the store names it: what `douga gc`
-    must leave. The newest night's too, for a person may still accept it."""
+    must leave. The newest night's too, for a person may still accept it. Then the names of nights
+    that are damaged: which they name is not known."""
     kept: set[str] = set()
+    unread: list[str] = []
     nightlies = {entry.name.split("/")[1] for entry in store.list(PREFIX)}
     for nightly in nightlies:
         past = Past(store, nightly)
@@ -228,27 +252,9 @@ def standing_segments(store: Store) -> frozenset[str]:
         episodes = {each.episode for one in past for each in one.night.episodes}
         for episode in episodes:
             kept |= {shot.segment for shot in last_good(past, episode).shots.values()}
-    return frozenset(kept - {""})
+        unread += past.unread
+    return frozenset(kept - {""}), tuple(unread)
 
 
-def _read(store: Store, name: str) -> Night:
-    try:
-        return Night.from_json(json.loads(store.get(name)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(store, name) from error
-
-
-def _read_acceptance(store: Store, name: str) -> Acceptance:
-    try:
-        document = json.loads(store.get(name))
-        return Acceptance(**{**document, "shots": tuple(document["shots"])})
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable(store, name) from error
-
-
-def _unreadable(store: Store, name: str) -> StoreError:
-    return StoreError(
-        "not a night of this version of douga",
-        where=f"{store.url}: {name}",
-        remedy="move it away",
-    )
+def _read_acceptance(store: Store, name: str) -> Acceptance | None:
+    return read_if_whole(store, name, shape(Acceptance), then="accept that night again")

@@ -8,7 +8,6 @@ sign of life any more has died. `flows.runs.state` reads what is written here.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from contextlib import ExitStack, suppress
@@ -21,6 +20,7 @@ from typing import Any
 from cluster.errors import DougaError, Exit, StoreError
 from cluster.store.base import Store
 from cluster.store.lease import Lease, hold_lease
+from cluster.store.records import record_text, shape
 from flows.progress import one_line
 from flows.runs.document import pack_document
 from flows.runs.failure import strike_secrets
@@ -64,6 +64,16 @@ def new_run_start(place: str, *, command: str = "", job: str = "") -> RunStart:
         start=process_start(os.getpid()),
         began_at=_now(),
     )
+
+
+def run_start(document: Any) -> RunStart:
+    """What `RunStart` was kept as."""
+    begun = shape(RunStart)(document)
+    datetime.fromisoformat(begun.began_at)
+    kind, name, run = begun.place.split("/")
+    if not (kind and name and run):
+        raise ValueError(f"no place of a run: {begun.place}")
+    return begun
 
 
 def this_machine(proc: Path = Path("/proc")) -> str:
@@ -114,7 +124,7 @@ class Record:
     def begin(self, *, shots: int = 0) -> None:
         """Put the beginning on record, or how many shots there are, once that is known."""
         self._begun = RunStart(**{**asdict(self._begun), "shots": shots})
-        text = json.dumps(asdict(self._begun))
+        text = record_text(asdict(self._begun))
         if self._lease is not None:
             self._lease.update(text)
             return
@@ -134,7 +144,7 @@ class Record:
     ) -> None:
         """Put the end on record. StoreError if the store refuses."""
         whole = {**document, **self._end(state, exit_code, error)}
-        text = strike_secrets(json.dumps(whole, default=str))
+        text = strike_secrets(record_text(whole, default=str))
         self._store.put(f"{self.place}.json", text.encode())
         if self._lease is not None:
             self._lease.keep = False
@@ -156,7 +166,7 @@ class Record:
                     self.ended(blank, state=state, exit_code=exit_code, error=line)
                 else:
                     end = self._end(state, exit_code, line)
-                    self._lease.update(strike_secrets(json.dumps({**asdict(self._begun), **end})))
+                    self._lease.update(strike_secrets(record_text({**asdict(self._begun), **end})))
 
     def _end(self, state: str, exit_code: int, error: str) -> dict[str, Any]:
         known = asdict(self._begun)

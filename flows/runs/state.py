@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from cluster.store.base import NotStored, Store
+from cluster.store.records import DamagedRecord, note_damage, read_record, shape
 from flows.runs.document import unpack_document
+from flows.runs.night import Night
 from flows.runs.outcome import Outcome
-from flows.runs.record import BEGUN, RunStart, no_result, process_start, this_machine
+from flows.runs.record import (
+    BEGUN,
+    RunStart,
+    no_result,
+    process_start,
+    run_start,
+    this_machine,
+)
 from flows.runs.result import EpisodeResult, ShotLine
 
 HEARTBEAT_TIMEOUT = timedelta(minutes=3)
@@ -48,19 +57,45 @@ class RunStatus:
         return self.place.startswith(NIGHTS)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEnd:
+    """What a record says of an end; a state of None, with an exit code or without one, is of an
+    earlier version, or of what has not ended."""
+
+    state: str | None = None
+    exit_code: int | None = None
+    error: str = ""
+
+
 def read_status(store: Store, place: str, *, claim: RunStart | None = None) -> RunStatus | None:
     """What the store says of PLACE; None where it has never heard of it.
 
     `claim` is what a job says of it, which may be there a moment before its beginning is.
+    DamagedRecord where its record is damaged.
     """
-    begun = _begun(store, place)
+    damaged: DamagedRecord | None = None
     try:
-        return _ended(place, unpack_document(json.loads(store.get(f"{place}.json"))))
+        begun = _begun(store, place)
+    except DamagedRecord as error:
+        begun, damaged = None, error
+    try:
+        return read_record(store, f"{place}.json", partial(_ended, store, place))
     except NotStored:
         pass
     if begun is None and claim is not None:
-        begun = asdict(claim), datetime.fromisoformat(claim.began_at)
+        begun = claim, RecordedEnd(), datetime.fromisoformat(claim.began_at)
+    if begun is None and damaged is not None:
+        raise damaged
     return None if begun is None else _unended(store, place, *begun)
+
+
+def known_status(store: Store, place: str, *, claim: RunStart | None = None) -> RunStatus | None:
+    """The same for who can do without: None, with a note, also where the record is damaged."""
+    try:
+        return read_status(store, place, claim=claim)
+    except DamagedRecord as error:
+        note_damage(error, then="how that run ended is not known")
+        return None
 
 
 def result_of(document: dict[str, Any]) -> EpisodeResult:
@@ -103,32 +138,56 @@ def _names(store: Store, prefix: str) -> Iterator[str]:
             yield entry.name.removesuffix(".json")
 
 
-def _begun(store: Store, place: str) -> tuple[dict[str, Any], datetime] | None:
+def _begun(store: Store, place: str) -> tuple[RunStart, RecordedEnd, datetime] | None:
     name = f"{BEGUN}{place}.json"
     for entry in store.list(name):
         if entry.name == name:
             try:
-                return json.loads(store.get(name)), entry.modified
+                return *read_record(store, name, beginning), entry.modified
             except NotStored:
                 return None
     return None
 
 
-def _ended(place: str, document: dict[str, Any]) -> RunStatus:
+def beginning(document: Any) -> tuple[RunStart, RecordedEnd]:
+    """What the record of a beginning holds."""
+    return run_start(document), shape(RecordedEnd)(document)
+
+
+def _ended(store: Store, place: str, document: dict[str, Any]) -> RunStatus:
+    end = shape(RecordedEnd)(document)
     # Earlier versions recorded a run's state without its exit code, a night's the other way round.
-    state, code = document.get("state"), document.get("exit_code")
+    state, code = end.state, end.exit_code
     if state is None:
         state = Outcome.of_exit(code or 0).recorded
     exit_code = int(Outcome(state).exit_code if code is None else code)
-    error = document.get("error", "")
-    return RunStatus(place=place, state=state, exit_code=exit_code, error=error, document=document)
-
-
-def _unended(store: Store, place: str, found: dict[str, Any], sign: datetime) -> RunStatus:
-    begun = RunStart(
-        **{each.name: found[each.name] for each in fields(RunStart) if each.name in found}
+    if place.startswith(NIGHTS):
+        _, nightly, night = place.split("/")
+        blank = {"nightly": nightly, "night": night, "began_at": "", "ended_at": ""}
+        document = {**blank, **document}
+        Night.from_json(document)
+    else:
+        Outcome(state)
+        document = whole_run(store.url, document)
+    return RunStatus(
+        place=place, state=state, exit_code=exit_code, error=end.error, document=document
     )
-    state, exit_code, error = found.get("state"), found.get("exit_code"), found.get("error", "")
+
+
+def whole_run(url: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The document of a run that ended from its record, with all fields also where an earlier
+    version recorded it. An error of `records.UNFIT` where it is none."""
+    document = unpack_document(document)
+    blank = no_result(url, document["episode"], document["run"])
+    whole = {**asdict(blank), "shots": document["shots"], **document}
+    shape(EpisodeResult)(whole)
+    return whole
+
+
+def _unended(
+    store: Store, place: str, begun: RunStart, end: RecordedEnd, sign: datetime
+) -> RunStatus:
+    state, exit_code, error = end.state, end.exit_code, end.error
     if state is None and is_alive(begun, sign, now=datetime.now(UTC)):
         state = RUNNING
     elif state is None:

@@ -12,7 +12,7 @@ from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.runs.failure import read_failures
 from flows.runs.result import reason_for
-from flows.runs.state import RUNS, places, read_status
+from flows.runs.state import RUNS, known_status, places
 from flows.spec.request import make_request
 
 RUNS_SHOWN = 20
@@ -56,7 +56,7 @@ def status_document(source: str, *, store: str = "") -> dict[str, Any]:
 
 def _runs(store: Store) -> list[dict[str, Any]]:
     newest = reversed(places(store, RUNS)[-RUNS_SHOWN:])
-    return [found.document for place in newest if (found := read_status(store, place)) is not None]
+    return [found.document for place in newest if (found := known_status(store, place)) is not None]
 
 
 def _last_runs(prepared: Prepared) -> dict[str, str]:

@@ -81,6 +81,15 @@ def check_film(
     return replace(found, remade=remade)
 
 
+def check_store(prepared: Prepared, reporter: Reporter) -> CheckResult:
+    """What is wrong with what the store has of a plan of which there is no film yet."""
+    reporter.phase("verifying what is stored")
+    plan = prepared.plan
+    _, segments = read_segments(prepared.store, plan, missing_is_wrong=False)
+    frames = StoredFrames(prepared.store, plan, SourceComparison(prepared), missing_is_wrong=False)
+    return _gather(plan, [*segments, *frames.finish()], [])
+
+
 def check_document(
     prepared: Prepared,
     film: Path,
@@ -90,11 +99,15 @@ def check_document(
     deep: bool = False,
 ) -> dict[str, Any]:
     """Check a film that exists; the document of `verify --json`. `deep` makes a sample of the
-    stored chunks again, from inputs that the store has (`upload_inputs`)."""
+    stored chunks again, from inputs that the store has (`upload_inputs`). Where the film is not
+    there, only the store is checked."""
     sample = sample_chunks(prepared.plan) if deep else ()
-    checked = check_film(
-        prepared, prepared.plan, film, reporter, film_only=film_only, sample=sample
-    )
+    if film.is_file():
+        checked = check_film(
+            prepared, prepared.plan, film, reporter, film_only=film_only, sample=sample
+        )
+    else:
+        checked = check_store(prepared, reporter)
     return {
         "film": str(film),
         "episode": prepared.name,

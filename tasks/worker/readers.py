@@ -29,10 +29,10 @@ def pack_index(index: SourceIndex) -> bytes:
 def unpack_index(data: bytes) -> SourceIndex:
     """The index that `pack_index` made, or one written plainly. InputError if it is neither."""
     try:
-        text = data if data.startswith(b"{") else zlib.decompress(data)
-    except zlib.error as error:
+        text = (data if data.startswith(b"{") else zlib.decompress(data)).decode()
+    except (zlib.error, UnicodeDecodeError) as error:
         raise InputError(f"not a source index: {error}", remedy="render again") from error
-    return SourceIndex.from_json(text.decode())
+    return SourceIndex.from_json(text)
 
 
 class Readers:

@@ -19,7 +19,7 @@ from flows.report.night.of_run import night_of_run
 from flows.report.night.trends import NIGHTS_SHOWN
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
-from flows.runs.state import RunStatus, places, read_status
+from flows.runs.state import RunStatus, known_status, places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +64,7 @@ def write_run_report(
 def write_report_of(store: Store, status: RunStatus, *, folder: Path) -> ReportFiles:
     """The report of what `douga wait` found, with the newest of its kind before it."""
     before = [
-        read_status(store, place)
+        known_status(store, place)
         for place in places(store, f"{status.place.rpartition('/')[0]}/")
         if place < status.place
     ][-NIGHTS_SHOWN:]

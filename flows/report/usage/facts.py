@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cluster.ledger.history import read_history
-from cluster.store.base import NotStored, Store
+from cluster.store.base import Store
+from cluster.store.records import read_if_whole, shape
 from flows.plan.decisions import Decision
 from flows.runs.failure import PREFIX as FAILURES
 
@@ -23,6 +23,7 @@ READ = (
     *("began_at", "finished_at"),
 )
 READERS = 8
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,35 +71,40 @@ def gather_facts(store: Store, *, since: datetime, until: datetime, episode: str
     """What the store says of a time, of one episode if named. StoreError if it cannot be read."""
     with ThreadPoolExecutor(max_workers=READERS) as readers:
 
-        def read(names: Iterable[str]) -> list[dict[str, Any]]:
-            return [found for found in readers.map(lambda name: _read(store, name), names) if found]
+        def read(names: Iterable[str], make: Callable[[Any], T]) -> list[T]:
+            then = "it is not counted"
+            made = readers.map(lambda name: read_if_whole(store, name, make, then=then), names)
+            return [each for each in made if each is not None]
 
         inside = f"{episode}/" if episode else ""
         runs = read(
-            entry.name
-            for entry in store.list(f"runs/{inside}")
-            if _began_before(entry.name, until) and entry.modified >= since
+            (
+                entry.name
+                for entry in store.list(f"runs/{inside}")
+                if _began_before(entry.name, until) and entry.modified >= since
+            ),
+            _run_fact,
         )
         decisions = read(
-            entry.name
-            for entry in store.list(f"reviews/{inside}")
-            if "/decisions/" in entry.name and entry.modified >= since
+            (
+                entry.name
+                for entry in store.list(f"reviews/{inside}")
+                if "/decisions/" in entry.name and entry.modified >= since
+            ),
+            _decision,
         )
         failures = read(
-            entry.name for entry in store.list(f"{FAILURES}{inside}") if entry.modified >= since
+            (entry.name for entry in store.list(f"{FAILURES}{inside}") if entry.modified >= since),
+            _failure_fact,
         )
     return Facts(
         store=store.url,
         since=since,
         until=until,
         receipts=read_history(store, columns=READ, since=since, until=until, episode=episode),
-        runs=tuple(_inside(map(_run_fact, runs), since, until)),
-        decisions=tuple(
-            decision
-            for each in decisions
-            if since <= moment_of((decision := Decision(**each)).at) < until
-        ),
-        failures=tuple(_inside(map(_failure_fact, failures), since, until)),
+        runs=tuple(_inside(runs, since, until)),
+        decisions=tuple(each for each in decisions if since <= moment_of(each.at) < until),
+        failures=tuple(_inside(failures, since, until)),
     )
 
 
@@ -121,14 +127,6 @@ def _began_before(name: str, until: datetime) -> bool:
     return began is None or began < until
 
 
-def _read(store: Store, name: str) -> dict[str, Any] | None:
-    try:
-        document: dict[str, Any] = json.loads(store.get(name))
-    except NotStored:
-        return None
-    return document
-
-
 def _inside(found: Iterable[Any], since: datetime, until: datetime) -> Sequence[Any]:
     return sorted((each for each in found if since <= each.at < until), key=lambda each: each.at)
 
@@ -138,26 +136,26 @@ def _run_fact(document: dict[str, Any]) -> RunFact:
     shots = document["shots"]
     ended = document.get("ended_at") or document.get("began_at")
     began = run_moment(document["run"])
-    return RunFact(
-        episode=document["episode"],
-        run=document["run"],
-        at=moment_of(ended) if ended else began or datetime.min.replace(tzinfo=UTC),
-        state=document.get("state", "done"),
-        has_film=bool(document["film"]),
-        film_s=document.get("film_s", 0.0),
-        computed=document["chunks_computed"],
-        reused=document["chunks_reused"],
-        shots=tuple(shot["id"] for shot in shots),
-        failed=tuple(shot["id"] for shot in shots if shot["state"] == "failed"),
-    )
+    fact = {
+        "episode": document["episode"],
+        "run": document["run"],
+        "at": moment_of(ended) if ended else began or datetime.min.replace(tzinfo=UTC),
+        "state": document.get("state", "done"),
+        "has_film": bool(document["film"]),
+        "film_s": document.get("film_s", 0.0),
+        "computed": document["chunks_computed"],
+        "reused": document["chunks_reused"],
+        "shots": [shot["id"] for shot in shots],
+        "failed": [shot["id"] for shot in shots if shot["state"] == "failed"],
+    }
+    return shape(RunFact)(fact)
+
+
+def _decision(document: dict[str, Any]) -> Decision:
+    decision = shape(Decision)(document)
+    moment_of(decision.at)
+    return decision
 
 
 def _failure_fact(document: dict[str, Any]) -> FailureFact:
-    return FailureFact(
-        at=moment_of(document["at"]),
-        episode=document["episode"],
-        shot=document["shot"],
-        run=document["run"],
-        stage=document["stage"],
-        error=document["error"],
-    )
+    return shape(FailureFact)({**document, "at": moment_of(document["at"])})

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cluster.errors import StoreError
 from cluster.ledger.history import read_ledger
 from cluster.ledger.receipts import SCHEMA, Receipt, append_receipts
 from cluster.store.folder import FolderStore
@@ -92,11 +91,14 @@ def test_no_receipts_write_nothing(tmp_path: Path) -> None:
     assert list(store.list()) == []
 
 
-def test_foreign_file_in_the_ledger_is_named(tmp_path: Path) -> None:
+def test_foreign_file_in_the_ledger_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = FolderStore(tmp_path)
+    append_receipts(store, RECEIPT.run, [RECEIPT])
     store.put("ledger/run/notes.parquet", b"not parquet")
-    with pytest.raises(StoreError, match=r"ledger/run/notes\.parquet.*move it out"):
-        read_ledger(store)
+    assert read_ledger(store) == [RECEIPT]
+    assert "ledger/run/notes.parquet" in caplog.text
 
 
 @settings(max_examples=25)

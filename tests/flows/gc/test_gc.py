@@ -382,13 +382,38 @@ def test_what_a_run_held_or_recorded_meanwhile_stays(
     assert removed(document) == set()
 
 
-def test_a_record_that_cannot_be_read_stops_it_before_anything_goes(store: Store) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("shots/ep/sh010/0.json", "films/ep/z.json", "reviews/ep/decisions/sh010/z.json"),
+        *("pieces/ep/0.json", "nights/demo/0.json", "pins/0/names.json"),
+    ],
+)
+def test_what_a_damaged_record_may_name_stays_and_the_rest_goes(
+    store: Store, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     fill(store)
-    store.put("shots/ep/sh010/0.json", b"not ours")
-    before = names(store)
-    with pytest.raises(StoreError, match=r"shots/ep/sh010/0\.json: not a record.*nothing was"):
-        collect(store.url, Silent())
-    assert names(store) == before
+    store.put(name, b"not ours")
+    store.put("probe/x", b"left")
+    wait_for_a_later_moment(store)
+    for later in data("d"):
+        store.put(later, b"x" * 100)
+    there = names(store)
+    gone = removed(collect(store.url, Silent()))
+    assert name in caplog.text
+    assert gone == there - names(store)
+    assert gone == {"probe/x"} | (set() if name.startswith("pins/") else set(data("d")))
+
+
+def wait_for_a_later_moment(store: Store) -> None:
+    """Until what is put is later than what was put, by the store's clock."""
+    before = max(stored.modified for stored in store.list())
+
+    def is_later() -> bool:
+        store.put("begun/x", b"")
+        return max(stored.modified for stored in store.list("begun/")) > before
+
+    wait_until(is_later)
 
 
 def test_a_sweep_that_was_stopped_past_its_lease_removes_nothing_more(

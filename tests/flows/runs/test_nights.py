@@ -159,10 +159,31 @@ def test_a_night_is_the_same_when_read_back(store: Store) -> None:
     assert next(iter(Past(store, "demo"))).night == night
 
 
-def test_what_is_no_night_is_said_to_be_none(store: Store) -> None:
-    store.put("nights/demo/2026-001.json", b'{"nightly": "demo"}')
-    with pytest.raises(StoreError, match="not a night of this version"):
-        list(Past(store, "demo"))
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"nightly": "demo"}', b'{"schema": 99}'])
+def test_a_damaged_night_costs_only_itself(
+    store: Store, caplog: pytest.LogCaptureFixture, text: bytes
+) -> None:
+    keep(store, 1, episode(shot("sh010", "good")))
+    keep(store, 2, episode(shot("sh010", "later")))
+    store.put("nights/demo/2026-003.json", text)
+    assert [each.night.night for each in Past(store, "demo")] == ["2026-002", "2026-001"]
+    assert "nights/demo/2026-003.json" in caplog.text
+    assert standing_segments(store)[1] == ("nights/demo/2026-003.json",)
+    with pytest.raises(StoreError, match=r"2026-003.*(store check|update)"):
+        accept(store, "demo", by="me", note="")
+    assert accept(store, "demo", night="2026-001", by="me", note="").night == "2026-001"
+
+
+def test_a_damaged_word_of_a_person_is_no_acceptance(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    keep(store, 1, episode(shot("sh010", "bad", bad=True)))
+    accept(store, "demo", by="me", note="")
+    (name,) = (each.name for each in store.list("nightaccepts/"))
+    store.put(name, b"{}")
+    (night,) = Past(store, "demo")
+    assert night.accepted == ()
+    assert name in caplog.text
 
 
 def test_the_references_and_the_newest_night_are_held(store: Store) -> None:
@@ -170,9 +191,9 @@ def test_the_references_and_the_newest_night_are_held(store: Store) -> None:
     keep(store, 2, episode(shot("sh010", "good")))
     keep(store, 3, episode(shot("sh010", "bad", bad=True)))
     keep(store, 4, episode(shot("sh010", "worse", bad=True)))
-    assert standing_segments(store) == {
-        f"segments/{name}.mkv" for name in ("gone", "good", "worse")
-    }
+    held, unread = standing_segments(store)
+    assert held == {f"segments/{name}.mkv" for name in ("gone", "good", "worse")}
+    assert unread == ()
 
 
 @pytest.fixture
