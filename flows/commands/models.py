@@ -50,6 +50,7 @@ def add(
     """Register weights: ONNX, a PyTorch upscaler (.pth, .safetensors), or RIFE 4.6 and newer."""
     from flows.commands.tables.tools import show_models
     from flows.progress import make_reporter
+    from tasks.analysis.sandbox import examine_in_sandbox
     from tasks.models.user.register import add_model
 
     with make_reporter() as reporter:
@@ -61,6 +62,7 @@ def add(
             verb=verb,
             kind=kind,
             phase=reporter.phase,
+            examined=examine_in_sandbox,
         )
     document = _described(card)
     print_json(document, "model") if as_json else show_models({"models": [document]})

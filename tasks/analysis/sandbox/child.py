@@ -106,7 +106,23 @@ def _run(request: dict[str, Any], reporter: Reporter) -> str:
             progress=reporter.progress,
             cache_dir=Path(request["cache_dir"]) if request["cache_dir"] else None,
         ).to_json()
+    if request["task"] == "examine":
+        return _examine(request)
     raise ValueError(f"no such task: {request['task']}")
+
+
+def _examine(request: dict[str, Any]) -> str:
+    from tasks.models.user.examine import examine
+
+    weights = Path(request["path"])
+    os.chdir(weights.parent)  # where nothing else lies that a network could name
+    card = examine(
+        weights.read_bytes(),
+        name=request["name"],
+        kind=request["kind"],
+        sha256=request["sha256"],
+    )
+    return card.model_dump_json()
 
 
 def _index(request: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -18,13 +18,14 @@ from typing import IO, Any
 from cluster import errors
 from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError, InputError
-from cluster.keys import make_key
+from cluster.keys import Digest, make_key
 from cluster.settings import child_environment
 from tasks.analysis.analyse import Analysis
 from tasks.analysis.sandbox.limits import Limits, configured_limits
 from tasks.decode.content import decoder_build
 from tasks.decode.digest import file_digest
 from tasks.decode.source import INDEX_VERSION, SourceIndex
+from tasks.models.shelf import Kind, ModelCard
 
 INDEX_CACHE_VERSION = 3
 """Raised when the same file gives another index, so that cached ones are not used."""
@@ -36,7 +37,22 @@ ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
-_EXPORT = "check that the film plays, and export it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """How messages call what a child looks at: what cannot be done with it, what runs in the child,
+    and what to do about it."""
+
+    done: str
+    runs: str
+    remedy: str
+
+
+FILM = Subject("read", "decoder", "check that the film plays, and export it again")
+NETWORK = Subject("used", "network", "ask who published it for another export")
+LIBRARIES_BYTES = 8 << 30
+"""Address space that torch and ONNX Runtime take before a network is opened."""
 
 
 def index_in_sandbox(path: str, *, cache_dir: Path, fps: Fraction | None = None) -> SourceIndex:
@@ -75,10 +91,33 @@ def analyse_in_sandbox(
     return Analysis.from_json(run_in_sandbox(request, where=index.path, progress=progress))
 
 
+def examine_in_sandbox(weights: Path, *, name: str, kind: Kind, sha256: Digest) -> ModelCard:
+    """`tasks.models.user.examine` of a file of weights in a child process, in the file's folder.
+
+    Errors: those of `examine`, and InputError if the network crashed, did not end in time, or
+    wanted more memory than there is for it.
+    """
+    limits = configured_limits()
+    text = run_in_sandbox(
+        {
+            "task": "examine",
+            "path": str(weights.absolute()),
+            "name": name,
+            "kind": kind,
+            "sha256": sha256,
+        },
+        where=f"model {name}",
+        limits=replace(limits, memory_bytes=limits.memory_bytes + LIBRARIES_BYTES),
+        subject=NETWORK,
+    )
+    return ModelCard.model_validate_json(text)
+
+
 def run_in_sandbox(
     request: dict[str, str],
     *,
     where: str,
+    subject: Subject = FILM,
     progress: Callable[[float], None] | None = None,
     limits: Limits | None = None,
 ) -> str:
@@ -95,14 +134,14 @@ def run_in_sandbox(
             try:
                 line = lines.get(timeout=limits.heartbeat_timeout_s)
             except queue.Empty:
-                raise _silent(where, limits) from None
+                raise _silent(where, limits, subject) from None
             if not line:
-                raise _ended(child.wait(), where, limits)
-            answer = _parse(line, where)
+                raise _ended(child.wait(), where, limits, subject)
+            answer = _parse(line, where, subject)
             if "progress" in answer and progress:
                 progress(float(answer["progress"]))
             if answer and "progress" not in answer:
-                return read_answer(answer, where, limits)
+                return read_answer(answer, where, limits, subject)
 
 
 def _cached_index(path: str, *, cache_dir: Path, fps: Fraction | None) -> Path | None:
@@ -153,24 +192,24 @@ def _read(pipe: IO[bytes], lines: queue.Queue[bytes]) -> None:
     lines.put(b"")
 
 
-def _parse(line: bytes, where: str) -> dict[str, Any]:
+def _parse(line: bytes, where: str, subject: Subject) -> dict[str, Any]:
     try:
         answer = json.loads(line)
     except ValueError as error:
-        raise _broken(where, "its answer makes no sense") from error
+        raise _broken(where, "its answer makes no sense", subject) from error
     if not isinstance(answer, dict):
-        raise _broken(where, "its answer makes no sense")
+        raise _broken(where, "its answer makes no sense", subject)
     return answer
 
 
-def read_answer(answer: dict[str, Any], where: str, limits: Limits) -> str:
+def read_answer(answer: dict[str, Any], where: str, limits: Limits, subject: Subject = FILM) -> str:
     """The result in a child's last line; raises the error that it holds instead."""
     if error := answer.get("error"):
         cls = getattr(errors, str(error.pop("kind")), None)
         if isinstance(cls, type) and issubclass(cls, DougaError):
             raise cls(error.pop("what"), **error)
     if "memory" in answer:
-        raise _too_large(where, limits)
+        raise _too_large(where, limits, subject)
     if "bug" in answer:
         bug = RuntimeError(f"{where}: {answer['bug']}")
         bug.add_note(str(answer["trace"]))
@@ -178,29 +217,30 @@ def read_answer(answer: dict[str, Any], where: str, limits: Limits) -> str:
     return str(answer["result"])
 
 
-def _ended(code: int, where: str, limits: Limits) -> InputError:
+def _ended(code: int, where: str, limits: Limits, subject: Subject) -> InputError:
     if -code == signal.SIGXCPU:
-        return _silent(where, limits)
+        return _silent(where, limits, subject)
     if code < 0:
-        return _broken(where, f"its decoder crashed, {signal.Signals(-code).name}")
-    return _broken(where, f"its decoder ended with code {code}")
+        return _broken(where, f"its {subject.runs} crashed, {signal.Signals(-code).name}", subject)
+    return _broken(where, f"its {subject.runs} ended with code {code}", subject)
 
 
-def _broken(where: str, why: str) -> InputError:
-    return InputError(f"cannot be read ({why})", where=where, remedy=_EXPORT)
+def _broken(where: str, why: str, subject: Subject) -> InputError:
+    return InputError(f"cannot be {subject.done} ({why})", where=where, remedy=subject.remedy)
 
 
-def _silent(where: str, limits: Limits) -> InputError:
+def _silent(where: str, limits: Limits, subject: Subject) -> InputError:
     return InputError(
-        f"cannot be read (no heartbeat from its decoder for {limits.heartbeat_timeout_s:g} s)",
+        f"cannot be {subject.done} (no heartbeat from its {subject.runs} for "
+        f"{limits.heartbeat_timeout_s:g} s)",
         where=where,
-        remedy=f"{_EXPORT}, or raise DOUGA_DECODE_TIMEOUT_S",
+        remedy=f"{subject.remedy}, or raise DOUGA_DECODE_TIMEOUT_S",
     )
 
 
-def _too_large(where: str, limits: Limits) -> InputError:
+def _too_large(where: str, limits: Limits, subject: Subject) -> InputError:
     return InputError(
-        f"cannot be read in {limits.memory_bytes / 2**30:g} GiB of memory",
+        f"cannot be {subject.done} in {limits.memory_bytes / 2**30:g} GiB of memory",
         where=where,
-        remedy=f"{_EXPORT}, or raise DOUGA_DECODE_MEMORY_GIB",
+        remedy=f"{subject.remedy}, or raise DOUGA_DECODE_MEMORY_GIB",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import urllib.error
@@ -12,10 +13,14 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
-from cluster.errors import InputError, UsageError
+from cluster.errors import InputError, UsageError, shortly
+from cluster.files import open_plain
 from cluster.keys import Digest
+from cluster.secrets import without_password
 
 _BLOCK_BYTES = 1 << 20
+MAX_BYTES = 16 << 30
+"""No network is larger; a server that never ends would fill the disk."""
 _TIMEOUT_S = 60.0
 _WEB = ("http", "https")
 
@@ -36,8 +41,10 @@ def bring(
                 sha.update(block)
                 copy.write(block)
                 done += len(block)
+                if done > MAX_BYTES:
+                    raise OSError(errno.EFBIG, f"larger than {MAX_BYTES >> 30} GiB")
                 progress(done)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:
         into.unlink(missing_ok=True)
         why = getattr(error, "strerror", None) or str(getattr(error, "reason", error))
         raise InputError(f"cannot be read: {why}", where=named(source)) from error
@@ -54,13 +61,18 @@ def named(source: str) -> str:
     """A source as messages and cards name it: a URL without its password and query."""
     if "://" not in source:
         return str(Path(source).expanduser().absolute())
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise UsageError(
+            f"{shortly(without_password(source))} is not an address ({error})", where="--file"
+        ) from error
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _open(source: str) -> IO[bytes]:
     if "://" not in source:
-        return Path(source).expanduser().open("rb")
+        return open_plain(Path(source).expanduser())
     if urlsplit(source).scheme not in _WEB:
         raise UsageError(
             "expected a path or an http(s) URL", where=named(source), remedy="copy it here first"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 from cluster.errors import InputError
 from cluster.keys import Digest
 from tasks.models.device import Device
@@ -9,6 +12,17 @@ from tasks.models.enlarge import Net
 from tasks.models.shelf import Format, Kind, ModelCard, Precision
 from tasks.models.user.probe import measure, measure_pair
 from tasks.models.user.state import State, count_tensors, is_safetensors, is_torch, read_state
+
+
+class Examine(Protocol):
+    """Examines a file of weights, in this process or in another."""
+
+    def __call__(self, weights: Path, *, name: str, kind: Kind, sha256: Digest) -> ModelCard: ...
+
+
+def examine_file(weights: Path, *, name: str, kind: Kind, sha256: Digest) -> ModelCard:
+    """`examine` of what a file holds, in this process."""
+    return examine(weights.read_bytes(), name=name, kind=kind, sha256=sha256)
 
 
 def examine(data: bytes, *, name: str, kind: Kind, sha256: Digest) -> ModelCard:

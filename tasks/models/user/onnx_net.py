@@ -21,6 +21,7 @@ _DTYPES: dict[str, tuple[Precision, type[np.floating]]] = {
     "tensor(float16)": ("fp16", np.float16),
 }
 _CHANNELS = 3
+_ONE_FILE = "expected one .onnx file with its weights inside"
 PROVIDERS = {
     ("cpu", False): "CPUExecutionProvider",
     ("cuda", False): "CUDAExecutionProvider",
@@ -58,13 +59,14 @@ def open_onnx(data: bytes, *, device: Device, name: str, tensorrt: bool = False)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen = [(provider, _OPTIONS.get(provider, {}))]
     faults = _faults(ort)
+    _check_whole(data, name)
     try:
         session = ort.InferenceSession(data, options, providers=chosen)
     except faults as error:
         raise InputError(
             f"ONNX Runtime cannot open it: {_first_line(error)}",
             where=f"model {name}",
-            remedy="expected one .onnx file with its weights inside",
+            remedy=_ONE_FILE,
         ) from error
     if session.get_providers()[0] != provider:
         raise ClusterError(
@@ -91,6 +93,19 @@ def open_onnx(data: bytes, *, device: Device, name: str, tensorrt: bool = False)
         return made[0].transpose(1, 2, 0).astype(np.float32)  # type: ignore[no-any-return]
 
     return OnnxModel(net=run, precision=precision, parameters=_parameters(data))
+
+
+def _check_whole(data: bytes, name: str) -> None:
+    """InputError for a network with weights in other files: the runtime would read any file."""
+    from tasks.models.user.onnx_file import names_other_files
+
+    try:
+        if not names_other_files(data):
+            return
+        why = "some of its weights lie in other files"
+    except ValueError:
+        why = "it is no ONNX file"
+    raise InputError(f"ONNX Runtime cannot open it: {why}", where=f"model {name}", remedy=_ONE_FILE)
 
 
 def _runtime(name: str) -> Any:

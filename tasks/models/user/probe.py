@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cluster.errors import InputError, StageError
+from tasks.decode.heartbeat import heartbeat
 from tasks.models.enlarge import Enlarger, Net, Signal
 from tasks.models.shelf import ModelCard
 from tasks.models.tiles import LARGEST_AREA, LEAST_EDGE
@@ -99,6 +100,7 @@ def measure_pair(net: nn.Module, *, multiple: int, name: str) -> int:
 
 def _run(net: Net, picture: Signal, scale: int) -> Signal | None:
     """What it makes of a picture, None where it fails or the size is not `scale` times as large."""
+    heartbeat()
     try:
         made = net(picture)
     except (StageError, RuntimeError, ValueError):

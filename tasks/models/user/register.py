@@ -18,7 +18,7 @@ from cluster.keys import Digest
 from cluster.settings import settings
 from tasks.models.shelf import SHELF, Kind, ModelCard, model_names
 from tasks.models.user.bring import bring, named
-from tasks.models.user.examine import examine
+from tasks.models.user.examine import Examine, examine_file
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,13 +35,15 @@ def add_model(
     verb: str = "",
     kind: Kind = "faithful",
     phase: Callable[[str], None] = lambda _: None,
+    examined: Examine = examine_file,
 ) -> ModelCard:
     """Register the weights at `file` (a path or an http(s) URL) as model `name`.
 
     They are copied, their digest is checked, the network is opened and measured; `phase` hears what
-    is going on. Errors: UsageError for a name or digest that cannot be, or a name that is taken;
-    InputError where the file is not what it should be or the network cannot be used; ClusterError
-    where what it runs on is not installed. Nothing is left behind then.
+    is going on. `examined` looks at the file: in this process, or, as `douga models add` does, in
+    one with limits. Errors: UsageError for a name or digest that cannot be, or a name that is
+    taken; InputError where the file is not what it should be or the network cannot be used;
+    ClusterError where what it runs on is not installed. Nothing is left behind then.
     """
     digest = _checked(name, sha256)
     text = _licence_text(licence)
@@ -53,7 +55,7 @@ def add_model(
         brought = partial / "weights"
         bring(file, brought, sha256=digest)
         phase("measuring the network")
-        card = examine(brought.read_bytes(), name=name, kind=kind, sha256=digest)
+        card = examined(brought, name=name, kind=kind, sha256=digest)
         if verb and card.verb != verb:
             raise InputError(
                 f"the file is a network for {card.verb}, not {verb}",

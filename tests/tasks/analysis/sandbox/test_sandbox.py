@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from cluster.errors import InputError, UsageError
+from cluster.keys import Digest
+from cluster.settings import settings
 from tasks.analysis.analyse import analyse
-from tasks.analysis.sandbox import analyse_in_sandbox, index_in_sandbox
+from tasks.analysis.sandbox import analyse_in_sandbox, examine_in_sandbox, index_in_sandbox
 from tasks.analysis.sandbox.limits import Limits
 from tasks.analysis.sandbox.run import run_in_sandbox
 from tasks.decode import index_source
@@ -29,6 +31,7 @@ STAND_INS = {
     "turns in circles": "\n    while True: pass",
     "sleeps": "time.sleep(3600)",
     "takes all memory": "\n    kept = []\n    while True: kept.append(bytearray(1 << 26))",
+    "has no memory left": "raise MemoryError",
     "says what is not so": "os.write(out, b'nonsense\\n'); time.sleep(3600)",
     "breaks": "1 / 0",
 }
@@ -40,6 +43,14 @@ def open(*_, **__):
                    and os.readlink('/proc/self/fd/' + n).startswith('pipe:')))
     {body}
 av.open = open
+"""
+NETWORK = """
+import os, signal, sys, time, types
+def examine(*_, **__):
+    {body}
+stand_in = types.ModuleType("tasks.models.user.examine")
+stand_in.examine = examine
+sys.modules["tasks.models.user.examine"] = stand_in
 """
 MEMORY_BYTES = 2 << 30
 
@@ -208,3 +219,30 @@ def test_the_command_says_one_line(
         "check that the film plays, and export it again"
     )
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("crashes", r"model net: cannot be used \(its network crashed, SIGSEGV\)"),
+        ("turns in circles", r"no heartbeat from its network for 3 s.*DOUGA_DECODE_TIMEOUT_S"),
+        ("has no memory left", r"cannot be used in 9 GiB of memory"),
+    ],
+)
+def test_what_a_network_does_is_one_line_too(
+    kind: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(NETWORK.format(body=STAND_INS[kind]))
+    (tmp_path / "weights").write_bytes(b"-")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    monkeypatch.setenv("DOUGA_DECODE_TIMEOUT_S", "3")
+    monkeypatch.setenv("DOUGA_DECODE_MEMORY_GIB", "1")
+    settings.cache_clear()
+    try:
+        with pytest.raises(InputError, match=words) as refused:
+            examine_in_sandbox(
+                tmp_path / "weights", name="net", kind="faithful", sha256=Digest("0" * 64)
+            )
+    finally:
+        settings.cache_clear()
+    assert len(str(refused.value).splitlines()) == 1

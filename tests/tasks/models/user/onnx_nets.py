@@ -118,3 +118,44 @@ def swapping_channels():
         ],
         [("order", np.array([2, 1, 0], np.int64))],
     )
+
+
+def external(*, in_node=False):
+    """A network whose weights are to be read from another file, which may be any."""
+    model = onnx.load_from_string(upscaler(convs=2))
+    tensor = model.graph.initializer[0]
+    if in_node:
+        named, tensor = tensor.name, onnx.TensorProto.FromString(tensor.SerializeToString())
+        del model.graph.initializer[0]
+        node = helper.make_node("Constant", [], [named], value=tensor)
+        tensor = node.attribute[0].t
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../../etc/passwd")
+    if in_node:
+        model.graph.node.insert(0, node)
+    return model.SerializeToString()
+
+
+def endless(*, largely=False):
+    """A network that never ends, or that makes a picture of some petabytes."""
+    if largely:
+        repeats = np.array([1, 1, 10**6, 10**6])
+        return network([helper.make_node("Tile", ["in", "n"], ["out"])], [("n", repeats)])
+
+    def value(name, kind, shape):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    shape = [1, 3, "h", "w"]
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["x"], ["y"])],
+        "body",
+        [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []),
+         value("x", FLOAT, shape)],
+        [value("on", TensorProto.BOOL, []), value("y", FLOAT, shape)],
+    )  # fmt: skip
+    most = np.array(2**62)
+    return network(
+        [helper.make_node("Loop", ["most", "true", "in"], ["out"], body=body)],
+        [("most", most), ("true", np.array(True))],
+    )

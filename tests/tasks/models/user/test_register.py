@@ -89,6 +89,9 @@ BAD = {
     "grey out": (nets.grey_out(), InputError, r"output has 1 channel\(s\), expected 3"),
     "fixed": (nets.upscaler(convs=2, size=(64, 96)), InputError, "takes 96x64 pictures only"),
     "8x": (nets.upscaler(convs=2, scale=8), InputError, "expected 1 to 4 times"),
+    "weights beside it": (nets.external(), InputError, "lie in other files"),
+    "weights beside a node": (nets.external(in_node=True), InputError, "lie in other files"),
+    "terabytes": (nets.endless(largely=True), InputError, "fails on"),
     "cut": (nets.upscaler()[:-900], InputError, "cannot open it"),
 }
 
