@@ -18,9 +18,7 @@ from tests.servers.ray_nodes import RayNodes, ray_nodes
 ROOT = Path(__file__).parents[2]
 CHUNK = 4
 REST_S = 0.05
-"""The stage computes so long for a frame: a chunk takes .2 s, storing it a tenth of that. Where it
-takes longer than computing (at .02 s on a loaded disk, seen once), two chunks of a worker can be
-computed and not yet stored when it dies."""
+"""The stage computes so long for a frame: a chunk takes .2 s."""
 
 
 @pytest.fixture(scope="session")

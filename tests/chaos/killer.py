@@ -50,8 +50,7 @@ def moment(kind: str, seed: int, chunks: int) -> Moment:
 @dataclass(frozen=True, kw_only=True)
 class Victim:
     """`words` and `more` go to the command, `kill` kills, `mend` brings back what a person would.
-    `again`: the command may have to be given once more; `workers` that die of it, each of which
-    may have computed a chunk that it did not come to store."""
+    `again`: the command may have to be given once more; `workers` that die of it."""
 
     kill: Callable[[subprocess.Popen[str]], str]
     mend: Callable[[], None] = lambda: None

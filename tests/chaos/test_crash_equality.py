@@ -20,6 +20,11 @@ def farm(nodes: RayNodes, prefect_home: Any, request: pytest.FixtureRequest) -> 
     return Farm(nodes, prefect_home, lambda: request.getfixturevalue("swift"))
 
 
+IN_HAND = 2
+"""Chunks that a worker may have computed and not stored: the one on its way to the store and, where
+that takes longer than computing (seen on a loaded disk), the next."""
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Exit code of a command, and what it said."""
     try:
@@ -66,4 +71,4 @@ def test_a_kill_changes_nothing(
     assert code == 0, said
     assert set(render.computed()) == set(expected)
     assert render.content() == undisturbed.content()
-    assert render.computed_again() <= victim.workers
+    assert render.computed_again() <= IN_HAND * victim.workers
