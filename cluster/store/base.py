@@ -127,6 +127,11 @@ class Store(Protocol):
         that they are right. NotStored if it is not there."""
         ...
 
+    def now(self) -> datetime:
+        """The time by the clock that `StoredObject.modified` is told by. Ages are told by it alone:
+        this machine's clock may be another one."""
+        ...
+
     def probe(self) -> None:
         """Write, read and delete a small object; a StoreError names the remedy."""
         ...

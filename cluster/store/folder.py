@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
@@ -147,6 +148,17 @@ class FolderStore:
             digest = digest_file(self._path(name))
             self._mark(name, digest)
         return digest
+
+    def now(self) -> datetime:
+        """By the file system's clock, from a file written now; where nothing may be written, and so
+        nothing be decided, by this machine's."""
+        try:
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                file.write(PROBE_BYTES)
+                file.flush()
+                return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
+        except OSError:
+            return datetime.now(UTC)
 
     def probe(self) -> None:
         name = f"probe/{secrets.token_hex(8)}"

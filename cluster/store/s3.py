@@ -14,6 +14,8 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -238,6 +240,15 @@ class S3Store:
         data = self._fetch(name, lambda answer: bytes(answer["Body"].read()))
         return self.put(name, data)
 
+    def now(self) -> datetime:
+        """By the date of the service's own answer; by this machine's clock where it gives none."""
+        page = next(self._pages("look at the time", "", most=1))
+        said = page["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(said).astimezone(UTC)
+        except ValueError:
+            return datetime.now(UTC)
+
     def probe(self) -> None:
         hasty = self._settings.model_copy(
             update={
@@ -354,8 +365,10 @@ class S3Store:
                 reached = keys[-1]
         return found.union(n for n in names if n > reached and self._head(n) is not None)
 
-    def _pages(self, doing: str, prefix: str) -> Iterator[dict[str, Any]]:
-        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": self._page_names}
+    def _pages(self, doing: str, prefix: str, *, most: int = 0) -> Iterator[dict[str, Any]]:
+        """Pages of a listing, of `most` names each, by default as many as there may be."""
+        names = most or self._page_names
+        place = {"Bucket": self.bucket, "Prefix": self._root + prefix, "MaxKeys": names}
         while True:
             page = self._request(doing, lambda: self.client.list_objects_v2(**place))  # noqa: B023
             yield check_answer(page, "IsTruncated", where=f"{self.url}: {doing}")

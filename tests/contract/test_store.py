@@ -308,6 +308,17 @@ def test_list_is_ordered_by_name_under_a_prefix(store: Store) -> None:
     assert abs(item.modified - datetime.now(UTC)) < timedelta(minutes=5)
 
 
+def test_the_store_tells_the_time_that_its_objects_are_dated_by(store: Store) -> None:
+    store.put(NAME, DATA)
+    before = next(store.list(NAME)).modified
+    now = store.now()
+    store.put(NAME, DATA[1:])
+    after = next(store.list(NAME)).modified
+    second = timedelta(seconds=1)  # S3's dates have whole ones
+    assert before - second <= now <= after + second
+    assert [item.name for item in store.list()] == [NAME]
+
+
 def test_deleted_object_is_gone_and_may_come_again(store: Store) -> None:
     store.put(NAME, DATA)
     store.delete(NAME)
