@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pyarrow as pa
 
@@ -161,7 +161,7 @@ def _write(store: Store, month: str, picks: Sequence[Pick]) -> None:
 
 def _remove(store: Store, replaced: Mapping[str, Part], grace: timedelta) -> tuple[list[str], str]:
     """Remove objects replaced for long enough; returns their names, and why others are left."""
-    now = datetime.now(UTC)
+    now = store.now()
     gone: list[str] = []
     checked: set[str] = set()
     why = ""

@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from cluster.errors import StoreError
 from cluster.store.base import Store
@@ -46,12 +46,6 @@ class Lease:
     def expired(self, after: timedelta) -> bool:
         """Whether the last heartbeat that surely arrived is older than this."""
         return _clock() - self._renewed_s > after.total_seconds()
-
-    def store_time(self) -> datetime:
-        """The time by the store's clock, from a heartbeat sent now."""
-        self.renew()
-        times = [each.modified for each in self._store.list(self.name) if each.name == self.name]
-        return times[0] if times else datetime.now(UTC)
 
 
 @contextlib.contextmanager

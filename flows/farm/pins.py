@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cluster.errors import StoreError
 from cluster.store.base import Store
-from cluster.store.lease import Lease, hold_lease
+from cluster.store.lease import hold_lease
 from cluster.store.records import record_text
 from flows.progress import Reporter
 from tasks.worker.item import asset_name, chunk_name, notes_name, source_name
@@ -50,8 +50,8 @@ def pinned(
     store.put(names, record_text({"names": sorted(needed_names(prepared))}).encode())
     try:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
-        with hold_lease(store, beat, text=holder, heartbeat_s=HEARTBEAT_S) as lease:
-            _wait_for_sweeps(store, lease, reporter, sleep)
+        with hold_lease(store, beat, text=holder, heartbeat_s=HEARTBEAT_S):
+            _wait_for_sweeps(store, reporter, sleep)
             yield replace(prepared, plan=plan.with_stored(store.has(plan.objects())))
     finally:
         with suppress(StoreError):  # one that stays times out
@@ -84,16 +84,10 @@ def this_process() -> str:
     return f"{socket.gethostname()} process {os.getpid()}"
 
 
-def _wait_for_sweeps(
-    store: Store, lease: Lease, reporter: Reporter, sleep: Callable[[float], None]
-) -> None:
+def _wait_for_sweeps(store: Store, reporter: Reporter, sleep: Callable[[float], None]) -> None:
     reported = False
-    while any(_is_alive(sweep.modified, lease) for sweep in store.list(SWEEPS)):
+    while any(store.now() - sweep.modified < SWEEP_TIMEOUT for sweep in store.list(SWEEPS)):
         if not reported:
             reporter.phase("waiting for douga gc to end")
             reported = True
         sleep(POLL_S)
-
-
-def _is_alive(modified: datetime, lease: Lease) -> bool:
-    return lease.store_time() - modified < SWEEP_TIMEOUT

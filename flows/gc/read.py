@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -34,10 +34,10 @@ class StoreReader:
     known: dict[str, Any] = field(default_factory=dict)
 
     def read_all(self) -> Snapshot:
-        """Everything in the store, by this machine's clock."""
+        """Everything in the store, by its own clock."""
         objects = tuple(self.store.list())
         return self._snapshot(
-            datetime.now(UTC), objects, leftovers=tuple(self.store.leftovers()), records=objects
+            self.store.now(), objects, leftovers=tuple(self.store.leftovers()), records=objects
         )
 
     def read_again(self, before: Snapshot, now: datetime) -> Snapshot:

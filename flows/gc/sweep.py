@@ -47,7 +47,7 @@ def collect(
     if plan.removed and not dry_run:
         beat = f"{SWEEPS}{secrets.token_hex(8)}"
         with hold_lease(store, beat, text=this_process()) as lease:
-            again = plan_gc(reader.read_again(found, lease.store_time()), grace=grace, keep=keep)
+            again = plan_gc(reader.read_again(found, store.now()), grace=grace, keep=keep)
             plan = _agreed(plan, again)
             _remove(store, plan, lease, reporter)
     if not dry_run:

@@ -8,15 +8,14 @@ from difflib import get_close_matches
 from cluster.errors import UsageError
 from cluster.store.base import Store
 from flows.runs.job import all_jobs, last_claim
-from flows.runs.record import RunStart
 from flows.runs.state import places
 
 SIMILAR = 5
 """So many names are offered where one is not known."""
 
 
-def find_place(store: Store, name: str) -> tuple[str, RunStart | None]:
-    """The place of what is meant, and the claim on it where it was named by its job.
+def find_place(store: Store, name: str) -> tuple[str, str]:
+    """The place of what is meant, and the name of the claim on it where it was named by its job.
 
     A run or a night by its own name; a job's newest attempt; the newest run of an episode or night
     of a nightly; `EPISODE/RUN` names one run alone. UsageError, with the nearest names, for one
@@ -26,14 +25,14 @@ def find_place(store: Store, name: str) -> tuple[str, RunStart | None]:
     path = name.strip("/").removesuffix(".json")
     exact = [p for p in known if path in (p, p.partition("/")[2], p.rpartition("/")[2])]
     if exact:
-        return exact[-1], None
+        return exact[-1], ""
     if len(name) <= 1000 and name in all_jobs(store):
         claim = last_claim(store, name)
         if claim is not None:
-            return claim.place, claim.begun
+            return claim.place, claim.name
     named = [place for place in known if place.split("/")[1] == name]
     if named:
-        return named[-1], None
+        return named[-1], ""
     raise _unknown(name, store, known)
 
 

@@ -101,14 +101,14 @@ def once(
                 return act(claim)
             except ClaimLost:
                 continue
-        status = read_status(store, claim.place, claim=claim.begun)
+        status = read_status(store, claim.place, claim=claim.name)
         if status is None or status.exit_code is None:
             reporter.phase(
                 f"job {job} is {claim.place.removeprefix('runs/')}, begun at "
                 f"{claim.begun.began_at[:19]} by process {claim.begun.process} on "
                 f"{claim.begun.host}; waiting for it"
             )
-            status = wait_for(store, claim.place, reporter, claim=claim.begun)
+            status = wait_for(store, claim.place, reporter, claim=claim.name)
             if status.state == DIED:
                 continue
         else:
@@ -125,7 +125,7 @@ def take_job(store: Store, job: str, *, place: str, asked: str, command: str) ->
     while True:
         last, attempt = _newest_claim(store, job, asked=asked)
         if last is not None:
-            status = known_status(store, last.place, claim=last.begun)
+            status = known_status(store, last.place, claim=last.name)
             again = status is None or (status.exit_code is not None and not _is_done(status))
             _check_same(last, place=place, asked=asked, mended=again)
             if not again:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from cluster.store.base import NotStored, Store
 from cluster.store.records import DamagedRecord, note_damage, read_record, shape
@@ -28,6 +28,7 @@ HEARTBEAT_TIMEOUT = timedelta(minutes=3)
 RUNS, NIGHTS = "runs/", "nights/"
 RUNNING, DIED = "running", "died"
 """States of what has not ended."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,10 +68,10 @@ class RecordedEnd:
     error: str = ""
 
 
-def read_status(store: Store, place: str, *, claim: RunStart | None = None) -> RunStatus | None:
+def read_status(store: Store, place: str, *, claim: str = "") -> RunStatus | None:
     """What the store says of PLACE; None where it has never heard of it.
 
-    `claim` is what a job says of it, which may be there a moment before its beginning is.
+    `claim` is the record by which it took a job, which may be there a moment before its beginning.
     DamagedRecord where its record is damaged.
     """
     damaged: DamagedRecord | None = None
@@ -82,14 +83,14 @@ def read_status(store: Store, place: str, *, claim: RunStart | None = None) -> R
         return read_record(store, f"{place}.json", partial(_ended, store, place))
     except NotStored:
         pass
-    if begun is None and claim is not None:
-        begun = claim, RecordedEnd(), datetime.fromisoformat(claim.began_at)
+    if begun is None and claim and (taken := _dated(store, claim, _claimed)):
+        begun = taken[0], RecordedEnd(), taken[1]
     if begun is None and damaged is not None:
         raise damaged
     return None if begun is None else _unended(store, place, *begun)
 
 
-def known_status(store: Store, place: str, *, claim: RunStart | None = None) -> RunStatus | None:
+def known_status(store: Store, place: str, *, claim: str = "") -> RunStatus | None:
     """The same for who can do without: None, with a note, also where the record is damaged."""
     try:
         return read_status(store, place, claim=claim)
@@ -139,14 +140,23 @@ def _names(store: Store, prefix: str) -> Iterator[str]:
 
 
 def _begun(store: Store, place: str) -> tuple[RunStart, RecordedEnd, datetime] | None:
-    name = f"{BEGUN}{place}.json"
+    found = _dated(store, f"{BEGUN}{place}.json", beginning)
+    return None if found is None else (*found[0], found[1])
+
+
+def _dated(store: Store, name: str, make: Callable[[Any], T]) -> tuple[T, datetime] | None:
+    """A record, and when it was put by the store's clock; None where it is not there."""
     for entry in store.list(name):
         if entry.name == name:
             try:
-                return *read_record(store, name, beginning), entry.modified
+                return read_record(store, name, make), entry.modified
             except NotStored:
                 return None
     return None
+
+
+def _claimed(document: Any) -> RunStart:
+    return run_start(document["begun"])
 
 
 def beginning(document: Any) -> tuple[RunStart, RecordedEnd]:
@@ -188,7 +198,7 @@ def _unended(
     store: Store, place: str, begun: RunStart, end: RecordedEnd, sign: datetime
 ) -> RunStatus:
     state, exit_code, error = end.state, end.exit_code, end.error
-    if state is None and is_alive(begun, sign, now=datetime.now(UTC)):
+    if state is None and is_alive(begun, sign, now=store.now()):
         state = RUNNING
     elif state is None:
         state, exit_code = DIED, Outcome(DIED).exit_code

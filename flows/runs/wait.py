@@ -9,7 +9,6 @@ from cluster.errors import DougaError
 from cluster.retry import Backoff
 from cluster.store.base import Store
 from flows.progress import Reporter
-from flows.runs.record import RunStart
 from flows.runs.state import RunStatus, read_status
 
 POLL = Backoff(first_s=0.2, longest_s=5.0, jitter=0.0)
@@ -24,7 +23,7 @@ def wait_for(
     reporter: Reporter,
     *,
     timeout_s: float | None = None,
-    claim: RunStart | None = None,
+    claim: str = "",
 ) -> RunStatus:
     """What a run came to, once it has ended or died; as it stands where the time runs out first.
 

@@ -198,8 +198,8 @@ def test_jobs_and_records_rest_in_s3(
         claim, mine = take_job(store, "k", place="runs/ep/a", **given)
         assert mine
         assert take_job(store, "k", place="runs/ep/b", **given) == (claim, False)
-        assert find_place(store, "k") == ("runs/ep/a", claim.begun)
-        seen = read_status(store, "runs/ep/a", claim=claim.begun)
+        assert find_place(store, "k") == ("runs/ep/a", claim.name)
+        seen = read_status(store, "runs/ep/a", claim=claim.name)
         assert seen is not None
         assert seen.state == "running"
     finally:

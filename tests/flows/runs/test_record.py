@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +24,8 @@ from cluster.errors import (
     UsageError,
     VerifyError,
 )
-from cluster.store.base import Store
+from cluster.store.base import Store, StoredObject
+from cluster.store.folder import FolderStore
 from cluster.store.open import open_store
 from flows.plan.prepare import new_run_id
 from flows.progress import Silent
@@ -246,6 +248,45 @@ def test_signs_of_life() -> None:
     assert process_start(os.getpid()) == here.start
 
 
+class ElsewhenStore(FolderStore):
+    """A store whose clock is some hours from this machine's."""
+
+    off = timedelta(0)
+
+    def now(self) -> datetime:
+        """By that clock."""
+        return super().now() + self.off
+
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Objects dated by that clock."""
+        for entry in super().list(prefix):
+            yield replace(entry, modified=entry.modified + self.off)
+
+
+@pytest.mark.parametrize("off_h", [-5, 5])
+def test_clocks_that_disagree_take_nobody_for_dead_and_no_dead_for_alive(
+    off_h: int, tmp_path: Path
+) -> None:
+    store = ElsewhenStore(tmp_path / "store")
+    store.off = timedelta(hours=off_h)
+    elsewhere = {"machine": "another boot", "process": 1, "start": "1"}
+    left_dead(store, RUN, **elsewhere)
+    assert seen(store).state == "running"
+    claim, mine = take_job(store, "k", place="runs/ep/a", asked="q", command="c")
+    assert mine
+    long_ago = (datetime.now(UTC) - timedelta(hours=9)).isoformat()
+    document = asdict(replace(claim, begun=replace(claim.begun, began_at=long_ago)))
+    document["begun"] |= elsewhere
+    store.put(claim.name, json.dumps(document).encode())
+    again, mine = take_job(store, "k", place="runs/ep/b", asked="q", command="c")
+    assert (again.place, mine) == ("runs/ep/a", False), "it was claimed just now"
+    for file in (tmp_path / "store").rglob("*.json"):
+        os.utime(file, ns=(0, time.time_ns() - 600 * 10**9))
+    assert seen(store).state == "died"
+    again, mine = take_job(store, "k", place="runs/ep/b", asked="q", command="c")
+    assert (again.place, mine) == ("runs/ep/b", True)
+
+
 def test_runs_of_before_records_are_read_as_they_were(store: Store) -> None:
     old = {**result(store, findings=("x",)).to_json(), "state": "wanting"}
     store.put(f"{RUN}.json", json.dumps(old).encode())
@@ -293,11 +334,11 @@ def test_names_are_found(store: Store) -> None:
     store.put("nights/kumo/20260301.json", b"{}")
     claim, mine = take_job(store, "build-7", place="runs/ep02/x2", asked="q", command="c")
     assert mine
-    assert find_place(store, "20260101T000000-a") == ("runs/ep01/20260101T000000-a", None)
-    assert find_place(store, "ep01") == ("runs/ep01/20260102T000000-b", None)
-    assert find_place(store, "ep02/x1") == ("runs/ep02/x1", None)
-    assert find_place(store, "kumo") == ("nights/kumo/20260301", None)
-    assert find_place(store, "build-7") == ("runs/ep02/x2", claim.begun)
+    assert find_place(store, "20260101T000000-a") == ("runs/ep01/20260101T000000-a", "")
+    assert find_place(store, "ep01") == ("runs/ep01/20260102T000000-b", "")
+    assert find_place(store, "ep02/x1") == ("runs/ep02/x1", "")
+    assert find_place(store, "kumo") == ("nights/kumo/20260301", "")
+    assert find_place(store, "build-7") == ("runs/ep02/x2", claim.name)
     for wrong, near in (("build-8", "build-7"), ("ep0l", "ep01"), ("zzz", "newest")):
         with pytest.raises(UsageError, match=near):
             find_place(store, wrong)
