@@ -122,7 +122,7 @@ class S3Store:
         if path.stat().st_size <= self._part_bytes:
             with open_source(path) as file:
                 return self._put(name, digest, file.read(), if_absent=if_absent)
-        # The check above stands for a condition: not every service takes one for joining parts.
+        # The check above helps where a service takes no condition for joining parts.
         doing = f"put {name}"
         upload = PartsUpload(
             client=self.client,
@@ -132,7 +132,17 @@ class S3Store:
             is_stored=lambda: self._is_stored(name, digest),
         )
         try:
-            upload.put(path, metadata={DIGEST_FIELD: digest}, part_bytes=self._part_bytes)
+            upload.put(
+                path,
+                metadata={DIGEST_FIELD: digest},
+                part_bytes=self._part_bytes,
+                if_absent=if_absent,
+            )
+        except AlreadyThere:
+            kept = self._digest_of(name)
+            if kept is None:
+                raise
+            return kept
         except StoreError as error:
             if not (error.retryable and self._is_stored(name, digest)):
                 raise

@@ -50,8 +50,11 @@ class PartsUpload:
     check_part: Callable[[bytes, dict[str, Any]], None]
     is_stored: Callable[[], bool]
 
-    def put(self, path: Path, *, metadata: dict[str, str], part_bytes: int) -> None:
-        """Send a file; on an error, leave neither object nor parts."""
+    def put(
+        self, path: Path, *, metadata: dict[str, str], part_bytes: int, if_absent: bool
+    ) -> None:
+        """Send a file; on an error, leave neither object nor parts. With `if_absent`, AlreadyThere
+        where another object was there first, as far as the service takes the condition."""
         size = path.stat().st_size
         part_bytes = max(part_bytes, -(-size // MOST_PARTS))
         begun = self.request(
@@ -71,7 +74,7 @@ class PartsUpload:
         try:
             with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
                 parts = list(pool.map(send, range(1, -(-size // part_bytes) + 1)))
-            self.request(lambda: self._end(upload, parts))
+            self.request(lambda: self._end(upload, parts, if_absent=if_absent))
         except BaseException:
             # If this fails too, gc finds the upload among the leftovers.
             with suppress(StoreError):
@@ -87,13 +90,19 @@ class PartsUpload:
         self.check_part(data, answer)
         return str(check_answer(answer, "ETag", where=f"part {number}")["ETag"])
 
-    def _end(self, upload: str, parts: list[dict[str, Any]]) -> None:
+    def _end(self, upload: str, parts: list[dict[str, Any]], *, if_absent: bool) -> None:
         try:
             self.client.complete_multipart_upload(
-                **self.place, UploadId=upload, MultipartUpload={"Parts": parts}
+                **self.place,
+                **({"IfNoneMatch": "*"} if if_absent else {}),
+                UploadId=upload,
+                MultipartUpload={"Parts": parts},
             )
         except ClientError as error:
-            if code_of(error) != "NoSuchUpload" or not self.is_stored():
+            code = code_of(error)
+            if code == "NotImplemented" and if_absent:
+                return self._end(upload, parts, if_absent=False)
+            if code != "NoSuchUpload" or not self.is_stored():
                 raise
 
 

@@ -80,3 +80,18 @@ def test_no_secret_is_written_down_and_each_has_only_its_own() -> None:
     for name in ("prefect", "head"):
         assert not any("S3" in key for key in found[name].get("environment", {})), name
     assert "PREFECT_API_AUTH_STRING" not in found["worker"]["environment"]
+
+
+def test_no_container_gains_privileges_or_writes_to_its_image() -> None:
+    for name, service in services().items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "no-new-privileges:true" in service["security_opt"], name
+        assert {"/tmp", "/home/douga"} <= set(service["volumes"]), name
+
+
+def test_the_base_may_be_named_by_its_digest() -> None:
+    dockerfile = (INFRA / "Dockerfile").read_text()
+    assert re.search(r"^ARG BASE=\S+\nFROM \$\{BASE\}$", dockerfile, re.M)
+    assert all("BASE" in service["build"]["args"] for service in services().values())
+    assert "chown" not in dockerfile, "what runs may not change what it runs"

@@ -21,6 +21,7 @@ from cluster.errors import StoreError
 from cluster.settings import settings
 from cluster.store.open import open_store
 from cluster.store.s3 import S3Store
+from flows.damage.check import check_store
 from flows.gc.sweep import collect
 from flows.plan.prepare import prepare
 from flows.progress import Silent
@@ -29,12 +30,15 @@ from flows.review.gate import decide, review_document
 from flows.runs.result import EpisodeResult
 from flows.runs.status import status_document
 from flows.spec.request import RenderRequest, make_request
+from flows.verify.check import check_document, remove_objects
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
 from tasks.worker.worker import Worker, WorkerConfig
 
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
 ROLES = ("worker", "coordinator", "viewer", "gc")
+STRICT = "aws/worker"
+"""A worker's policy for a service that knows conditions of puts."""
 BUCKET, PREFIX = "studio", "ep01"
 Rendered = Callable[[RenderRequest], EpisodeResult]
 ACTIONS = {
@@ -60,17 +64,32 @@ def policy(role: str) -> list[dict[str, Any]]:
     return statements
 
 
-def allows(statements: list[dict[str, Any]], action: str, *, key: str = "", look: str = "") -> bool:
-    """Whether a policy allows an action on an object, or on the bucket with a prefix to list."""
+def allows(
+    statements: list[dict[str, Any]],
+    action: str,
+    *,
+    key: str = "",
+    look: str = "",
+    if_absent: bool = False,
+    makes: bool = True,
+) -> bool:
+    """Whether a policy allows an action on an object, or on the bucket with a prefix to list;
+    `if_absent` is a condition of a put, `makes` whether an object is made by it."""
     resource = f"arn:aws:s3:::{BUCKET}" + (f"/{key}" if key else "")
     for statement in statements:
         assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition"}
-        prefixes = statement.get("Condition", {}).get("StringLikeIfExists", {}).get("s3:prefix", [])
+        condition = statement.get("Condition", {})
+        assert set(condition) <= {"StringLikeIfExists", "Null", "Bool"}
+        prefixes = condition.get("StringLikeIfExists", {}).get("s3:prefix", [])
+        absent = condition.get("Null", {}).get("s3:if-none-match")
+        made = condition.get("Bool", {}).get("s3:ObjectCreationOperation")
         if (
             statement["Effect"] == "Allow"
             and action in statement["Action"]
             and any(fnmatch.fnmatchcase(resource, each) for each in statement["Resource"])
             and (not look or not prefixes or any(fnmatch.fnmatchcase(look, p) for p in prefixes))
+            and (absent is None or absent == ("false" if if_absent else "true"))
+            and (made is None or made == ("true" if makes else "false"))
         ):
             return True
     return False
@@ -84,7 +103,12 @@ def guard(client: Any, role: str) -> Any:
         name = model.name
         assert params["Bucket"] == BUCKET
         asked = allows(
-            statements, ACTIONS[name], key=params.get("Key", ""), look=params.get("Prefix", "")
+            statements,
+            ACTIONS[name],
+            key=params.get("Key", ""),
+            look=params.get("Prefix", ""),
+            if_absent=params.get("IfNoneMatch") == "*",
+            makes=name not in ("CreateMultipartUpload", "UploadPart"),
         )
         if name in ("HeadObject", "GetObject"):
             asked = asked and allows(statements, "s3:ListBucket")
@@ -141,11 +165,14 @@ def as_role(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[st
 
 
 @pytest.fixture
-def rendered(as_role: Callable[[str], None], moto: Any, tmp_path: Path) -> Rendered:
-    """Renders on a farm elsewhere, whose workers have the rights of workers."""
+def rendered(
+    as_role: Callable[[str], None], moto: Any, tmp_path: Path, request: pytest.FixtureRequest
+) -> Rendered:
+    """Renders on a farm elsewhere, whose workers have the rights of workers, or of the role that
+    the test is given."""
     from cluster.store.s3_client import make_client
 
-    client = guard(make_client(settings()), "worker")
+    client = guard(make_client(settings()), getattr(request, "param", "worker"))
 
     @contextmanager
     def open_farm(request: RenderRequest, *_: object) -> Iterator[Any]:
@@ -168,6 +195,7 @@ def episode(
     return make_request(str(path), output=str(tmp_path / "ep.mkv"), ray="elsewhere:6379")
 
 
+@pytest.mark.parametrize("rendered", ["worker", STRICT], indirect=True)
 def test_a_coordinator_and_a_worker_make_a_film_together(
     episode: RenderRequest, rendered: Rendered
 ) -> None:
@@ -201,6 +229,42 @@ def test_a_coordinator_keeps_the_records_of_runs_and_nights(
     store = open_store(episode.store)
     store.put(f"{place}/ep/a.json", b"{}")
     assert store.get(f"{place}/ep/a.json") == b"{}"
+
+
+def test_a_stolen_worker_key_rewrites_no_stored_frame(
+    as_role: Callable[[str], None], tmp_path: Path
+) -> None:
+    as_role(STRICT)
+    store = S3Store(f"s3://{BUCKET}/{PREFIX}", part_bytes=5 << 20)
+    large, name = tmp_path / "large", f"segments/aa/{'a' * 40}.mkv"
+    for data in (b"1" * (6 << 20), b"2" * (6 << 20)):
+        large.write_bytes(data)
+        store.put_file(name, large, if_absent=True)
+    assert store.get(name)[:1] == b"1"
+    with pytest.raises(StoreError, match="refused the key"):
+        store.put_file(name, large)
+    frames = f"frames/aa/{'a' * 40}.arrow"
+    kept = store.put(frames, b"made", if_absent=True)
+    assert store.put(frames, b"forged", if_absent=True) == kept
+    with pytest.raises(StoreError, match="refused the key"):
+        store.put(frames, b"forged")
+
+
+def test_whoever_repairs_has_the_key_of_gc(
+    episode: RenderRequest, rendered: Rendered, as_role: Callable[[str], None], moto: Any
+) -> None:
+    rendered(episode)
+    (damaged, *_) = (each.name for each in open_store(episode.store).list("frames/"))
+    moto.client().put_object(Bucket=BUCKET, Key=f"{PREFIX}/{damaged}", Body=b"flipped")
+    as_role("gc")
+    prepared = prepare(episode, Silent())
+    document = check_document(prepared, Path(episode.output), Silent())
+    assert damaged in document["objects"]
+    remove_objects(prepared, document["objects"])
+    assert not open_store(episode.store).has([damaged])
+    moto.client().put_object(Bucket=BUCKET, Key=f"{PREFIX}/{damaged}", Body=b"flipped")
+    (mended,) = check_store(episode.store, Silent(), repair=True)["damaged"]
+    assert mended["mended"], mended
 
 
 def test_gc_removes_what_it_may(
@@ -264,7 +328,7 @@ def test_nobody_removes_what_must_stay(
         open_store(f"s3://{BUCKET}/{PREFIX}").delete(name)
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [*ROLES, STRICT])
 def test_no_key_reaches_beyond_its_prefix(role: str, as_role: Callable[[str], None]) -> None:
     as_role(role)
     beyond: S3Store = open_store(f"s3://{BUCKET}/another")  # type: ignore[assignment]
