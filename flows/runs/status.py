@@ -63,6 +63,6 @@ def _last_runs(prepared: Prepared) -> dict[str, str]:
     """The newest run with a manifest, by shot."""
     last: dict[str, str] = {}
     for entry in prepared.store.list(f"shots/{prepared.name}/"):
-        _, _, shot, run = entry.name.split("/")
+        shot, _, run = entry.name.removeprefix(f"shots/{prepared.name}/").partition("/")
         last[shot] = max(last.get(shot, ""), run.removesuffix(".json"))
     return last

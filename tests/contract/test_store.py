@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import pytest
 
 from cluster.errors import DigestError, StoreError, UsageError
 from cluster.settings import settings
-from cluster.store.base import NotStored, Store
+from cluster.store.base import NoDigest, NotStored, Store
 from cluster.store.open import open_store
 from cluster.store.s3 import S3Store
 from tests.servers.swift import S3Server
@@ -420,6 +421,30 @@ def test_wrong_access_key_is_one_clear_line(
     settings.cache_clear()
     with pytest.raises(StoreError, match=r"refused the key.*DOUGA_S3_ACCESS_KEY"):
         open_store("s3://any-bucket").probe()
+
+
+def test_object_without_a_digest_is_read_once_it_is_adopted(
+    bench: Bench, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    store = bench.store
+    store.put(NAME, DATA)
+    assert store.has_digest(NAME)
+    if store.url.startswith("file:"):
+        shutil.rmtree(tmp_path / "a store, 動画" / ".digests")
+    else:
+        server = request.getfixturevalue(request.node.callspec.params["bench"])
+        prefix = store.url.removeprefix(f"s3://{server.bucket()}/")
+        place = {"Bucket": server.bucket(), "Key": f"{prefix}/{NAME}"}
+        server.client().put_object(**place, Body=DATA)
+    assert not store.has_digest(NAME)
+    with pytest.raises(NoDigest, match="douga store adopt"):
+        store.get(NAME)
+    store.adopt(NAME)
+    assert store.has_digest(NAME)
+    assert store.get(NAME) == DATA
+    for ask in (store.has_digest, store.adopt):
+        with pytest.raises(NotStored):
+            ask("frames/ab/nothing.arrow")
 
 
 @pytest.mark.parametrize("kind", ["moto", "swift"])

@@ -287,6 +287,24 @@ def test_gc_removes_what_it_may(
     assert not open_store(episode.store).has([stray, pieces])
 
 
+def test_a_damaged_chunk_is_named_by_a_render_and_set_aside_with_the_key_of_gc(
+    episode: RenderRequest, rendered: Rendered, as_role: Callable[[str], None], moto: Any
+) -> None:
+    rendered(episode)
+    segment = next(found.name for found in open_store(episode.store).list("segments/"))
+    head = moto.client().head_object(Bucket=BUCKET, Key=f"{PREFIX}/{segment}")
+    moto.client().put_object(
+        Bucket=BUCKET, Key=f"{PREFIX}/{segment}", Body=b"rotten", Metadata=head["Metadata"]
+    )
+    Path(episode.output).unlink()
+    with pytest.raises(StoreError, match=f"{segment}.*douga store check .* --repair"):
+        rendered(episode)
+    as_role("gc")
+    assert check_store(episode.store, Silent(), repair=True)["good"]
+    as_role("coordinator")
+    assert rendered(episode).verified
+
+
 @pytest.mark.parametrize(
     ("role", "name"),
     [

@@ -112,6 +112,11 @@ def test_what_people_and_runs_have_written_is_never_touched() -> None:
     assert decided(snapshot(*names), grace=timedelta(0), keep=timedelta(0)) == []
 
 
+def test_what_was_set_aside_stays_for_a_month() -> None:
+    names = [there("damaged/runs/ep/1.json", days=29), there("damaged/runs/ep/2.json", days=31)]
+    assert decided(snapshot(*names)) == ["damaged/runs/ep/2.json"]
+
+
 def test_every_version_stays_unless_days_are_named() -> None:
     versions = [version("1", "a"), version("2", "b"), version("3", "c", days=2)]
     seen = snapshot(*data("a", "b", "c"), versions=versions)

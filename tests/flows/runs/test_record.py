@@ -428,6 +428,22 @@ def test_a_night_that_is_over_is_done_though_it_regressed(
     assert again or second[1].place == first
 
 
+def test_of_a_damaged_claim_the_run_that_lives_is_found(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim, _ = take_job(store, "k", place="runs/ep/1", asked="q", command="c")
+    with Record(store, claim.place, job="k") as record:
+        record.begin()
+        store.put(claim.name, b"{")
+        found, mine = take_job(store, "k", place="runs/ep/2", asked="q", command="c")
+        assert (found.place, mine) == ("runs/ep/1", False)
+        assert claim.stands(store)
+        record.withdraw()
+    assert claim.name in caplog.text
+    again, mine = take_job(store, "k", place="runs/ep/3", asked="q", command="c")
+    assert (again.place, again.attempt, mine) == ("runs/ep/3", 2, True)
+
+
 def test_who_comes_second_waits_for_the_first(store: Store) -> None:
     begun, go, told = threading.Event(), threading.Event(), []
 
