@@ -12,6 +12,22 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+NAME_BYTES, PATH_BYTES = 255, 4095
+"""What file systems hold: a name, and a whole path."""
+
+
+def fault_of_path(path: str) -> str:
+    """Why no file system can hold a path; empty where one could."""
+    try:
+        parts = path.encode().split(b"/")
+    except UnicodeEncodeError:
+        return "is not UTF-8 text"
+    if "\0" in path:
+        return "holds a zero byte"
+    if max(map(len, parts)) > NAME_BYTES or len(path.encode()) > PATH_BYTES:
+        return f"is longer than a file's name may be ({NAME_BYTES} bytes, {PATH_BYTES} in all)"
+    return ""
+
 
 def open_plain(path: str | Path) -> BinaryIO:
     """Open a file to be read. OSError where it cannot be, or is a device, a pipe or a socket."""

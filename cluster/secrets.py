@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cluster.errors import UsageError
+
+MAX_BYTES = 1 << 16
+"""No secret is longer."""
 
 
 def has_password(url: str) -> bool:
@@ -22,7 +26,8 @@ def without_password(url: str) -> str:
 def read_secret(file: Path, *, setting: str) -> str:
     """The one line of a file that `setting` names. UsageError if it cannot be read or is empty."""
     try:
-        secret = file.expanduser().read_text(encoding="utf-8").strip()
+        with open(os.path.expanduser(file), "rb") as opened:  # a pipe may hold it too
+            secret = opened.read(MAX_BYTES).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not UTF-8 text"
         raise UsageError(f"cannot be read ({why.lower()})", where=f"{setting}={file}") from error

@@ -15,6 +15,7 @@ from cluster.errors import DougaError, UsageError, os_reason
 
 LONGEST_S = 30 * 24 * 3600.0
 """The longest time limit: larger numbers, `inf` above all, break the clocks they are given to."""
+MAX_WORKERS = 100_000
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
@@ -46,7 +47,9 @@ class Settings(BaseSettings):
     ray_open: bool = Field(
         default=False, description="join a cluster without a token, listening where it does"
     )
-    workers: int = Field(default=0, ge=0, description="stage actors; 0: one per device or core")
+    workers: int = Field(
+        default=0, ge=0, le=MAX_WORKERS, description="stage actors; 0: one per device or core"
+    )
     chunk: int = Field(default=24, ge=1, le=240, description="frames per chunk")
     tile: int = Field(default=0, ge=0, description="tile edge in pixels; 0: whole frames")
     device: str = Field(default="auto", pattern="^(auto|cpu|cuda)$", description="where nets run")
@@ -177,6 +180,10 @@ def settings() -> Settings:
     """The process's settings, read once. UsageError names the variable that is wrong."""
     try:
         return Settings()
+    except RuntimeError as error:  # pathlib's, for a user without an entry in passwd
+        raise UsageError(
+            "this user has no home folder", where="HOME", remedy="set HOME, or DOUGA_HOME in full"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         name = f"DOUGA_{'_'.join(str(part) for part in first['loc'])}".upper()

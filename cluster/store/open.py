@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import UsageError, shortly
+from cluster.files import fault_of_path
 from cluster.store.base import Store
 from cluster.store.folder import FolderStore
 
@@ -35,8 +37,10 @@ def open_store(url: str) -> Store:
 
 
 def _folder_of(url: str) -> Path:
+    if fault := fault_of_path(unquote(url)):
+        raise UsageError(f"store: {shortly(url)} {fault}", remedy="correct --store or DOUGA_STORE")
     if "://" not in url:
-        return Path(url).expanduser().absolute()
+        return Path(os.path.expanduser(url)).absolute()  # Path's own raises where there is no home
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise UsageError(

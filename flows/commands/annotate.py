@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cluster.errors import DougaError, InputError, os_reason, printable
+from cluster.files import read_plain
 
 if TYPE_CHECKING:
     from flows.runs.night import Night
+
+MAX_BYTES = 256 << 20
+"""No night's report is longer."""
 
 
 def annotate(
@@ -48,7 +52,7 @@ def _night(path: Path) -> Night:
 
     remedy = "name the report.json that douga nightly --report or douga wait --report wrote"
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = json.loads(read_plain(path, most_bytes=MAX_BYTES))
         return Night.from_json(document) if "episodes" in document else night_of_run(document)
     except OSError as error:
         why = os_reason(error)

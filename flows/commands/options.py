@@ -19,6 +19,8 @@ from flows.commands.tools import StoreUrl
 if TYPE_CHECKING:
     from flows.spec.request import RenderRequest
 
+MAX_WORKERS = 100_000
+"""As in the settings, which take long to import."""
 RenderedStages = Annotated[
     list[str] | None, typer.Option("--stage", help="as the render was told; repeatable")
 ]
@@ -39,9 +41,9 @@ class RenderOptions:
     recipe: Annotated[str, typer.Option("--recipe", help="a YAML list of stages")] = ""
     store: StoreUrl = ""
     ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster; default: local")] = ""
-    workers: Annotated[int | None, typer.Option(min=0, help="stage actors; 0: as many as fit")] = (
-        None
-    )
+    workers: Annotated[
+        int | None, typer.Option(min=0, max=MAX_WORKERS, help="stage actors; 0: as many as fit")
+    ] = None
     chunk: Annotated[
         int | None, typer.Option(min=1, max=240, help="frames per chunk; default 24")
     ] = None
@@ -58,7 +60,9 @@ class RenderOptions:
     frames: Annotated[str, typer.Option("--frames", help="only these: sh010:7,12-14")] = ""
     preview_every: Annotated[
         int | None,
-        typer.Option("--preview-every", help="show every Nth frame first; the rest at approval"),
+        typer.Option(
+            "--preview-every", max=1 << 20, help="show every Nth frame first; the rest at approval"
+        ),
     ] = None
 
     def request(self, *, command: str = "") -> RenderRequest:
@@ -78,7 +82,8 @@ class RenderedOptions(RenderOptions):
     stages: RenderedStages = None
     ray: Annotated[str, typer.Option("--ray", help="join this Ray cluster for handles")] = ""
     workers: Annotated[
-        int | None, typer.Option(min=0, help="stage actors for handles; 0: as many as fit")
+        int | None,
+        typer.Option(min=0, max=MAX_WORKERS, help="stage actors for handles; 0: as many as fit"),
     ] = None
     chunk: Annotated[int | None, typer.Option(min=1, max=240, help="frames per chunk")] = None
     encoder: Annotated[str, typer.Option("--encoder", help="as the render was told")] = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
@@ -73,6 +73,6 @@ def _url(place: str) -> str:
     from cluster.settings import settings
     from flows.spec.request import make_request
 
-    if place and "://" not in place and Path(place).is_file():
+    if place and "://" not in place and os.path.isfile(place):
         return make_request(place).store
     return place or settings().store_url

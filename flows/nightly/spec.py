@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from cluster.errors import shortly
+from cluster.settings import MAX_WORKERS
 from flows.nightly.clock import is_cron, local_zone_name, parse_deadline, zone_named
 from flows.spec.allowed_paths import check_allowed
 from flows.spec.documents import (
@@ -159,7 +160,7 @@ class NightlySpec(Document):
     thresholds: Thresholds = Thresholds()
     store: str = ""
     ray: str = ""
-    workers: int | None = Field(default=None, ge=0)
+    workers: int | None = Field(default=None, ge=0, le=MAX_WORKERS)
     report: str = ""
     file: str = ""
     """The file itself, absolute. Set by the reader."""

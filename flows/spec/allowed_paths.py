@@ -14,31 +14,20 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import UsageError
+from cluster.files import fault_of_path
 from cluster.settings import settings
-
-NAME_BYTES, PATH_BYTES = 255, 4095
-"""What file systems hold: a name, and a whole path."""
 
 
 def check_path(path: str) -> str:
     """A path or URL itself; UsageError if no file system could hold it."""
+    if fault := fault_of_path(path):
+        raise UsageError(fault, where=_short(path), remedy="rename it, or correct the path")
     try:
-        parts = path.encode().split(b"/")
         urlsplit(path if "://" in path else "")
-    except UnicodeEncodeError as error:
-        raise UsageError("is not UTF-8 text", where=_short(path), remedy="rename it") from error
     except ValueError as error:
         raise UsageError(
             f"is not an address ({error})", where=_short(path), remedy="correct it"
         ) from error
-    if "\0" in path:
-        raise UsageError("holds a zero byte", where=_short(path), remedy="correct it")
-    if max(map(len, parts)) > NAME_BYTES or len(path.encode()) > PATH_BYTES:
-        raise UsageError(
-            f"is longer than a file's name may be ({NAME_BYTES} bytes, {PATH_BYTES} in all)",
-            where=_short(path),
-            remedy="shorten it",
-        )
     return path
 
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cluster.errors import UsageError, shortly
-from cluster.settings import settings
+from cluster.settings import MAX_WORKERS, settings
 from cluster.store.base import PART_BYTES
 from flows.spec.allowed_paths import check_allowed, check_typed
 from flows.spec.documents import (
@@ -34,7 +34,6 @@ HOLDS: dict[Container, tuple[Encoder, ...]] = {
     "webm": ("libsvtav1",),
 }
 """Which encoders' films a container holds by its own standard."""
-MAX_WORKERS = 100_000
 
 
 class RenderRequest(BaseModel):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import isfinite
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,8 +16,8 @@ from tasks.decode import SourceIndex
 MAX_FREEZE = 1 << 20
 """Frames of one retimed clip or gap at the most: twelve hours."""
 
-MAX_RATE = 1e6
-"""Of a timeline's clock, in ticks a second."""
+MAX_RATE, MAX_VALUE = 1e6, 1e12
+"""Of a timeline's clock, in ticks a second, and of a time on it in ticks."""
 
 
 def shown_range(item: Any, where: str) -> Any:
@@ -81,7 +80,7 @@ def clip_frames(
 
 def frames_of(where: str, time: Any, index: SourceIndex) -> int:
     """A time of the timeline in frames of the source: one to one at its whole rate."""
-    if not (isfinite(time.value) and 0 < time.rate < MAX_RATE):
+    if not (abs(time.value) < MAX_VALUE and 0 < time.rate < MAX_RATE):
         raise UsageError(
             f"expected times in frames, got {time.value:g} at {time.rate:g} a second",
             where=where,

@@ -37,7 +37,7 @@ def read_timeline(path: Path, *, rate: Fraction | None) -> Any:
             timeline = otio.adapters.read_from_string(text, "otio_json")
     except otio.exceptions.OTIOError as error:
         raise UsageError(
-            f"cannot be read: {error}", where=str(path), remedy=EXPORT_AGAIN
+            f"cannot be read: {str(error)[:300]}", where=str(path), remedy=EXPORT_AGAIN
         ) from error
     except OSError as error:
         raise InputError(
@@ -49,7 +49,7 @@ def read_timeline(path: Path, *, rate: Fraction | None) -> Any:
         raise UsageError("nested too deeply", where=str(path), remedy=EXPORT_AGAIN) from error
     except (ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise UsageError(
-            f"is not a timeline ({error})", where=str(path), remedy=EXPORT_AGAIN
+            f"is not a timeline ({str(error)[:300]})", where=str(path), remedy=EXPORT_AGAIN
         ) from error
     if not isinstance(timeline, otio.schema.Timeline):
         raise UsageError(

@@ -69,3 +69,13 @@ def test_a_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(getpass, "getuser", nobody)
     assert user_name() == f"user {os.getuid()}"
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOUGA_HOME", "~nobody-of-this-name/douga")
+    settings.cache_clear()
+    try:
+        with pytest.raises(UsageError, match="no home folder"):
+            settings()
+    finally:
+        settings.cache_clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import http.client
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -60,7 +61,7 @@ def bring(
 def named(source: str) -> str:
     """A source as messages and cards name it: a URL without its password and query."""
     if "://" not in source:
-        return str(Path(source).expanduser().absolute())
+        return str(Path(os.path.expanduser(source)).absolute())
     try:
         parts = urlsplit(source)
     except ValueError as error:
@@ -72,7 +73,7 @@ def named(source: str) -> str:
 
 def _open(source: str) -> IO[bytes]:
     if "://" not in source:
-        return open_plain(Path(source).expanduser())
+        return open_plain(os.path.expanduser(source))
     if urlsplit(source).scheme not in _WEB:
         raise UsageError(
             "expected a path or an http(s) URL", where=named(source), remedy="copy it here first"

@@ -7,6 +7,7 @@ whole or not at all.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import InputError, UsageError, os_reason
+from cluster.files import read_plain
 from cluster.keys import Digest
 from cluster.settings import settings
 from tasks.models.shelf import SHELF, Kind, ModelCard, model_names
@@ -23,6 +25,7 @@ from tasks.models.user.examine import Examine, examine_file
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_LINE = 60
+_LICENCE_BYTES = 4 << 20
 LICENCE = "LICENCE"
 
 
@@ -135,7 +138,9 @@ def _licence_text(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return path.expanduser().read_text(errors="replace")
+        return read_plain(os.path.expanduser(path), most_bytes=_LICENCE_BYTES).decode(
+            errors="replace"
+        )
     except OSError as error:
         raise InputError(
             f"the licence cannot be read: {os_reason(error)}", where=str(path)
