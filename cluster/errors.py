@@ -158,6 +158,22 @@ def unwritable(path: object, error: OSError, *, remedy: str = "") -> EncodeError
     return EncodeError(f"cannot be written ({os_reason(error)})", where=str(path), remedy=remedy)
 
 
+def explained(error: BaseException) -> DougaError:
+    """Any error as one of ours: itself, what the operating system refused (a full disk, a missing
+    permission, a limit), or a bug by its name."""
+    if isinstance(error, DougaError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        return DougaError(
+            f"the system refuses it ({os_reason(error)})",
+            where=str(error.filename or ""),
+            remedy="mend disk, permissions or limits and run the same again; what is finished "
+            "is kept",
+        )
+    text = " ".join(str(error).split())[:300]
+    return DougaError(f"{type(error).__name__}: {text} (a bug; --debug shows where)")
+
+
 class ClusterError(DougaError):
     """Ray cannot be reached, or lacks the resources asked for."""
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import DougaError, Exit, os_reason, printable
+from cluster.errors import DougaError, Exit, explained, os_reason, printable
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
@@ -260,8 +260,7 @@ def _explain(error: Exception) -> int:
         line = f"this installation has no laboratories ({error.name}); install douga whole"
         code = Exit.FAILED
     else:
-        text = " ".join(str(error).split())[:300]
-        line, code = f"{type(error).__name__}: {text} (a bug; --debug shows where)", Exit.FAILED
+        line, code = str(explained(error)), Exit.FAILED
     print(f"douga: {printable(line)}", file=sys.stderr)
     return code
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
-from cluster.errors import DougaError
+from cluster.errors import DougaError, explained
 from cluster.ledger.history import read_ledger
 from cluster.settings import settings
 from cluster.store.base import Store
@@ -137,11 +137,8 @@ class NightRun:
                 if not limit.rang or self._is_time_up():
                     raise
                 return
-        except DougaError as error:
-            self._unfinished(planned, replace(blank, why=str(error)), began)
-            return
         except Exception as error:  # one episode's bug must not cost the night the others
-            self._unfinished(planned, replace(blank, why=_bug(error)), began)
+            self._unfinished(planned, replace(blank, why=str(explained(error))), began)
             return
         try:
             self.ended.append(self._collected(planned, result, blank))
@@ -185,10 +182,8 @@ class NightRun:
         )
         try:
             episode = collect(planned.prepared, result, show=blank.show, comparison=comparison)
-        except DougaError as error:
-            return replace(blank, why=f"rendered, but not measured: {error}", run=result.run)
         except Exception as error:
-            why = f"rendered, but not measured: {_bug(error)}"
+            why = f"rendered, but not measured: {explained(error)}"
             return replace(blank, why=why, run=result.run)
         late_s = (self.clock() - self.end).total_seconds() if self.end else 0.0
         if late_s > 0:
@@ -213,10 +208,6 @@ class NightRun:
         if self._is_time_up():
             return f"the time given to the night was over; {kept}"
         return f"the deadline passed and the nightly is hard; {kept}"
-
-
-def _bug(error: Exception) -> str:
-    return f"{type(error).__name__}: {error} (a bug)"
 
 
 def _iso(moment: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.errors import DougaError, Interrupted
+from cluster.errors import Interrupted, explained
 from cluster.keys import make_key
 from cluster.secrets import without_password
 from flows.notify.event import NAMED_AT_MOST, About, Event, EventEpisode, EventShot, plain
@@ -67,7 +67,7 @@ def event_from_error(
 ) -> Event:
     """What a render or a night was ended by before it came to a result."""
     kind = Outcome.of_error(error)
-    why = str(error) if isinstance(error, DougaError) else f"{type(error).__name__}: {error}"
+    why = str(explained(error))
     said = f"{ERROR_WORDS.get(kind, kind.words)}: {why}"
     if isinstance(error, KeyboardInterrupt | Interrupted):
         said = "was stopped; what was finished is kept"

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from cluster.errors import DougaError, Exit, StoreError
+from cluster.errors import DougaError, Exit, StoreError, explained
 from cluster.store.base import Store
 from cluster.store.lease import Lease, hold_lease
 from cluster.store.records import record_text, shape
@@ -226,7 +226,7 @@ def _told(error: BaseException) -> tuple[str, int, str]:
     outcome = Outcome.of_error(error)
     if isinstance(error, DougaError):
         return outcome.recorded, error.exit_code, str(error)
-    line = one_line(f"{type(error).__name__}: {error}")[:1000]
+    line = one_line(str(explained(error)))[:1000]
     if isinstance(error, KeyboardInterrupt):
         line = "stopped; what was finished is kept, run the same again"
     return outcome.recorded, outcome.exit_code, line

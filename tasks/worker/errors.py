@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
-from cluster.errors import DougaError, InputError, OutOfMemory, StageError
+from cluster.errors import DougaError, InputError, OutOfMemory, StageError, explained
 from tasks.models.enlarge import is_out_of_memory
 
 
@@ -55,6 +55,9 @@ def _ours(error: Exception) -> DougaError:
         return OutOfMemory(
             "out of memory", remedy="use a smaller --chunk, DOUGA_TILE or fewer --workers"
         )
+    if isinstance(error, OSError):
+        told = explained(error)
+        return StageError(told.what, where=told.where, remedy=told.remedy)
     return StageError(f"{type(error).__name__}: {error}")
 
 
