@@ -55,7 +55,7 @@ def test_what_is_no_zip_is_told() -> None:
                     *(f"b{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)),
                 ]
             ),
-            "no shot 'a'",
+            "c.yaml: too many values",
         ),
         ("#" * (MAX_BYTES + 1), "larger than 4096 KiB"),
     ],
