@@ -96,7 +96,11 @@ def test_some_shots_of_a_film_are_done_in_part() -> None:
         (VerifyError("a frame is gone"), "wanting", "ep01 failed verification: a frame is gone"),
         (KeyboardInterrupt(), "stopped", "ep01 was stopped; what was finished is kept"),
         (Interrupted("a signal"), "stopped", "ep01 was stopped; what was finished is kept"),
-        (ZeroDivisionError("oh"), "failed", "ep01 failed: ZeroDivisionError: oh (a bug; --debug shows where)"),
+        (
+            ZeroDivisionError("oh"),
+            "failed",
+            "ep01 failed: ZeroDivisionError: oh (a bug; --debug shows where)",
+        ),
     ],
 )
 def test_an_error_is_told_as_what_it_is(error: BaseException, kind: str, words: str) -> None:
