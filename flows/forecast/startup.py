@@ -11,6 +11,7 @@ from statistics import median
 from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError
 from cluster.settings import home_folder
+from flows.runs.record import process_start
 
 TYPICAL_S = 2.5
 """Where none was measured: imports before, ending Ray and Prefect after, on two idle cores."""
@@ -49,10 +50,7 @@ def _known(file: Path) -> list[float]:
     return read_cached(file, lambda text: [float(value) for value in json.loads(text)]) or []
 
 
-def _process_began(proc: Path = Path("/proc/self/stat")) -> float | None:
-    """When this process began, in seconds since boot (proc(5)); None where that is not said."""
-    try:
-        ticks = int(proc.read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
-    return ticks / os.sysconf("SC_CLK_TCK")
+def _process_began() -> float | None:
+    """When this process began, in seconds since boot; None where that is not said."""
+    ticks = process_start(os.getpid())
+    return int(ticks) / os.sysconf("SC_CLK_TCK") if ticks else None

@@ -28,7 +28,8 @@ from flows.process import STOP_SIGNALS, end_by_signals
 from flows.progress import Plain
 
 STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
-"""Prefect's names of runs that ended so: wanting or regressed, something left out or waiting."""
+"""Prefect's names of runs that ended so: failed verification or regressed; something left out or
+waiting."""
 
 
 def remember_file(spec: NightlySpec) -> None:

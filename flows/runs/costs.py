@@ -21,7 +21,7 @@ class Spending:
 
 
 def spending_of(receipts: Iterable[Receipt]) -> Spending:
-    """What these pieces of work cost: a GPU where one computed, else the cores it computed with."""
+    """What these work items cost: a GPU where one computed, else the cores it computed with."""
     gpu_s = cpu_s = 0.0
     for receipt in receipts:
         busy_s = receipt.load_s + receipt.compute_s + receipt.store_s

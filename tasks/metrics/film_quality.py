@@ -63,7 +63,7 @@ class Measured:
     ssim: Worst | None = None
 
 
-Seen = tuple[int, Frame, Frame]
+Pair = tuple[int, Frame, Frame]
 """A frame's number, its picture then and now."""
 
 
@@ -73,16 +73,16 @@ class _Extreme:
     def __init__(self) -> None:
         self._badness = -inf
         self._values = (0.0, 0.0)
-        self._seen: Seen | None = None
+        self._pair: Pair | None = None
 
-    def see(self, seen: Seen, *, was: float, now: float) -> None:
+    def add(self, pair: Pair, *, was: float, now: float) -> None:
         if abs(now - was) > self._badness:
-            self._badness, self._values, self._seen = abs(now - was), (was, now), seen
+            self._badness, self._values, self._pair = abs(now - was), (was, now), pair
 
     def worst(self) -> Worst | None:
-        if self._seen is None:
+        if self._pair is None:
             return None
-        number, before, after = self._seen
+        number, before, after = self._pair
         return Worst(
             was=self._values[0],
             now=self._values[1],
@@ -125,13 +125,13 @@ def measure_shot(after: Side, before: Side | None = None) -> Measured:
             seen = (number, earlier, frame)
             if before is not None:
                 db, alike = _similarity(fitted, earlier)
-                lowest_db.see(seen, was=EQUAL_DB, now=db)
-                lowest_ssim.see(seen, was=1.0, now=alike)
+                lowest_db.add(seen, was=EQUAL_DB, now=db)
+                lowest_ssim.add(seen, was=1.0, now=alike)
             if last is not None and (change := _changes(fitted, earlier, last)) is not None:
                 was, now = change
                 changes.append(now)
                 if before is not None and now >= was:
-                    flicker_rise.see(seen, was=was, now=now)
+                    flicker_rise.add(seen, was=was, now=now)
             last = fitted, earlier
     if thumbnail is None:
         raise InputError("holds no frame", where=str(after.path))

@@ -165,9 +165,9 @@ def _shift(wanted: Wave, came: Wave, bad: NDArray[np.bool_]) -> str:
     product = np.fft.irfft(spectrum, size)
     reach = min(FARTHEST, len(one) - 1)
     lags = np.arange(-reach, reach + 1)
-    likeness = product[lags] / power
-    best = int(likeness.argmax())
-    if likeness[best] < SURE or abs(lags[best]) <= SLACK:
+    alike = product[lags] / power
+    best = int(alike.argmax())
+    if alike[best] < SURE or abs(lags[best]) <= SLACK:
         return "another sound"
     return f"{abs(lags[best]) / RATE:.3f} s {'late' if lags[best] > 0 else 'early'}"
 

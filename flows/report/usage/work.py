@@ -73,7 +73,7 @@ class Work:
         return busy
 
     def cost(self, chosen: Bools | None = None) -> Cost:
-        """What these pieces of work cost, or all of them."""
+        """What these work items cost, or all of them."""
         busy_s = self.busy_s if chosen is None else np.where(chosen, self.busy_s, 0.0)
         spent = priced(
             gpu_hours=float(busy_s[self.on_gpu].sum()) / HOUR_S,
