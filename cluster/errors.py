@@ -20,6 +20,7 @@ A message is one line: where, what was expected and what came, then the next ste
 
 from __future__ import annotations
 
+import errno
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -163,7 +164,16 @@ def explained(error: BaseException) -> DougaError:
     permission, a limit), or a bug by its name."""
     if isinstance(error, DougaError):
         return error
-    if isinstance(error, OSError) and error.errno is not None:
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError) or number == errno.ENOMEM:
+        return DougaError("out of memory", remedy="use fewer --workers, or raise ulimit -v")
+    if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        return DougaError(
+            "no further thread can be started", remedy="raise ulimit -u and ulimit -v"
+        )
+    if number in (errno.EMFILE, errno.ENFILE):
+        return DougaError("too many files are open", remedy="raise ulimit -n")
+    if isinstance(error, OSError) and number is not None:
         return DougaError(
             f"the system refuses it ({os_reason(error)})",
             where=str(error.filename or ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
 from cluster.errors import RefusedError
 
@@ -14,6 +15,18 @@ def check_listening(host: str, *, authenticated: bool, what: str, remedy: str) -
         raise RefusedError(
             f"{what} would listen on {host} and let in whoever reaches it", remedy=remedy
         )
+
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def around_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables with which clients go to this machine itself without a proxy, and to whom they went
+    so before; both spellings, since programs differ in which one they read."""
+    given = [environment.get(name, "") for name in ("NO_PROXY", "no_proxy")]
+    hosts = [host.strip() for names in given for host in names.split(",") if host.strip()]
+    without = ",".join(dict.fromkeys([*hosts, *LOOPBACK])) if "*" not in hosts else "*"
+    return {"NO_PROXY": without, "no_proxy": without}
 
 
 def is_loopback(host: str) -> bool:

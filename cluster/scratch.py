@@ -26,14 +26,17 @@ BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
 @contextmanager
-def scratch_folder(kind: str, *, beside: Path | None = None) -> Iterator[Path]:
-    """A private folder (mode 0700) for the length of a `with`, in TMPDIR or in the folder `beside`.
+def scratch_folder(
+    kind: str, *, beside: Path | None = None, temporary: Path | None = None
+) -> Iterator[Path]:
+    """A private folder (mode 0700) for the length of a `with`: hidden in `beside`, else in
+    `temporary`, TMPDIR by default.
 
     Sweeps first what was left there. OSError where none can be made.
     """
-    place = beside or Path(tempfile.gettempdir())
+    place = beside or temporary or Path(tempfile.gettempdir())
     sweep_scratch(place)
-    prefix = BESIDE if beside else f"{TEMPORARY}{kind}-"
+    prefix = BESIDE if beside else f"{TEMPORARY}{kind}-" if kind else TEMPORARY
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     try:
         with _owned(folder):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,6 +12,46 @@ from cluster.errors import UsageError
 
 MAX_BYTES = 1 << 16
 """No secret is longer."""
+NAMES = re.compile(
+    r"SECRET|WEBHOOK|TOKEN|PASSWORD|PASSWD|ACCESS_?KEY|API_?KEY|PRIVATE_?KEY|AUTH_STRING|CREDENTIAL",
+    re.I,
+)
+"""Names of variables, and of keys in a file, that hold a secret."""
+PLACES = ("_FILE", "_PATH")
+"""Endings of names that say where a secret lies."""
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable holds a secret, or a URL with a password."""
+    return (bool(NAMES.search(name)) and not name.endswith(PLACES)) or has_password(value)
+
+
+def secret_files(environment: Mapping[str, str]) -> list[Path]:
+    """The files that variables name for a secret, and those that Ray and AWS look for unasked."""
+    named = [
+        value
+        for name, value in environment.items()
+        if value and name.endswith(PLACES) and NAMES.search(name)
+    ]
+    return [Path(name).expanduser() for name in (*named, "~/.ray/auth_token", "~/.aws/credentials")]
+
+
+def secrets_in(file: Path) -> Iterator[str]:
+    """The secrets of a file: each of its lines, headings and comments aside, and what a line
+    `name = value` gives a name of a secret. None where it cannot be read."""
+    try:
+        if not file.is_file():  # a pipe gives what it holds once
+            return
+        with file.open(encoding="utf-8") as text:
+            lines = text.read(MAX_BYTES).splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        if not line.startswith(("[", "#")):
+            yield line.strip()
+        name, _, value = line.partition("=")
+        if NAMES.search(name):
+            yield value.strip()
 
 
 def has_password(url: str) -> bool:

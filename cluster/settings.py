@@ -12,10 +12,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from cluster.errors import DougaError, UsageError, os_reason
+from cluster.network import around_proxies
+from cluster.secrets import is_secret, secret_files, secrets_in
 
 LONGEST_S = 30 * 24 * 3600.0
 """The longest time limit: larger numbers, `inf` above all, break the clocks they are given to."""
 MAX_WORKERS = 100_000
+STORE_SECRETS = ("DOUGA_S3_", "AWS_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_S)]
 
 
@@ -225,10 +228,13 @@ def user_name() -> str:
 
 
 def home_folder(name: str) -> Path:
-    """A folder under douga's home, made if need be. DougaError if it cannot be."""
+    """A folder under douga's home, made if need be: for its owner only, as a home is that it makes.
+    DougaError if it cannot be."""
     home = settings().home
     try:
-        (home / name).mkdir(parents=True, exist_ok=True)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+        (home / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DougaError(
             f"douga's home cannot be written ({os_reason(error)})",
@@ -239,8 +245,10 @@ def home_folder(name: str) -> Path:
 
 
 def quiet_environment() -> dict[str, str]:
-    """Variables that stop Prefect's and Ray's usage reports and chatter in a child process."""
+    """Variables that stop Prefect's and Ray's usage reports and chatter in a child process, and
+    have it go to this machine itself without a proxy."""
     return {
+        **around_proxies(os.environ),
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -248,6 +256,38 @@ def quiet_environment() -> dict[str, str]:
     }
 
 
-def child_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, quiet, with `extra` on top: what a child is started with."""
-    return {**os.environ, **quiet_environment(), **(extra or {})}
+def child_environment(
+    extra: dict[str, str] | None = None, *, secrets: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """This process's environment, quiet, with `extra` on top: what a child is started with.
+
+    Of its secrets only those whose names begin as `secrets` say: none by default.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not is_secret(name, value) or name.startswith(secrets)
+    }
+    return {**kept, **quiet_environment(), **(extra or {})}
+
+
+def store_secrets() -> dict[str, str]:
+    """The variables with secrets that whoever reads and writes the store needs."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if is_secret(name, value) and name.upper().startswith(STORE_SECRETS)
+    }
+
+
+def known_secrets() -> set[str]:
+    """What this process knows that nobody else is to: secrets of its environment, its settings and
+    the files that these name."""
+    chosen = settings()
+    given = [getattr(chosen, name) for name in Settings.model_fields]
+    found = {value for name, value in os.environ.items() if is_secret(name, value)}
+    found |= {value.get_secret_value() for value in given if isinstance(value, SecretStr)}
+    named = [getattr(chosen, name) for name in Settings.model_fields if name.endswith("_file")]
+    for file in (*secret_files(os.environ), *filter(None, named)):
+        found |= set(secrets_in(file.expanduser()))
+    return found

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from cluster.errors import DougaError, Exit, explained, os_reason, printable
+from cluster.network import around_proxies
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.gc import gc
@@ -187,6 +188,7 @@ def main() -> None:
     """Entry point: one clear line and the right exit code for every error."""
     out = keep_streams()
     end_by_signals()
+    os.environ.update(around_proxies(os.environ))
     _tell_warnings()
     try:
         code = app(standalone_mode=False) or Exit.GOOD

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
-import tempfile
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,11 +14,10 @@ from dataclasses import dataclass
 from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
 from cluster.connect.local import loopback_only, reload_token, require_token
+from cluster.connect.watch import check_address_space, ray_folder, watch
+from cluster.connect.watchdog import CONNECTED, CONNECTING, LEAVING, RAY, STOP_SIGNALS
 from cluster.errors import ClusterError, DougaError
-from cluster.settings import child_environment, quiet_environment
-
-OBJECT_STORE_BYTES = 128 << 20
-"""Only keys and receipts pass through Ray's object store; pixels go worker ↔ store."""
+from cluster.settings import quiet_environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,66 +89,77 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     os.environ.update(quiet_environment())
     # Task events, for a dashboard, cost a driver 10 KiB a call (153 MiB to 166 in 2,400 calls).
     os.environ.setdefault("RAY_task_events_report_interval_ms", "0")
+    check_address_space()
     if address:
         check_head(address)
-    import ray
-
-    if ray.is_initialized():
-        yield _describe(ray.get_runtime_context().gcs_address, local=False)
+    if connected := _connected():
+        yield connected
         return
     with ExitStack() as stack:
-        folder = tempfile.mkdtemp(prefix="douga-ray-")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        with _hold_signals():
-            _start(address, folder=folder, workers=workers, stack=stack)
+        for last in (False, True):
+            try:
+                stack.enter_context(_ray(address, workers=workers))
+                break
+            except DougaError:
+                raise
+            except Exception as error:  # Ray raises what it likes, above all where it is too slow
+                if last:
+                    raise _no_ray(address, error) from error
         yield _describe(address or "local", local=not address)
 
 
-def _start(address: str, *, folder: str, workers: int, stack: ExitStack) -> None:
-    """Start or join Ray; `stack` ends what this starts."""
-    import ray
+def _no_ray(address: str, error: Exception) -> ClusterError:
+    why = _first_line(error)
+    if address:
+        return no_cluster(address, why)
+    return ClusterError(f"Ray does not start on this machine ({why})", remedy="see douga doctor")
 
-    try:
-        if address:
-            reload_token()  # the environment is as the head wants it by now (check_head)
-        if address and address != "auto":
-            stack.enter_context(driver_node(address, folder=folder))
+
+@contextmanager
+def _ray(address: str, *, workers: int) -> Iterator[None]:
+    """Ray, started or joined, for the length of a `with`: a head in a process of its own, asked
+    whether it is there before this process connects, and a watchdog over both."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(ray_folder())
         if not address:
             stack.enter_context(require_token(folder))
             stack.enter_context(loopback_only())
-        stack.callback(ray.shutdown)
-        if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
-        else:
-            os.environ.update(child_environment({"RAY_DEDUP_LOGS": "0"}))
-            ray.init(
-                address="local",
-                num_cpus=max(os.cpu_count() or 1, workers),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-                _temp_dir=folder,
-            )
-    except DougaError:
-        raise
-    except Exception as error:  # a Ray node that is too slow to start raises a bare Exception
-        why = _first_line(error)
-        if address:
-            raise no_cluster(address, why) from error
-        raise ClusterError(
-            f"Ray does not start on this machine ({why})", remedy="see douga doctor"
-        ) from error
+        cpus = 0 if address else max(os.cpu_count() or 1, workers)
+        watchdog = stack.enter_context(watch(folder, cpus=cpus))
+        import ray
+
+        reload_token()  # the environment is as the head wants it by now
+        if address and address != "auto":
+            stack.enter_context(driver_node(address, folder=str(folder / RAY)))
+        head = address or watchdog.address()
+        with _hold_signals():
+            watchdog.tell(CONNECTING)
+            stack.callback(ray.shutdown)
+            stack.callback(watchdog.tell, LEAVING)
+            ray.init(address=head, log_to_driver=False, logging_level=logging.CRITICAL)
+            watchdog.tell(CONNECTED)
+        yield
+
+
+def _connected() -> Cluster | None:
+    """The cluster that this process is connected to already."""
+    if "ray" not in sys.modules:
+        return None
+    import ray
+
+    if not ray.is_initialized():
+        return None
+    return _describe(ray.get_runtime_context().gcs_address, local=False)
 
 
 @contextmanager
 def _hold_signals() -> Iterator[None]:
-    """Hold back the first Ctrl-C or SIGTERM until Ray is up, so that everything it started can be
-    ended. Keeps douga's SIGTERM handler: Ray's ends the process without clean-up."""
+    """Hold back the first signal that stops a run until it is connected, so that it can leave.
+    Keeps douga's SIGTERM handler: Ray's ends the process without clean-up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     came: list[int] = []
 
     def hold(number: int, _: object) -> None:
@@ -158,8 +167,9 @@ def _hold_signals() -> Iterator[None]:
             raise KeyboardInterrupt
         came.append(number)
 
-    for number in kept:
-        signal.signal(number, hold)
+    for number, handler in kept.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, hold)
     try:
         yield
     finally:

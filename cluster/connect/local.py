@@ -2,7 +2,8 @@
 
 By default Ray binds every interface of the machine, and whoever reaches one of its ports runs code
 as its owner. On 127.0.0.1 the machine's other users still reach it, hence the token: made for the
-run, in a file that only its owner can read.
+run, in a file that only its owner can read, in a folder that only its owner can enter (Ray opens
+its own to everybody: another user could put a token of his there).
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextmanager
-def require_token(folder: str) -> Iterator[None]:
+def require_token(folder: Path) -> Iterator[None]:
     """Make Ray want a token, for as long as the block lasts; the token's file is in `folder`.
 
-    Restores the environment at the end: a cluster joined later has its own token.
+    A process that has imported Ray must `reload_token`. Restores the environment at the end: a
+    cluster joined later has its own token.
     """
-    token = Path(folder) / "token"
+    token = folder / "token"
     descriptor = os.open(token, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(32))
@@ -30,7 +32,6 @@ def require_token(folder: str) -> Iterator[None]:
     os.environ.pop("RAY_AUTH_TOKEN", None)
     os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token))
     try:
-        reload_token()
         yield
     finally:
         for name, value in kept.items():

@@ -43,9 +43,11 @@ class Answer:
 
 
 class Actor:
-    """Hosts a handler named as `module:attribute`; runs its calls in several threads."""
+    """Hosts a handler named as `module:attribute`, with variables added to the environment; runs
+    its calls in several threads."""
 
-    def __init__(self, handler: str, config: Any) -> None:
+    def __init__(self, handler: str, config: Any, variables: Mapping[str, str]) -> None:
+        os.environ.update(variables)
         self._warnings = _Warnings()
         for name in LOGGERS:
             logging.getLogger(name).addHandler(self._warnings)

@@ -68,7 +68,9 @@ class Pool:
     def __enter__(self) -> Pool:
         check_resources(self.spec, self._cluster)
         try:
-            self._dispatcher.workers = start_actors(self.spec, concurrency=IN_FLIGHT + 1)
+            self._dispatcher.workers = start_actors(
+                self.spec, self._cluster, concurrency=IN_FLIGHT + 1
+            )
             started = wait_for_actors(self._dispatcher.workers, self.spec, self._cluster)
         except BaseException:
             self.close()

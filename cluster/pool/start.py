@@ -11,16 +11,19 @@ from cluster.errors import ClusterError
 from cluster.pool.actor import Actor, ActorLocation
 from cluster.pool.dispatch import Worker
 from cluster.pool.spec import PoolSpec, needs, other_build
+from cluster.settings import store_secrets
 
 
 class _Host(Actor):
     """The actor's class; Ray shows its name in the process list."""
 
 
-def start_actors(spec: PoolSpec, *, concurrency: int) -> list[Worker]:
+def start_actors(spec: PoolSpec, cluster: Cluster, *, concurrency: int) -> list[Worker]:
     """Ask Ray for a pool's actors; returns before they are up."""
     import ray
 
+    # Ray's own processes carry no secrets; nodes of a cluster have those of their own.
+    secrets = store_secrets() if cluster.local else {}
     host = ray.remote(_Host).options(
         num_cpus=spec.num_cpus,
         num_gpus=spec.num_gpus,
@@ -31,7 +34,7 @@ def start_actors(spec: PoolSpec, *, concurrency: int) -> list[Worker]:
         scheduling_strategy="SPREAD",
     )
     return [
-        Worker(number=number, actor=host.remote(spec.handler, spec.config))
+        Worker(number=number, actor=host.remote(spec.handler, spec.config, secrets))
         for number in range(spec.workers)
     ]
 

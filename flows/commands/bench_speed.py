@@ -85,9 +85,8 @@ def _douga(film: Path, folder: Path) -> tuple[float, float]:
 
 
 def _run(command: list[str], extra: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        command, env=child_environment(extra), capture_output=True, text=True, check=False
-    )
+    environment = child_environment(extra, secrets=("",))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DougaError(f"{' '.join(command[1:4])} failed: {done.stderr.strip()[-300:]}")
     document: dict[str, Any] = json.loads(done.stdout)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster.connect.connect import OBJECT_STORE_BYTES, Cluster, Node
+from cluster.connect.connect import Cluster, Node
+from cluster.connect.watchdog import OBJECT_STORE_BYTES
 from cluster.pool.spec import PoolSpec
 from flows.farm.farm import pool_specs
 from flows.forecast.durations import Work

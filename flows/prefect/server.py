@@ -30,7 +30,7 @@ from typing import BinaryIO
 from cluster.errors import ClusterError
 from cluster.network import check_listening
 from cluster.secrets import without_password
-from cluster.settings import child_environment, foreign, home_folder, settings
+from cluster.settings import child_environment, foreign, home_folder, quiet_environment, settings
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 15.0
@@ -67,6 +67,7 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
     Set in the environment too, for Prefect's own threads. ClusterError if none answers in time,
     or when `cancelled` is set while one is starting.
     """
+    os.environ.update(quiet_environment())
     for name, value in CLIENT.items():
         os.environ.setdefault(name, value)
     if url := configured_api():
@@ -223,7 +224,8 @@ class _Embedded:
                 "PREFECT_SERVER_API_AUTH_STRING": server.password,
                 # Its own services ask it too.
                 "PREFECT_API_AUTH_STRING": server.password,
-            }
+            },
+            secrets=("PREFECT_",),
         )
         environment.pop("PREFECT_API_URL", None)
         with (self._folder / "server.log").open("wb") as log:
@@ -243,6 +245,7 @@ class _Embedded:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=0o077,
             )
         self._wait(server.url)
         note = self._folder / "server.json"

@@ -6,7 +6,6 @@ The whole of it, tracebacks too, is kept in the store as `failures/<episode>/<sh
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 from collections.abc import Collection, Sequence
@@ -17,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from cluster.errors import DougaError
-from cluster.settings import settings
+from cluster.settings import known_secrets
 from cluster.store.base import Store
 from cluster.store.records import read_if_whole, record_text
 from flows.plan.plan import ShotPlan
@@ -25,9 +24,6 @@ from tasks.worker.item import SegmentItem, WorkItem
 
 PREFIX = "failures/"
 PACKAGES = ("douga", "numpy", "av", "opencv-python-headless", "pyarrow", "ray", "torch")
-SECRET_NAMES = re.compile(
-    r"SECRET|WEBHOOK|TOKEN|PASSWORD|PASSWD|ACCESS_KEY|AUTH_STRING|CREDENTIAL", re.I
-)
 SECRET_LENGTH = 6
 """Shorter values are words like "off" that a text may hold anyway."""
 
@@ -167,15 +163,8 @@ def without_secrets(text: str, *, secrets: Collection[str]) -> str:
 
 def strike_secrets(text: str) -> str:
     """A text without the secrets that this process knows, and without those in URLs."""
-    return without_secrets(text, secrets=_secrets())
-
-
-def _secrets() -> set[str]:
-    """What this process knows that nobody else is to."""
-    chosen = settings()
-    values = [value for name, value in os.environ.items() if SECRET_NAMES.search(name)]
-    values += [key.get_secret_value() for key in (chosen.s3_access_key, chosen.s3_secret_key)]
-    return {value for value in values if len(value) >= SECRET_LENGTH}
+    secrets = {secret for secret in known_secrets() if len(secret) >= SECRET_LENGTH}
+    return without_secrets(text, secrets=secrets)
 
 
 def _stages(item: WorkItem | SegmentItem | None) -> Sequence[dict[str, Any]]:

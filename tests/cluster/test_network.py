@@ -6,13 +6,15 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import proxy_bypass
 
+import httpx
 import pytest
 
 from cluster.connect.driver_node import driver_node
 from cluster.connect.local import TOKEN_VARIABLES, require_token
 from cluster.errors import Exit, RefusedError
-from cluster.network import check_listening, is_loopback
+from cluster.network import around_proxies, check_listening, is_loopback
 from cluster.settings import settings
 
 
@@ -29,6 +31,40 @@ def test_elsewhere_only_with_authentication(host: str) -> None:
     with pytest.raises(RefusedError, match="let in whoever reaches it; set A_PASSWORD") as refused:
         check_listening(host, authenticated=False, what="it", remedy="set A_PASSWORD")
     assert refused.value.exit_code == Exit.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("given", "without"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "", "no_proxy": ""}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a.example, 10.0.0.0/8"}, "a.example,10.0.0.0/8,127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "a", "no_proxy": "b,127.0.0.1"}, "a,b,127.0.0.1,localhost,::1"),
+        ({"no_proxy": "*"}, "*"),
+    ],
+)
+def test_no_proxy_stands_between_this_machine_and_itself(
+    given: dict[str, str], without: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others are reached through it as before."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**given, **around_proxies(given)}.items():
+        monkeypatch.setenv(name, value)
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == without
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    chosen = httpx_proxy("http://127.0.0.1:4200"), httpx_proxy("http://[::1]:4200")
+    assert chosen == (False, False)
+    assert proxy_bypass("127.0.0.1:4200")
+    assert proxy_bypass("localhost")
+    assert httpx_proxy("http://s3.example/bucket") == (without != "*")
+
+
+def httpx_proxy(url: str) -> bool:
+    """Whether httpx, as Prefect's client uses it, takes the proxy of the environment for a URL."""
+    with httpx.Client() as client:
+        return client._transport_for_url(httpx.URL(url)) is not client._transport
 
 
 @pytest.fixture
@@ -82,7 +118,7 @@ def test_a_token_is_made_for_the_run_and_forgotten_with_it(
     tokens = set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        with require_token(str(tmp_path / name)):
+        with require_token(tmp_path / name):
             assert os.environ["RAY_AUTH_MODE"] == "token"
             assert "RAY_AUTH_TOKEN" not in os.environ, "Ray would take it before the file"
             token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])

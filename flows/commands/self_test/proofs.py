@@ -159,7 +159,7 @@ def douga(words: Sequence[str], folder: Path) -> dict[str, Any]:
     kept = {name: value for name in KEPT_SETTINGS if (value := os.environ.get(name))}
     environment = {
         name: value
-        for name, value in child_environment().items()
+        for name, value in child_environment(secrets=("",)).items()
         if not name.startswith(("DOUGA_", "PREFECT_API_", "RAY_ADDRESS"))
     }
     ended = subprocess.run(

@@ -19,10 +19,13 @@ class Limits:
 
 
 def configured_limits() -> Limits:
-    """From DOUGA_DECODE_MEMORY_GIB and DOUGA_DECODE_TIMEOUT_S."""
+    """From DOUGA_DECODE_MEMORY_GIB and DOUGA_DECODE_TIMEOUT_S; memory no more than this process is
+    allowed (ulimit -v)."""
     chosen = settings()
+    memory = int(chosen.decode_memory_gib * 2**30)
+    allowed = resource.getrlimit(resource.RLIMIT_AS)[0]
     return Limits(
-        memory_bytes=int(chosen.decode_memory_gib * 2**30),
+        memory_bytes=memory if allowed == resource.RLIM_INFINITY else min(memory, allowed),
         heartbeat_timeout_s=chosen.decode_timeout_s,
     )
 

@@ -242,5 +242,5 @@ def _too_large(where: str, limits: Limits, subject: Subject) -> InputError:
     return InputError(
         f"cannot be {subject.done} in {limits.memory_bytes / 2**30:g} GiB of memory",
         where=where,
-        remedy=f"{subject.remedy}, or raise DOUGA_DECODE_MEMORY_GIB",
+        remedy=f"{subject.remedy}, or raise DOUGA_DECODE_MEMORY_GIB and ulimit -v",
     )
