@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Mapping
 
 from cluster.errors import RefusedError
@@ -27,6 +28,13 @@ def around_proxies(environment: Mapping[str, str]) -> dict[str, str]:
     hosts = [host.strip() for names in given for host in names.split(",") if host.strip()]
     without = ",".join(dict.fromkeys([*hosts, *LOOPBACK])) if "*" not in hosts else "*"
     return {"NO_PROXY": without, "no_proxy": without}
+
+
+def free_port(host: str) -> int:
+    """A port of `host` that nobody has at this moment; another may take it at the next."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 def is_loopback(host: str) -> bool:

@@ -14,7 +14,6 @@ import http.client
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import threading
@@ -22,18 +21,20 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from cluster.errors import ClusterError
-from cluster.network import check_listening
+from cluster.network import check_listening, free_port
 from cluster.secrets import without_password
 from cluster.settings import child_environment, foreign, home_folder, quiet_environment, settings
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 15.0
+PORT_TRIES = 3
+"""How often a server is started that ends at once: another process may take its port first."""
 RECORDER = {
     # Prefect's defaults lag minutes behind thousands of tasks (docs/architecture.md).
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "100",
@@ -74,6 +75,9 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
         yield PrefectApi(url, lasting=True)
         return
     folder = home_folder("prefect")
+    with suppress(OSError):  # an earlier version made it, and its database, readable for all
+        folder.chmod(0o700)
+        (folder / "prefect.db").chmod(0o600)
     # What Prefect's client keeps goes there too, not into the user's home.
     os.environ.setdefault("PREFECT_HOME", str(folder))
     timeout_s = settings().server_start_timeout_s
@@ -209,7 +213,21 @@ class _Embedded:
             remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST="
             "127.0.0.1",
         )
-        port = _free_port(host)
+        for _ in range(PORT_TRIES):
+            server = self._launch(host, given)
+            if self._is_up_in_time(server.url):
+                break
+        else:
+            raise self._did_not_start()
+        note = self._folder / "server.json"
+        note.unlink(missing_ok=True)
+        with os.fdopen(os.open(note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            json.dump({"url": server.url, "password": server.password}, file)
+        return server
+
+    def _launch(self, host: str, given: str) -> _Server:
+        """Start the server's process on a port that is free now."""
+        port = free_port(host)
         # What listens everywhere is spoken to here.
         named = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         server = _Server(
@@ -247,22 +265,24 @@ class _Embedded:
                 start_new_session=True,
                 umask=0o077,
             )
-        self._wait(server.url)
-        note = self._folder / "server.json"
-        note.unlink(missing_ok=True)
-        with os.fdopen(os.open(note, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            json.dump({"url": server.url, "password": server.password}, file)
         return server
 
-    def _wait(self, url: str) -> None:
+    def _is_up_in_time(self, url: str) -> bool:
+        """Whether the server answers; not where its process ended, as when another took its port.
+        ClusterError when the time is up."""
         process = self._process
         until = time.monotonic() + self._timeout_s
-        while process is not None and process.poll() is None and time.monotonic() < until:
+        while process is not None and process.poll() is None:
             if is_up(url):
-                return
+                return True
+            if time.monotonic() > until:
+                raise self._did_not_start()
             if self._cancelled.wait(POLL_S):
                 raise ClusterError("the run ended before Prefect's server was up")
-        raise ClusterError(
+        return False
+
+    def _did_not_start(self) -> ClusterError:
+        return ClusterError(
             "Prefect's server did not start",
             remedy=f"see {self._folder / 'server.log'}, or set DOUGA_PREFECT=off",
         )
@@ -292,9 +312,3 @@ def _accepts(url: str, password: str) -> bool:
     except (OSError, http.client.HTTPException, ValueError):
         return True
     return True
-
-
-def _free_port(host: str) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])

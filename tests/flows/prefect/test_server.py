@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -20,7 +21,9 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import ClusterError, Exit, RefusedError
+from cluster.network import free_port
 from cluster.settings import settings
+from flows.prefect import server
 from flows.prefect.server import configured_api, is_up, prefect_api
 from tests.conftest import ROOT
 
@@ -114,6 +117,20 @@ def test_a_server_that_cannot_start_says_where_to_look(
     monkeypatch.setenv("PREFECT_API_DATABASE_CONNECTION_URL", "nonsense://")
     with pytest.raises(ClusterError, match=r"did not start; see .*server\.log"), prefect_api():
         pass
+
+
+def test_a_port_that_another_takes_first_is_not_the_last(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1]])
+        monkeypatch.setattr(server, "free_port", lambda host: next(ports, 0) or free_port(host))
+        with prefect_api() as api:
+            assert is_up(api.url)
+        modes = [
+            stat.S_IMODE((home / at).stat().st_mode) for at in ("prefect", "prefect/prefect.db")
+        ]
+        assert modes == [0o700, 0o600]
 
 
 def test_a_configured_server_that_is_silent_is_told(
