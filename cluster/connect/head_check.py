@@ -29,7 +29,7 @@ def check_head(address: str) -> None:
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
-    if not host or set("/@") & set(host) or not PORT.fullmatch(port):
+    if not host or set("/@") & set(host) or not _is_port(port):
         raise UsageError(
             f"expected host:port of a Ray head, got {address.rpartition('@')[2]!r}",
             where="--ray",
@@ -43,6 +43,10 @@ def check_head(address: str) -> None:
         raise no_cluster(address, "not a host's name") from error
     if foreign("RAY_USE_TLS") in ("", "0"):
         _check_ray(address)
+
+
+def _is_port(text: str) -> bool:
+    return bool(PORT.fullmatch(text)) and int(text) < 65536
 
 
 def no_cluster(address: str, why: str) -> ClusterError:
