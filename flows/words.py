@@ -61,6 +61,11 @@ def number_words(number: float | None, digits: int = 0) -> str:
     return NONE if number is None else f"{number:,.{digits}f}"
 
 
+def count_words(number: int, what: str) -> str:
+    """A number of things: `1 chunk`, `24 chunks`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def moment_words(moment: str) -> str:
     """A moment as our records write it, to the minute: `2026-11-01 22:05`."""
     return moment[:16].replace("T", " ")

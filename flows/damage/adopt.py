@@ -12,6 +12,7 @@ from cluster.store.records import NewerRecord
 from flows.damage.check import each_of, fault_of, sort_objects
 from flows.damage.kinds import kind_of
 from flows.progress import Reporter
+from flows.words import count_words
 
 Proof = Literal["known", "proven", "read", "refused"]
 
@@ -36,7 +37,7 @@ def adopt_store(url: str, reporter: Reporter, *, dry_run: bool = True) -> dict[s
     looked = each_of(known, partial(_look, store), reporter)
     taken = [each for each in looked if each.proof in ("proven", "read")]
     if not dry_run:
-        reporter.phase(f"adopting {len(taken)} objects")
+        reporter.phase(f"adopting {count_words(len(taken), 'object')}")
         for done, each in enumerate(taken):
             store.adopt(each.name)
             reporter.fraction((done + 1) / len(taken))

@@ -24,7 +24,7 @@ from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.timeline.conform import Conformed, conform
-from flows.words import few_words
+from flows.words import count_words, few_words
 from tasks.assemble import probe_source
 from tasks.worker.item import segment_name
 
@@ -120,7 +120,7 @@ def refuse_missing(prepared: Prepared, export: Export) -> list[str]:
     ]
     if missing and not export.partial:
         raise InputError(
-            f"{len(missing)} shot(s) not rendered: {few_words(missing)}",
+            f"{count_words(len(missing), 'shot')} not rendered: {few_words(missing)}",
             where=prepared.name,
             remedy="render first, or leave them without media with --partial",
         )

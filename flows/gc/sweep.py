@@ -27,6 +27,7 @@ from flows.farm.pins import SWEEP_TIMEOUT, SWEEPS, this_process
 from flows.gc.mark import RECORDS, GcPlan, Removal, plan_gc
 from flows.gc.read import AT_ONCE, StoreReader
 from flows.progress import Reporter
+from flows.words import count_words
 
 WAVE = 256
 """Removals begun before the first error of one is raised."""
@@ -85,7 +86,7 @@ def _agreed(first: GcPlan, second: GcPlan) -> GcPlan:
 
 def _remove(store: Store, plan: GcPlan, lease: Lease, reporter: Reporter) -> None:
     """Remove what the plan says, records before all else; an object gone already is no matter."""
-    reporter.phase(f"removing {len(plan.removed)} objects")
+    reporter.phase(f"removing {count_words(len(plan.removed), 'object')}")
 
     def one(removal: Removal) -> None:
         if lease.expired(SWEEP_TIMEOUT / 2):

@@ -24,7 +24,7 @@ from flows.runs.nights import SHARED_NIGHTS, Past, hours_by_show, last_good
 from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
-from flows.words import duration_words
+from flows.words import count_words, duration_words
 
 Stop = Literal["", "person", "time"]
 """Who ended a night before its end: nobody, a person, or the time given to it."""
@@ -120,7 +120,9 @@ class NightRun:
 
     def _take(self, planned: PlannedCandidate) -> None:
         name, show = planned.candidate.episode, planned.candidate.show
-        self.reporter.phase(f"{name}: {planned.candidate.forecast.chunks} chunks to make")
+        self.reporter.phase(
+            f"{name}: {count_words(planned.candidate.forecast.chunks, 'chunk')} to make"
+        )
         began = self.clock()
         blank = NightEpisode(
             episode=name, show=show, state=Outcome.FAILED, store=planned.request.store

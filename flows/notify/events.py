@@ -10,7 +10,7 @@ from flows.report.night.words import regression_words
 from flows.runs.night import Night, NightEpisode, NightShot
 from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult
-from flows.words import few_words
+from flows.words import count_words, few_words
 
 ERROR_WORDS = {Outcome.LEFT_OUT: "was refused", Outcome.STOPPED: "was stopped"}
 """What an error did to a render or a night; the others `failed` or `failed verification`."""
@@ -152,7 +152,7 @@ def _result_words(result: EpisodeResult, made: int) -> str:
     if result.waiting:
         return f"waits for review: {len(result.waiting)} of {total} shots"
     if result.film:
-        return f"is done: {result.frames_out} frames, {result.film}"
+        return f"is done: {count_words(result.frames_out, 'frame')}, {result.film}"
     return f"is rendered in part: {made} of {total} shots"
 
 

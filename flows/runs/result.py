@@ -8,7 +8,7 @@ from typing import Any
 from cluster.errors import RefusedError, ShotsFailed
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.runs.outcome import Outcome
-from flows.words import few_words
+from flows.words import count_words, few_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +103,9 @@ def shots_failed(result: EpisodeResult, command: str) -> ShotsFailed:
     done = sum(shot.state in ("rendered", "stored") for shot in result.shots)
     first = result.failed[0]
     kept = f" (traceback in the store: {first.failure})" if first.failure else ""
+    failed = count_words(len(result.failed), "shot")
     return ShotsFailed(
-        f"{len(result.failed)} shot(s) failed ({names}), {done} done and kept: {first.error}{kept}",
+        f"{failed} failed ({names}), {done} done and kept: {first.error}{kept}",
         remedy=f"mend it and run the same again, only these are rendered: {command}",
     )
 

@@ -21,6 +21,7 @@ from flows.plan.plan import RenderPlan
 from flows.plan.prepare import Prepared, device_type
 from flows.progress import Reporter
 from flows.verify.segments import ChunkPlace, StoreFinding, chunk_places
+from flows.words import count_words
 from tasks.frames.codes import Frames
 from tasks.models.device import Device
 from tasks.worker.item import WorkItem, chunk_name
@@ -59,7 +60,7 @@ def remake_chunks(
     The store has the inputs that workers read (`upload_inputs`); nothing is written to it. Errors:
     those of rendering these chunks.
     """
-    reporter.phase(f"making {len(places)} chunks again")
+    reporter.phase(f"making {count_words(len(places), 'chunk')} again")
     workers: dict[str, Worker] = {}
     findings: list[StoreFinding] = []
     made = 0

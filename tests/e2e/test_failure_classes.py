@@ -92,7 +92,7 @@ def lines(ended: Any) -> dict[str, dict[str, Any]]:
 def test_the_run_fails_and_names_the_shots_the_frame_and_the_command(night: Night) -> None:
     assert night.hurt.code == 1
     last = night.hurt.err.splitlines()[-1]
-    assert last.startswith("douga: 2 shot(s) failed (sh020, sh030), 2 done and kept")
+    assert last.startswith("douga: 2 shots failed (sh020, sh030), 2 done and kept")
     assert "ep/sh020/hurt frame 1 (source frame 4): ZeroDivisionError: one over nothing" in last
     assert f"traceback in the store: failures/ep/sh020/{night.hurt.document['run']}.json" in last
     assert last.endswith("render ep.yaml -o ep.mkv --chunk 3 --workers 2")

@@ -84,7 +84,7 @@ def by_shot(ended: Any, name: str) -> dict[str, Any]:
 def test_the_command_fails_and_names_the_shots(farm: Farm) -> None:
     assert farm.broken.code == 1
     last = farm.broken.err.splitlines()[-1]
-    assert last.startswith("douga: 2 shot(s) failed (sh020, sh040), 2 done and kept")
+    assert last.startswith("douga: 2 shots failed (sh020, sh040), 2 done and kept")
     assert "frame_0004.png" in last
     assert last.endswith("render ep.yaml -o ep.mkv --store store --chunk 2")
     assert "Traceback" not in farm.broken.err
@@ -106,7 +106,7 @@ def test_the_document_is_printed_all_the_same_with_every_state(farm: Farm) -> No
 def test_prefect_is_told_the_same(farm: Farm, prefect: PrefectServer) -> None:
     flow, tasks = prefect.runs("ep")
     assert flow["state_type"] == "FAILED"
-    assert "2 shot(s) failed (sh020, sh040), 2 done and kept" in flow["state"]["message"]
+    assert "2 shots failed (sh020, sh040), 2 done and kept" in flow["state"]["message"]
     states = [task["state_type"] for task in tasks]
     assert [task["name"] for task in tasks] == SHOTS
     assert states == ["COMPLETED", "FAILED"] * 2

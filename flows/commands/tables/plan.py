@@ -15,7 +15,7 @@ from flows.plan.partial import frame_words, reused_frames
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.runs.result import part_state, reason_for
-from flows.words import device_words, duration_words, money_words, size_words
+from flows.words import count_words, device_words, duration_words, money_words, size_words
 from tasks.worker.item import chunk_name
 
 SHOTS = ("shot", "source frames", "out>", "stages", "chunks>", "stored>", "to do>", "why")
@@ -139,9 +139,10 @@ def show_plan(document: dict[str, Any]) -> None:
 def _totals(document: dict[str, Any]) -> Iterator[str]:
     """What lies below the table: how much, what it costs, when it is done."""
     width, height = document["size"]
-    amount = f"{document['to_compute']} of {document['chunks']} chunks to compute"
+    amount = f"{document['to_compute']} of {count_words(document['chunks'], 'chunk')} to compute"
     if "changed" in document:
-        yield f"if {document['changed']} changed: {len(document['shots'])} shots, {amount}"
+        shots = count_words(len(document["shots"]), "shot")
+        yield f"if {document['changed']} changed: {shots}, {amount}"
     else:
         frames = f"{document['frames_in']} frames in, {document['frames_out']} out"
         yield f"{frames} at {width}x{height}: {amount}"

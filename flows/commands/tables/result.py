@@ -11,7 +11,7 @@ from rich.console import Console
 from flows.commands.tables.tables import make_console, make_table, say
 from flows.runs.result import EpisodeResult
 from flows.spec.request import RenderRequest
-from flows.words import duration_words, few_words
+from flows.words import count_words, duration_words, few_words
 
 SHOTS = ("shot", "source frames", "out>", "chunks>", "made>", "reused>", "busy>", "state")
 SHAPING = (
@@ -38,13 +38,17 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         for shot in result.shots
     ]
     console.print(make_table(SHOTS, rows))
+    chunks = count_words(result.chunks_computed, "chunk")
     say(
         console,
-        f"{result.frames_in} frames in, {result.frames_out} out; {result.chunks_computed} chunks "
-        f"computed, {result.chunks_reused} reused; {duration_words(result.wall_s)}",
+        f"{result.frames_in} frames in, {result.frames_out} out; {chunks} computed, "
+        f"{result.chunks_reused} reused; {duration_words(result.wall_s)}",
     )
     if result.frames_reused:
-        say(console, f"{result.frames_reused} frames taken from earlier pickups and previews")
+        say(
+            console,
+            f"{count_words(result.frames_reused, 'frame')} taken from earlier pickups and previews",
+        )
     for note in result.notes:
         say(console, f"note: {note}")
     if result.retries:
@@ -58,7 +62,10 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         return
     missing = [shot.id for shot in result.shots if shot.state not in ("rendered", "stored")]
     if missing and not result.failed:
-        say(console, f"no film yet: {len(missing)} shot(s) to go ({few_words(missing)})")
+        say(
+            console,
+            f"no film yet: {count_words(len(missing), 'shot')} to go ({few_words(missing)})",
+        )
     if result.film is None:
         if result.waiting:
             _show_next(console, [*_decisions(result, request), (request.command, "then the film")])

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 from flows.commands.tables.tables import make_console, say
-from flows.words import size_words
+from flows.words import count_words, size_words
 
 SHOWN = 20
 """Objects of one kind of damage that are named."""
@@ -28,7 +28,7 @@ def show_check(document: dict[str, Any], *, repair: bool) -> None:
         if len(damages) > SHOWN:
             say(console, f"  and {len(damages) - SHOWN} more (--json names them)")
     url = shlex.quote(document["store"])
-    size = f"{document['objects']} objects ({size_words(document['bytes'])})"
+    size = f"{count_words(document['objects'], 'object')} ({size_words(document['bytes'])})"
     unknown = f", {document['unknown']} that are not douga's left alone"
     say(
         console,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flows.commands.tables.tables import make_console, say
+from flows.words import count_words
 
 
 def show_timeline(document: dict[str, Any]) -> None:
@@ -15,7 +16,10 @@ def show_timeline(document: dict[str, Any]) -> None:
         say(console, document["edl"])
     files = sum(shot["file"] is not None for shot in document["shots"])
     gaps = sum(shot["gap"] for shot in document["shots"])
-    words = [f"{files} shots", f"{document['frames']} frames at {document['rate']}"]
+    words = [
+        count_words(files, "shot"),
+        f"{count_words(document['frames'], 'frame')} at {document['rate']}",
+    ]
     words += [f"{gaps} gaps"] if gaps else []
     words += [f"without media: {', '.join(document['missing'])}"] if document["missing"] else []
     say(console, "; ".join(words))

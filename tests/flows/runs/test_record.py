@@ -132,7 +132,7 @@ def test_a_run_is_running_then_ended_and_leaves_one_object(store: Store) -> None
     [
         ({"findings": ("a frame is missing",)}, "wanting", 2, "a frame is missing"),
         ({"waiting": ("sh010: waits for approval",)}, "waiting for review", 3, "waits for review"),
-        ({"state": "failed"}, "failed", 1, "1 shot(s) failed (sh010)"),
+        ({"state": "failed"}, "failed", 1, "1 shot failed (sh010)"),
     ],
 )
 def test_the_end_has_the_commands_exit_code_and_its_line(

@@ -147,7 +147,7 @@ def bad_night(store: Store, *, number: int = 40, shots: int = 30) -> Night:
     good = tuple(make_shot(place + 100, store) for place in range(shots))
     loud = Regression(measure="loudness", was=-23.0, now=-18.2, limit=-22.0)
     episodes = (
-        make_episode("ep01", tuple(made), state="failed", why="1 shot(s) failed (sh0040)"),
+        make_episode("ep01", tuple(made), state="failed", why="1 shot failed (sh0040)"),
         make_episode("ep02", good, regressions=(loud,)),
         make_episode("ep03", good[:4]),
         make_episode("ep04", good[:2], state="wanting", why="frame 12 is not the one planned"),
