@@ -6,12 +6,13 @@ node runs as long as the driver: no CPU, no GPU, little memory.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
 from cluster.network import check_listening
-from cluster.settings import foreign, settings
+from cluster.settings import child_environment, foreign, settings
 
 OBJECT_STORE_BYTES = 80 << 20
 """Ray's smallest is 75 MiB; only keys and receipts pass through."""
@@ -67,11 +68,25 @@ def driver_node(
         yield
         return
     _check_closed(address)
-    end = start(address, folder)
+    with _without_secrets():
+        end = start(address, folder)
     try:
         yield
     finally:
         end()
+
+
+@contextmanager
+def _without_secrets() -> Iterator[None]:
+    """Have processes that are started meanwhile inherit no secret but Ray's own."""
+    before = dict(os.environ)
+    given = child_environment(secrets=("RAY_",))
+    for name in before.keys() - given.keys():
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(before)
 
 
 def _check_closed(address: str) -> None:

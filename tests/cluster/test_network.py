@@ -128,3 +128,24 @@ def test_a_token_is_made_for_the_run_and_forgotten_with_it(
     assert all(len(token) == 64 for token in tokens)
     left = [os.environ.get(name) for name in TOKEN_VARIABLES]
     assert left == ["disabled", "another cluster's", None]
+
+
+def test_the_node_that_is_joined_with_inherits_no_secret_but_rays_own(
+    elsewhere: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secrets = {
+        "DOUGA_S3_SECRET_KEY": "plum",
+        "DOUGA_SMTP_PASSWORD": "pear",
+        "RAY_AUTH_TOKEN": "fig",
+    }
+    for name, value in {**secrets, "RAY_AUTH_MODE": "token"}.items():
+        elsewhere.setenv(name, value)
+    seen: dict[str, str] = {}
+
+    def start(*_: str) -> Callable[[], None]:
+        seen.update(os.environ)
+        return lambda: None
+
+    with driver_node("192.0.2.7:1", folder=str(tmp_path), has_node=lambda _: False, start=start):
+        assert secrets.items() <= os.environ.items(), "this process keeps them"
+    assert [name for name in secrets if name in seen] == ["RAY_AUTH_TOKEN"]
