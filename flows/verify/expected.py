@@ -17,6 +17,9 @@ from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.plan.shot_plan import ShotInput
 from tasks.decode import FrameReader
+from tasks.decode.planes import Planes
+from tasks.frames.colour import rgb_from_planes
+from tasks.frames.picture import Picture
 from tasks.frames.track import ranges_of
 from tasks.verify.clock import SourceClock
 from tasks.verify.pictures import (
@@ -25,6 +28,7 @@ from tasks.verify.pictures import (
     apart,
     difference_of,
     is_black,
+    small_frame,
     small_planes,
     turned,
 )
@@ -143,9 +147,8 @@ class SourceComparison:
     def _compare_drawings(self, shot: ShotPlan, asked: Sequence[tuple[int, int, Small]]) -> None:
         entry = self._inputs[shot.shot.id]
         for index, at, stored in asked:
-            shown = self._shown(entry, at)
-            nearest = min((apart(one, stored) for one in shown), key=_mean, default=None)
-            if nearest is None or (nearest.mean <= OTHER_MEAN and nearest.most <= OTHER_PART):
+            nearest = self._nearest(entry, at, stored)
+            if nearest is None or is_same(nearest):
                 continue
             time_s = float(self._indices[entry.shot.source].times[entry.source.first + at])
             self._add(
@@ -156,17 +159,33 @@ class SourceComparison:
                 f"another one ({nearest.mean:.0%} apart, {nearest.most:.0%} in places)",
             )
 
-    def _shown(self, entry: ShotInput, frame: int) -> tuple[Small, ...]:
+    def _nearest(self, entry: ShotInput, frame: int, stored: Small) -> PictureDifference | None:
+        """How far a stored picture is from the nearest that the source shows at a frame of the shot;
+        None where it shows none."""
+        index = self._indices[entry.shot.source]
+        shown = self._shown(entry, frame)
+        nearest: PictureDifference | None = None
+        # Making small first is cheap, and wrong where many colours are out of the RGB cube (noise).
+        for make in (small_planes, _small_exactly):
+            pictures = (
+                turned(make(planes, index.coded_picture), index.rotation) for planes in shown
+            )
+            nearest = min((apart(one, stored) for one in pictures), key=_mean, default=None)
+            if nearest is None or is_same(nearest):
+                break
+        return nearest
+
+    def _shown(self, entry: ShotInput, frame: int) -> tuple[Planes, ...]:
         """What the source shows at a frame of the shot, by its own clock where it has one."""
         number = entry.shot.source
         index = self._indices[number]
         if index.kind != "stream" or index.picks:
-            return tuple(self._read(entry, [frame]).values())
+            return (self._open(number).read_planes(entry.source.first + frame),)
         if self._clock is None or self._clock[0] != number:
             if self._clock is not None:
                 self._clock[1].close()
             self._clock = (number, SourceClock(local_index(index)))
-        return self._clock[1].pictures(entry.source.first + frame)
+        return self._clock[1].frames(entry.source.first + frame)
 
     def _add(
         self, shot: ShotPlan, frames: Sequence[int], what: str, expected: str, got: str
@@ -181,19 +200,31 @@ class SourceComparison:
         if not frames:
             return {}
         number = entry.shot.source
-        index = local_index(self._indices[number])
+        reader = self._open(number)
+        coded = self._indices[number].coded_picture
+        return {
+            frame: small_planes(reader.read_planes(entry.source.first + frame), coded)
+            for frame in frames
+        }
+
+    def _open(self, number: int) -> FrameReader:
+        """The source of this number, the one before it closed."""
         if self._reader is None or self._reader[0] != number:
             if self._reader is not None:
                 self._reader[1].close()
+            index = local_index(self._indices[number])
             self._reader = (number, FrameReader(index, cache_dir=home_folder("cache")))
-        reader = self._reader[1]
-        return {
-            frame: turned(
-                small_planes(reader.read_planes(entry.source.first + frame), index.coded_picture),
-                index.rotation,
-            )
-            for frame in frames
-        }
+        return self._reader[1]
+
+
+def is_same(difference: PictureDifference) -> bool:
+    """Whether two pictures that are so far apart are taken for one."""
+    return difference.mean <= OTHER_MEAN and difference.most <= OTHER_PART
+
+
+def _small_exactly(planes: Planes, coded: Picture) -> Small:
+    """A source's picture made small as a stored one is: clipped to what a screen shows first."""
+    return small_frame(rgb_from_planes(planes, coded))
 
 
 def _mean(difference: PictureDifference) -> float:

@@ -12,10 +12,9 @@ from fractions import Fraction
 
 import av
 
-from tasks.decode.planes import planes_of
+from tasks.decode.planes import Planes, planes_of
 from tasks.decode.probe import open_container
 from tasks.decode.source import SourceIndex
-from tasks.verify.pictures import Small, small_planes, turned
 
 AHEAD_S = Fraction(20)
 """Further ahead than this a seek is cheaper than decoding on."""
@@ -34,10 +33,10 @@ class SourceClock:
         self._near: deque[tuple[Fraction, av.VideoFrame]] = deque(maxlen=KEPT)
         self._container: av.container.InputContainer | None = None
 
-    def pictures(self, number: int) -> tuple[Small, ...]:
-        """What the file shows when the index says that frame `number` is shown, made small, as the
-        picture is seen: one, more where frames share a time, none where the file states no time
-        near it or cannot be decoded there."""
+    def frames(self, number: int) -> tuple[Planes, ...]:
+        """What the file shows when the index says that frame `number` is shown, as coded: one frame,
+        more where they share a time, none where the file states no time near it or cannot be
+        decoded there."""
         times = self._index.times
         at = times[number]
         until = times[number + 1] if number + 1 < len(times) else self._index.end
@@ -50,7 +49,7 @@ class SourceClock:
                 break
         coded = self._index.coded_picture
         return tuple(
-            turned(small_planes(planes_of(frame), coded), self._index.rotation)
+            planes_of(frame)
             for time, frame in self._near
             if first <= time < last and (frame.width, frame.height) == (coded.width, coded.height)
         )
