@@ -100,8 +100,11 @@ def _watch(run: int, folder: str) -> None:
             elif step in STOP_SIGNALS:
                 stopping = min(stopping, now + STOPS_WITHIN_S)
         if not told or LEFT in told:
-            _end_children()
-            shutil.rmtree(folder, ignore_errors=True)
+            while _children() or os.path.exists(folder):  # the head may be starting still
+                _end_children()
+                shutil.rmtree(folder, ignore_errors=True)
+                if time.monotonic() > now + GRACE_S:
+                    break
             os._exit(0)
 
 

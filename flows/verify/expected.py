@@ -40,7 +40,7 @@ BLACK_SLACK = 4.0
 """A source counts as black up to this many times the brightness of black: ends of fades."""
 
 
-OTHER_MEAN, OTHER_PART = 0.04, 0.3
+OTHER_MEAN, OTHER_PART = 0.08, 0.45
 """A stored picture farther than this from the source's, on the whole or in a part of it, is another
 one. Enlarged and smoothed films stay within .01 and .05; the next shot is .1 and more away."""
 
@@ -160,8 +160,8 @@ class SourceComparison:
             )
 
     def _nearest(self, entry: ShotInput, frame: int, stored: Small) -> PictureDifference | None:
-        """How far a stored picture is from the nearest that the source shows at a frame of the shot;
-        None where it shows none."""
+        """How far a stored picture is from the nearest that the source shows at a frame of the
+        shot; None where it shows none."""
         index = self._indices[entry.shot.source]
         shown = self._shown(entry, frame)
         nearest: PictureDifference | None = None

@@ -34,8 +34,8 @@ class SourceClock:
         self._container: av.container.InputContainer | None = None
 
     def frames(self, number: int) -> tuple[Planes, ...]:
-        """What the file shows when the index says that frame `number` is shown, as coded: one frame,
-        more where they share a time, none where the file states no time near it or cannot be
+        """What the file shows when the index says that frame `number` is shown, as coded: one
+        frame, more where they share a time, none where the file states no time near it or cannot be
         decoded there."""
         times = self._index.times
         at = times[number]
