@@ -150,8 +150,9 @@ def shortly(value: object) -> str:
 
 
 def os_reason(error: OSError) -> str:
-    """What the operating system said, in lower case: `no space left on device`."""
-    return (error.strerror or str(error)).lower()
+    """What the operating system said, as part of a sentence: `no space left on device`."""
+    said = error.strerror or str(error)
+    return said[:1].lower() + said[1:]
 
 
 def unwritable(path: object, error: OSError, *, remedy: str = "") -> EncodeError:

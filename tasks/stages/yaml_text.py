@@ -83,7 +83,9 @@ def _note_lines(
 ) -> None:
     left[0] -= 1
     if left[0] < 0:
-        raise UsageError("too many values (aliases unfolded)", where=where)
+        raise UsageError(
+            "too many values (aliases unfolded)", where=where, remedy="write fewer, without aliases"
+        )
     lines.setdefault(place, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         named: set[str] = set()

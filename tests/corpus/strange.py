@@ -29,7 +29,7 @@ HOSTILE = (
     "~.mkv",
     "#.mkv",
     " .mkv",
-    "x" * 200 + ".mkv",
+    "x" * 180 + ".mkv",
     "\x1b[31mred.mkv",
     "film.yaml.mkv",
     "e\u0301\u200b.mkv",
@@ -89,7 +89,11 @@ def _none() -> Iterator[Case]:
     yield refused("a link to itself", "a.mkv", write=loop, said="a.mkv … no such file")
     outside = "../../../../../../etc/passwd"
     yield refused("a path out", outside, write=text("x", ""), said="passwd … video")
-    yield refused("a path with a zero", "a\0b.mkv", write=text("x", ""), said="a … b.mkv")
+    yield refused(
+        "a path with a zero", "a\0b.mkv", write=text("x", ""), code=USAGE, said="a … b.mkv"
+    )
+    long = "x" * 200 + ".mkv"
+    yield refused("a long name", long, write=copy("h264.mkv", long), code=USAGE, said="180 bytes")
 
     def png(here: Path, goods: Path) -> None:
         (here / "f").mkdir()
