@@ -4,6 +4,7 @@ side by side, and which need a server."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -125,14 +126,22 @@ def _groups_file(config: pytest.Config) -> Path:
     return folder / "groups.json"
 
 
+@pytest.fixture(autouse=True)
+def every_note() -> None:
+    """A command that ran in this process before left a filter that tells each note once."""
+    logging.getLogger("cluster.store.records").filters.clear()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
-    """Ctrl-C means what it means in a terminal, for the suite and for the commands that it starts.
+    """Ctrl-C and a terminal that closes mean what they mean in a terminal, for the suite and for
+    the commands that it starts.
 
-    Who starts the suite in the background (nohup, some CI runners) has it ignore SIGINT, and what
-    is ignored stays ignored in every child.
+    Who starts the suite in the background (nohup, some CI runners) has it ignore SIGINT or SIGHUP,
+    and what is ignored stays ignored in every child.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -45,6 +45,7 @@ def test_receipts_name_what_was_stored(store: FolderStore) -> None:
 
 def test_report_knows_what_was_rendered(store: FolderStore, tmp_path: Path, douga: Douga) -> None:
     page = tmp_path / "deep" / "report.html"
+    page.parent.mkdir()
     prices: dict[str, Any] = {"DOUGA_CPU_HOUR_PRICE": "36", "DOUGA_CURRENCY": "JPY"}
     ended = douga("report", "--store", store.url, "-o", page, "--json", **prices)
     assert ended.code == 0, ended.err
