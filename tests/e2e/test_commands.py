@@ -228,7 +228,7 @@ def test_ctrl_c_leaves_nothing_but_what_was_finished(
         assert states.fetchall() == [("CRASHED",)]
 
     kept = len(list(store.glob("frames/*/*.arrow")))
-    assert 0 < kept < 48
+    assert 0 < kept <= 48, "so small chunks may all be made before the signal is heard"
     resumed = document(douga(*words, **ray_cluster.environment()))
     assert (resumed["chunks_reused"], resumed["chunks_computed"]) == (kept, 48 - kept)
     assert packets(film) == packets(tiny_render.film)
