@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.errors import DougaError, Exit, explained, os_reason, printable
+from cluster.errors import Exit, explained, os_reason, printable
 from cluster.network import around_proxies
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
@@ -249,9 +249,7 @@ def _explain(error: Exception) -> int:
         import traceback
 
         print(printable("".join(traceback.format_exception(error))), file=sys.stderr, end="")
-    if isinstance(error, DougaError):
-        line, code = str(error), int(error.exit_code)
-    elif isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort):
         line, code = "stopped; what was finished is kept, run the same again", Exit.INTERRUPTED
     elif isinstance(error, TyperException):
         what = error.format_message().rstrip(".") or "no command is named"
@@ -262,7 +260,8 @@ def _explain(error: Exception) -> int:
         line = f"this installation has no laboratories ({error.name}); install douga whole"
         code = Exit.FAILED
     else:
-        line, code = str(explained(error)), Exit.FAILED
+        ours = explained(error)
+        line, code = str(ours), ours.exit_code
     print(f"douga: {printable(line)}", file=sys.stderr)
     return code
 

@@ -126,6 +126,18 @@ def _groups_file(config: pytest.Config) -> Path:
     return folder / "groups.json"
 
 
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What may go goes at once, however new it is."""
+    from cluster.settings import settings
+
+    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def every_note() -> None:
     """A command that ran in this process before left a filter that tells each note once."""

@@ -15,7 +15,14 @@ from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
 from cluster.connect.local import loopback_only, reload_token, require_token
 from cluster.connect.watch import check_address_space, ray_folder, watch
-from cluster.connect.watchdog import CONNECTED, CONNECTING, LEAVING, RAY, STOP_SIGNALS
+from cluster.connect.watchdog import (
+    CONNECTED,
+    CONNECTING,
+    LEAVING,
+    RAY,
+    STOP_SIGNALS,
+    first_line,
+)
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import quiet_environment
 
@@ -109,7 +116,7 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
 
 
 def _no_ray(address: str, error: Exception) -> ClusterError:
-    why = _first_line(error)
+    why = first_line(error)[:200]
     if address:
         return no_cluster(address, why)
     return ClusterError(f"Ray does not start on this machine ({why})", remedy="see douga doctor")
@@ -194,7 +201,3 @@ def _describe(address: str, *, local: bool) -> Cluster:
         if has.get("CPU") or has.get("GPU")
     )
     return Cluster(address=address, local=local, nodes=nodes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

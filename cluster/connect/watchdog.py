@@ -45,9 +45,14 @@ def main() -> None:
         try:
             said = _start_head(folder, cpus)
         except Exception as error:  # a node that is too slow to start raises a bare Exception
-            said = f"!{(str(error).strip().splitlines() or [type(error).__name__])[0]}"
+            said = f"!{first_line(error)}"
         print(said, flush=True)
     threading.Event().wait()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of Ray's, its name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _start_head(folder: str, cpus: int) -> str:

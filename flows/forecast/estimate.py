@@ -21,6 +21,7 @@ from flows.forecast.startup import startup_s
 from flows.forecast.work import Todo, todo_of, workers_for
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter, Silent
+from flows.words import count_words
 
 HOUR_S = 3600
 SEED = 20
@@ -183,11 +184,9 @@ def _words(todo: Todo, durations: Durations, tried: Sequence[str], unknown: Sequ
     chunks = sum(count for stage, count in receipts.items() if stage != "encode")
     parts = []
     if chunks:
-        parts.append(f"{chunks} chunk{'s' if chunks > 1 else ''} of history")
+        parts.append(f"{count_words(chunks, 'chunk')} of history")
     elif receipts:
-        parts.append(
-            f"{receipts['encode']} segment{'s' if receipts['encode'] > 1 else ''} of history"
-        )
+        parts.append(f"{count_words(receipts['encode'], 'segment')} of history")
     if tried and not set(tried) <= set(unknown):
         parts.append(f"a short calibration here of {', '.join(tried)}")
     if unknown:

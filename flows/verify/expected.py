@@ -148,7 +148,7 @@ class SourceComparison:
         entry = self._inputs[shot.shot.id]
         for index, at, stored in asked:
             nearest = self._nearest(entry, at, stored)
-            if nearest is None or is_same(nearest):
+            if nearest is None or _is_same(nearest):
                 continue
             time_s = float(self._indices[entry.shot.source].times[entry.source.first + at])
             self._add(
@@ -171,7 +171,7 @@ class SourceComparison:
                 turned(make(planes, index.coded_picture), index.rotation) for planes in shown
             )
             nearest = min((apart(one, stored) for one in pictures), key=_mean, default=None)
-            if nearest is None or is_same(nearest):
+            if nearest is None or _is_same(nearest):
                 break
         return nearest
 
@@ -217,7 +217,7 @@ class SourceComparison:
         return self._reader[1]
 
 
-def is_same(difference: PictureDifference) -> bool:
+def _is_same(difference: PictureDifference) -> bool:
     """Whether two pictures that are so far apart are taken for one."""
     return difference.mean <= OTHER_MEAN and difference.most <= OTHER_PART
 

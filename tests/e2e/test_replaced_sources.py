@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
+from cluster.chunks.chunk import read_frames
 from cluster.errors import InputError
 from cluster.keys import digest_bytes
 from cluster.settings import home_folder
@@ -31,6 +31,7 @@ from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.frames.codes import Frames
 from tasks.worker.item import chunk_name, segment_name
 from tests.farm_here import FarmHere
+from tests.seeded.store_faults import put_frames
 
 CHANGED = "changed since it was indexed"
 
@@ -154,10 +155,7 @@ def test_a_source_exported_again_poisons_nothing(studio: Studio, at: str | int) 
 
 def poison(store: Store, name: str, change: Callable[[Frames], Frames]) -> None:
     """Have a stored chunk show other pictures under a right digest."""
-    data = store.get(name)
-    chunk, info = decode_chunk(data), chunk_info(data)
-    wrong = np.ascontiguousarray(change(chunk.frames_nhwc))
-    store.put(name, encode_chunk(wrong, first=info.first, times=chunk.times, meta=info.meta))
+    put_frames(store, name, change(read_frames(store, name)))
 
 
 def test_a_chunk_of_other_pictures_does_not_vouch_for_itself(studio: Studio) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
+from cluster.store.base import Store
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from tasks.frames.codes import BLACK
@@ -78,21 +79,23 @@ class Vandal:
         return decode_chunk(self.prepared.store.get(chunk_name(item.key))).frames_nhwc
 
     def put(self, item: WorkItem, frames: Frames) -> None:
-        """Store other frames under a chunk's name, as properly as a faulty stage would."""
-        name = chunk_name(item.key)
-        store = self.prepared.store
-        info = chunk_info(store.get(name))
-        times = [n - info.first for n in range(info.first, info.first + len(frames))]
-        old = decode_chunk(store.get(name)).times
-        step = old[1] - old[0] if len(old) > 1 else old[0]
-        data = encode_chunk(
-            np.ascontiguousarray(frames),
-            first=info.first,
-            times=[old[0] + step * n for n in times],
-            meta=info.meta,
-        )
-        store.delete(name)
-        store.put(name, data)
+        """Store other frames in place of a chunk's."""
+        put_frames(self.prepared.store, chunk_name(item.key), frames)
+
+
+def put_frames(store: Store, name: str, frames: Frames) -> None:
+    """Store other frames under a chunk's name, as properly as a faulty stage would."""
+    data = store.get(name)
+    info, old = chunk_info(data), decode_chunk(data).times
+    step = old[1] - old[0] if len(old) > 1 else old[0]
+    data = encode_chunk(
+        np.ascontiguousarray(frames),
+        first=info.first,
+        times=[old[0] + step * n for n in range(len(frames))],
+        meta=info.meta,
+    )
+    store.delete(name)
+    store.put(name, data)
 
 
 def flip(path: Path, rng: random.Random) -> None:

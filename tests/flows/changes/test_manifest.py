@@ -17,7 +17,6 @@ import pytest
 from cluster.errors import StoreError
 from cluster.keys import Digest
 from cluster.ledger.history import read_ledger
-from cluster.settings import settings
 from cluster.store.base import NotStored, Store
 from cluster.store.open import open_store
 from flows.changes.manifest import write_missing_manifests
@@ -38,6 +37,8 @@ from tasks.models.device import Device
 from tasks.worker.item import chunk_name, segment_name
 from tasks.worker.worker import Worker, WorkerConfig
 from tests.farm_here import FarmHere
+
+pytestmark = pytest.mark.usefixtures("no_grace")
 
 RECIPE = ["interpolate: {factor: 2, engine: average, keep: true}", "hold: {}"]
 
@@ -71,15 +72,6 @@ class Breaking:
         yield
         if fails:
             raise StoreError("the answer was lost", where="test")
-
-
-@pytest.fixture(autouse=True)
-def _no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 def planned(film: Path, folder: Path, *, stages: list[str]) -> Prepared:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import pytest
 from cluster.errors import StoreError
 from cluster.keys import digest_bytes
 from cluster.ledger.compaction import compact
-from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
 from cluster.store.records import record_text
@@ -46,6 +45,8 @@ from tasks.worker.item import chunk_name, notes_name, segment_name
 from tasks.worker.notes import pack_notes
 from tests.farm_here import FarmHere
 from tests.flows.report.night.nights import draw, make_episode, make_shot
+
+pytestmark = pytest.mark.usefixtures("no_grace")
 
 EPISODE = """
 name: ep
@@ -132,15 +133,6 @@ def place(made: Place, tmp_path: Path) -> Place:
     """A copy of it."""
     shutil.copytree(made.folder, tmp_path / "copy")
     return Place(folder=tmp_path / "copy")
-
-
-@pytest.fixture(autouse=True)
-def _no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 # -- damages -----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 
 from cluster.errors import StoreError, UsageError
-from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
 from flows.gc.sweep import collect
@@ -194,15 +192,6 @@ def test_the_references_and_the_newest_night_are_held(store: Store) -> None:
     held, unread = standing_segments(store)
     assert held == {f"segments/{name}.mkv" for name in ("gone", "good", "worse")}
     assert unread == ()
-
-
-@pytest.fixture
-def no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
 
 
 @pytest.mark.usefixtures("no_grace")
