@@ -61,7 +61,9 @@ class Settings(BaseSettings):
     )
     ffmpeg: str = Field(default="", description="ffmpeg binary; empty: the imageio-ffmpeg wheel's")
     shot_retries: int = Field(default=1, ge=0, description="attempts after the first, per shot")
-    shots_at_once: int = Field(default=0, ge=0, description="shots in flight; 0: workers + 1")
+    shots_at_once: int = Field(
+        default=0, ge=0, description="shots in flight; 0: 3 x the farm's workers, 4 at least"
+    )
     actor_start_timeout_s: Seconds = Field(default=120, description="wait for stage actors")
     decode_memory_gib: float = Field(
         default=8, gt=0, le=1 << 20, description="memory of the process that first reads a source"

@@ -164,7 +164,8 @@ def run_flow(active: ActiveRun, *, api: PrefectApi) -> EpisodeResult:
     state: Any = None
     token = ACTIVE.set(active)
     try:
-        many: Any = ThreadPoolTaskRunner(max_workers=shots_at_once(request))
+        at_once = shots_at_once(active.farm.workers if active.farm else 0)
+        many: Any = ThreadPoolTaskRunner(max_workers=at_once)
         here = render_episode.with_options(task_runner=many)
         password = foreign("PREFECT_API_AUTH_STRING") or None
         told = {PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: password}

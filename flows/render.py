@@ -99,7 +99,7 @@ def _render_plainly(
 ) -> EpisodeResult:
     """The shots on the farm without Prefect, several at once."""
     work = make_work(prepared, farm, reporter)
-    with ThreadPoolExecutor(max_workers=shots_at_once(prepared.request)) as threads:
+    with ThreadPoolExecutor(max_workers=shots_at_once(farm.workers)) as threads:
         try:
             results = list(threads.map(lambda shot: _try_shot(work, shot), work.shots))
         except BaseException:

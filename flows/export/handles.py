@@ -66,7 +66,7 @@ def render_handles(handles: Prepared, reporter: Reporter) -> None:
         upload_inputs(held)
         with open_farm(held.request, held.plan, reporter) as farm:
             work = make_work(held, farm, reporter)
-            with ThreadPoolExecutor(max_workers=shots_at_once(held.request)) as threads:
+            with ThreadPoolExecutor(max_workers=shots_at_once(farm.workers)) as threads:
                 try:
                     list(threads.map(lambda shot: render_shot_now(work, shot), work.shots))
                 except BaseException:

@@ -36,6 +36,11 @@ class Farm:
         self._hosts = hosts or Hosts()
 
     @property
+    def workers(self) -> int:
+        """How many workers the pools have, those that are late included."""
+        return sum(pool.spec.workers for pool in (self._cpu, self._gpu) if pool is not None)
+
+    @property
     def quarantined(self) -> tuple[str, ...]:
         """The hosts that get no more work in this run, each with why."""
         return self._hosts.quarantined

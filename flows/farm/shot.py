@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,6 @@ from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.runs.failure import Failure, keep_failure, make_failure, place_failure
-from flows.spec.request import RenderRequest
 from tasks.worker.item import SegmentItem, WorkItem
 
 SEGMENT_UNIT = 0.1
@@ -148,7 +146,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
         store=prepared.store,
         farm=farm,
         reporter=reporter,
-        shots=shots_to_render(prepared),
+        shots=longest_first(plan, shots_to_render(prepared)),
         command=prepared.request.command,
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
@@ -165,6 +163,27 @@ def shots_to_render(prepared: Prepared) -> list[ShotPlan]:
     return [shot for shot in prepared.plan.shots if prepared.plan.has_work(shot)]
 
 
+def longest_first(plan: RenderPlan, shots: Sequence[ShotPlan]) -> list[ShotPlan]:
+    """Shots by the work on them, so that no long one is left when the others are done."""
+    return sorted(shots, key=lambda shot: work_on(plan, shot), reverse=True)
+
+
+def work_on(plan: RenderPlan, shot: ShotPlan) -> float:
+    """An estimate of the work on what is missing of a shot, in pixels to compute."""
+    work = 0.0
+    for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
+        picture = run.track.picture
+        work += picture.width * picture.height * sum(map(_frames_made, items))
+    if shot.segment and plan.selects_all(shot) and not plan.is_done(shot):
+        picture = shot.segment.picture
+        work += picture.width * picture.height * shot.segment.frames * SEGMENT_UNIT
+    return work
+
+
+def _frames_made(item: WorkItem) -> int:
+    return len(item.out) - reused_frames(item)
+
+
 def can_retry(error: BaseException | None) -> bool:
     """A second attempt at a shot helps where an object has vanished: it is planned again. It
     does not help against a wrong picture or recipe, nor where workers have tried more than once."""
@@ -173,9 +192,9 @@ def can_retry(error: BaseException | None) -> bool:
     return not isinstance(error, InputError | UsageError) and not getattr(error, "attempts", ())
 
 
-def shots_at_once(request: RenderRequest) -> int:
-    """Shots in flight: enough that every worker finds a chunk while others wait at a run's end."""
-    workers = request.workers or os.cpu_count() or 1
+def shots_at_once(workers: int) -> int:
+    """Shots in flight on a farm of so many workers: enough that each of them finds a chunk while
+    other shots wait at a run's end. A shot in flight is a waiting thread of 33 KiB."""
     return settings().shots_at_once or max(4, 3 * workers)
 
 

@@ -129,7 +129,7 @@ def _finish(
 ) -> tuple[float, float]:
     """Seconds that half, and nine of ten, of renders take at the most."""
     workers = {pool: spec.workers for pool, spec in pools.items()}
-    at_once = shots_at_once(prepared.request)
+    at_once = shots_at_once(sum(workers.values()))
     chance = random.Random(SEED)
 
     def play(took: Sequence[Timing]) -> float:

@@ -25,6 +25,7 @@ from cluster.ledger.history import read_history
 from cluster.settings import home_folder
 from cluster.store.base import NotStored, Store
 from cluster.store.records import DamagedRecord, note_damage, read_record
+from flows.farm.shot import shots_at_once
 from flows.forecast.durations import Sample, Timing, Work
 from flows.forecast.makespan import CPU, GPU, Step, makespan_s
 from flows.runs.outcome import Outcome
@@ -241,6 +242,11 @@ def _play(rows: Sequence[dict[str, Any]], workers: int) -> float:
     for number, row in enumerate(rows):
         shots[row["shot"]][row["stage"]].append(number)
     pools = _pools(rows)
+    took = [_took(row) for row in rows]
+
+    def seconds(shot: str) -> float:
+        return sum(took[item].seconds for items in shots[shot].values() for item in items)
+
     steps = [
         tuple(
             Step(
@@ -251,10 +257,10 @@ def _play(rows: Sequence[dict[str, Any]], workers: int) -> float:
             )
             for stage, items in sorted(stages.items(), key=lambda pair: pair[0] == "encode")
         )
-        for shot, stages in sorted(shots.items())
+        for shot in sorted(shots, key=seconds, reverse=True)
+        for stages in [shots[shot]]
     ]
-    took = [_took(row) for row in rows]
-    return makespan_s(steps, took, workers=pools, at_once=max(4, 3 * workers))
+    return makespan_s(steps, took, workers=pools, at_once=shots_at_once(workers))
 
 
 def _pools(rows: Sequence[dict[str, Any]]) -> dict[str, int]:

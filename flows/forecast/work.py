@@ -11,6 +11,7 @@ from cluster.connect.connect import Cluster, Node
 from cluster.connect.watchdog import OBJECT_STORE_BYTES
 from cluster.pool.spec import PoolSpec
 from flows.farm.farm import pool_specs
+from flows.farm.shot import longest_first, shots_to_render
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
 from flows.plan.partial import reused_frames
@@ -66,9 +67,7 @@ def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:
     works: list[Work] = []
     made_by: list[tuple[ShotPlan, RunPlan | None]] = []
     shots: list[ShotSteps] = []
-    for shot in plan.shots:
-        if not plan.has_work(shot):
-            continue
+    for shot in longest_first(plan, shots_to_render(prepared)):
         steps: list[Step] = []
         for run, work in _work_by_run(plan, shot, pools):
             first = len(works)

@@ -103,7 +103,7 @@ class Render:
                     loaded = self.now + self._took[call.payload[2]].load_s
                     heappush(events, (loaded, next(order), "loaded", worker, call))
 
-        for _ in range(shots_at_once(self.prepared.request)):
+        for _ in range(shots_at_once(self._workers)):
             begin_next()
         serve()
         while events:

@@ -1,0 +1,88 @@
+"""In which order shots are handed to the farm, and how many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from cluster.settings import settings
+from flows.farm.shot import longest_first, shots_to_render
+from flows.plan.prepare import Prepared, prepare
+from flows.plan.shot_plan import RunPlan
+from flows.progress import Silent
+from flows.render import render
+from flows.spec.request import RenderRequest, make_request
+from tasks.worker.item import SegmentItem, WorkItem
+from tests.farm_here import FarmHere
+
+SHOTS = 12
+
+
+class WideFarm(FarmHere):
+    """Many workers, and none ends its first chunk before every shot has handed out one."""
+
+    workers = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._all_in_flight = Barrier(SHOTS)
+
+    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+        self._all_in_flight.wait(timeout=60)
+        return super().make_chunk(item, run)
+
+
+@pytest.fixture(autouse=True)
+def no_prefect(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DOUGA_PREFECT", "off")
+    settings.cache_clear()
+    yield
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def asked(film: Path, folder: Path, cut: str, **options: Any) -> RenderRequest:
+    episode = folder / "ep.yaml"
+    episode.write_text(f"source: {film}\ncut: {cut}\nstore: store\nrecipe: [hold]\n")
+    return make_request(str(episode), output=str(folder / "f.mkv"), **options)
+
+
+def planned(film: Path, folder: Path, cut: str) -> Prepared:
+    return prepare(asked(film, folder, cut, chunk=4), Silent())
+
+
+def test_as_many_shots_are_in_flight_as_the_farm_wants_whatever_this_machine_has(
+    tiny_film: Path, tmp_path: Path
+) -> None:
+    cut = str([4 * number for number in range(1, SHOTS)])
+    result = render(asked(tiny_film, tmp_path, cut), Silent(), farm=WideFarm().opened)
+    assert result.film is not None
+
+
+def test_the_longest_shots_come_first_by_what_is_left_to_do(
+    tiny_film: Path, tmp_path: Path
+) -> None:
+    prepared = planned(tiny_film, tmp_path, "[4, 28]")  # 4, 24 and 20 frames
+    shots = shots_to_render(prepared)
+
+    def order(stored: set[str]) -> list[int]:
+        plan = prepared.plan.with_stored(stored)
+        return [shot.shot.end - shot.shot.start for shot in longest_first(plan, shots)]
+
+    assert order(set()) == [24, 20, 4]
+    assert order(set(shots[1].names()[:5])) == [20, 24, 4], "20 of its frames are stored"
+
+
+def test_shots_are_handed_over_in_that_order(
+    tiny_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOUGA_SHOTS_AT_ONCE", "1")
+    settings.cache_clear()
+    farm = FarmHere()
+    render(asked(tiny_film, tmp_path, "[4, 28]"), Silent(), farm=farm.opened)
+    assert [item.frames for item in farm.made if isinstance(item, SegmentItem)] == [24, 20, 4]
