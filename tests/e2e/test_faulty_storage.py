@@ -47,6 +47,7 @@ class Threads:
     """A farm of two threads with a worker each."""
 
     quarantined = ()
+    workers = 2
 
     def __init__(self, config: WorkerConfig, pool: ThreadPoolExecutor) -> None:
         self._workers, self._pool = [Worker(config), Worker(config)], pool

@@ -124,6 +124,7 @@ class Farm:
     """One worker in this process, with a worker's key."""
 
     quarantined: tuple[str, ...] = ()
+    workers = 1
 
     def __init__(self, store: str, cache: Path, client: Any) -> None:
         config = WorkerConfig(store_url=store, cache=str(cache), device=Device())
