@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice, pairwise
 
 import av
 
@@ -10,9 +12,13 @@ from cluster.errors import InputError
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, picture_of, siting_of
 from tasks.decode.heartbeat import heartbeat
-from tasks.decode.probe import opened, reason, video_stream
+from tasks.decode.probe import decoded, opened, reason, video_stream
 from tasks.decode.scan import Scan
 from tasks.frames.picture import Picture, Siting
+
+
+DOUBTED = 250
+"""Frames that are looked at for one out of order: ten seconds, so some GOPs."""
 
 
 class FirstFrames:
@@ -44,8 +50,10 @@ def decode_first_frames(path: str, scan: Scan) -> FirstFrames:
 
     A film may begin with packets that need frames before the start; a decoder shows nothing for
     them. Untimed films (`scan.timed` False) are decoded whole, for nothing but the decoder says how
-    many frames there are. InputError if the first frames are damaged, or any of an untimed film.
+    many frames there are; so are films that prove to be untimed, whose times are of decoding.
+    InputError if the first frames are damaged, or any of an untimed film.
     """
+    scan.timed = scan.timed and not _has_decoding_times(path, scan)
     with opened(path) as container:
         stream = video_stream(container, path=path)
         context = stream.codec_context
@@ -72,11 +80,36 @@ def decode_first_frames(path: str, scan: Scan) -> FirstFrames:
     return first
 
 
+def _has_decoding_times(path: str, scan: Scan) -> bool:
+    """Whether frames are shown in another order than their times say: those were stored as if the
+    film had no B-frames (an AVI's packets copied to MP4), and ascend in the order of decoding."""
+    if not scan.is_in_order:
+        return False
+    with opened(path) as container:
+        stream = video_stream(container, path=path)
+        if not stream.codec_context.has_b_frames:
+            return False
+        times = [frame.pts for frame in islice(_whole(container, stream), DOUBTED)]
+    return any(a >= b for a, b in pairwise(pts for pts in times if pts is not None))
+
+
+def _whole(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    """The frames up to the first damage."""
+    try:
+        for packet in container.demux(stream):
+            heartbeat()
+            yield from decoded(packet)
+    except (av.error.FFmpegError, OSError):
+        return
+
+
 def _decoded(
     packet: av.Packet[av.VideoStream], scan: Scan, path: str, first: FirstFrames | None
 ) -> list[av.VideoFrame]:
     try:
-        frames = packet.decode()
+        frames = decoded(packet)
     except (av.error.FFmpegError, OSError) as error:
         # A recording begins anywhere, with frames that need others from before. Elsewhere the first
         # packet is a key frame: one that is refused is damaged.

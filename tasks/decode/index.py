@@ -114,15 +114,18 @@ def _timed(path: str, scan: Scan, about: _About, first: FirstFrames) -> SourceIn
     begin = max(first.shown)
     kept = [entry for entry in ordered if entry.pts >= begin or entry.pts in first.shown]
     pts = tuple(entry.pts for entry in kept)
-    last = kept[-1].duration
-    held = about.fields["container"] in _HELD_FORMATS
+    until = max(entry.pts + entry.duration for entry in (kept[-1], *scan.empty))
+    last = until - pts[-1]
+    held = about.fields["container"] in _HELD_FORMATS or last > kept[-1].duration
     ticks = (*pts, pts[-1] + last) if held and last else pts
     grid = find_grid(ticks, time_base=about.time_base, declared=about.declared, last_duration=last)
     dropped = len(ordered) - len(kept)
     notes = about.notes
     if dropped:
         notes.append(f"{dropped} leading frames left out: they need frames before the start")
-    if grid is None and about.declared:
+    if _held(scan, about):
+        notes.append(_held_note(_held(scan, about)))
+    elif grid is None and about.declared:
         notes += _missing_note(path, pts, about)
     return SourceIndex(
         path=path,
@@ -145,13 +148,28 @@ def _timed(path: str, scan: Scan, about: _About, first: FirstFrames) -> SourceIn
     )
 
 
+def _held(scan: Scan, about: _About) -> int:
+    """How many frames show the one before once more: empty packets, empty places of an AVI."""
+    places = sorted(entry.dts for entry in scan.shown if entry.dts is not None)
+    is_avi = about.fields["container"] == "avi" and len(places) == len(scan.shown)
+    return len(scan.empty) + (_dropped(places) if is_avi else 0)
+
+
+def _held_note(count: int) -> str:
+    return f"{_frames(count)} held: the one before each stays"
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
+
+
 def _missing_note(path: str, pts: Sequence[int], about: _About) -> list[str]:
     """A note on a few frames missing; InputError in a transport stream, where they were lost."""
     base = about.time_base
     missing, before = missing_frames(pts, time_base=base, rate=about.declared[0])
     if not missing:
         return []
-    frames = "1 frame" if missing == 1 else f"{missing} frames"
+    frames = _frames(missing)
     time = f"{float(pts[before] * base):.3f} s"
     if about.fields["container"] == "mpegts":
         raise InputError(
@@ -165,7 +183,7 @@ def _missing_note(path: str, pts: Sequence[int], about: _About) -> list[str]:
 def _lost(path: str, scan: Scan, about: _About) -> list[str]:
     """Notes on frames that the file states or may hold, and that nothing can reach."""
     notes = []
-    found = len(scan.shown) + scan.empty
+    found = len(scan.shown) + _held(scan, about)
     if found < about.stated_frames:
         notes.append(f"the file states {about.stated_frames} frames and shows {found} of them")
     if "mp4" in about.fields["container"].split(","):
@@ -203,7 +221,7 @@ def _counted(
     else:
         grid = _kept_grid(about, mended)
         pts, time_base = mended.pts, mended.time_base
-        notes = _mended_notes(about, first, mended)
+        notes = _mended_notes(scan, about, first, mended)
     if grid is not None:
         start, end = grid.start, grid.start + first.count / grid.rate
     else:
@@ -249,7 +267,10 @@ def _ticks(scan: Scan, about: _About, first: FirstFrames) -> Sequence[int | None
     if container in UNTIMED:
         return ()
     own = {entry.pts for entry in scan.shown if container not in PACKED or entry.pos is not None}
-    return [tick if tick in own else None for tick in first.ticks]
+    ticks = [tick if tick in own else None for tick in first.ticks]
+    if scan.is_in_order and len(own) == len(ticks) and None not in ticks:
+        return sorted(own)  # times of decoding are right, but for the frames that they are given to
+    return ticks
 
 
 def _dropped(places: Sequence[int]) -> int:
@@ -257,12 +278,13 @@ def _dropped(places: Sequence[int]) -> int:
     return places[-1] - places[0] + 1 - len(places)
 
 
-def _mended_notes(about: _About, first: FirstFrames, mended: MendedTimes) -> list[str]:
+def _mended_notes(scan: Scan, about: _About, first: FirstFrames, mended: MendedTimes) -> list[str]:
     """What was done about times that are not in the file."""
     if about.fields["container"] == "avi":
-        dropped = _dropped([tick for _, tick in mended.kept])
-        return [f"{dropped} frames were dropped: the one before each stays"]
+        return [_held_note(_held(scan, about))]
     missing = first.count - len(mended.kept)
+    if not missing:
+        return ["timestamps are in decoding order: given to the frames in the order shown"]
     if about.fields["container"] in PACKED:
         return [f"{missing} of {first.count} frames have no timestamp: timed by their neighbours'"]
     return [

@@ -83,6 +83,17 @@ def video_stream(container: av.container.InputContainer, *, path: str) -> av.Vid
     return stream  # type: ignore[return-value]
 
 
+def is_last(packet: av.Packet[av.VideoStream]) -> bool:
+    """Whether a packet is the empty one after all others, which asks a decoder for what it kept."""
+    return not packet.size and packet.pts is None and packet.dts is None
+
+
+def decoded(packet: av.Packet[av.VideoStream]) -> list[av.VideoFrame]:
+    """The frames that a packet gives: none where it is empty, for then the one before stays
+    (Theora, section 7.11 of its specification; any codec in an AVI). libav's decoders refuse it."""
+    return packet.decode() if packet.size or is_last(packet) else []
+
+
 def reason(error: Exception) -> str:
     """libav's own words for an error, short: the log line it gave, else the error's text."""
     log = getattr(error, "log", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ from cluster.errors import InputError
 from tasks.decode.describe import codec_name
 from tasks.decode.gif_blocks import walk_gif
 from tasks.decode.heartbeat import heartbeat
-from tasks.decode.probe import reason
+from tasks.decode.probe import is_last, reason
 from tasks.decode.recovery import is_hidden, starts_clean
 
 # Containers that store no presentation times; libav makes some up.
@@ -44,8 +45,8 @@ class Scan:
 
     `shown` are packets that show a frame, `clean` key frames that decoding may start at (shown or
     not: an edit list hides some), `first_key` the pts of the first that is flagged as one. `timed`
-    is False where frames have no timestamps, or none that tell them apart. `empty` counts packets
-    of no bytes (AVI repeats a frame so). `is_recording`: the container is one that is recorded from
+    is False where frames have no timestamps, or none that tell them apart. `empty` are packets of no
+    bytes: the frame before stays for their time, too. `is_recording`: the container is one that is recorded from
     the middle of a broadcast.
     """
 
@@ -53,8 +54,13 @@ class Scan:
     clean: list[Entry] = field(default_factory=list)
     first_key: int | None = None
     timed: bool = True
-    empty: int = 0
+    empty: list[Entry] = field(default_factory=list)
     is_recording: bool = False
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the frames' times ascend in the order in which the file holds them."""
+        return all(a.pts < b.pts for a, b in pairwise(self.shown))
 
 
 def scan_packets(
@@ -79,10 +85,13 @@ def scan_packets(
         said = [text for text in said if not text.startswith(_HARMLESS)]
         if said or (packet.is_corrupt and scan.shown):
             raise _damaged(said, packet, path, scan)
-        if not packet.size:
-            scan.empty += packet.dts is not None
+        if is_last(packet):
             continue
-        entry = Entry(packet.pts or 0, packet.dts, _position(packet), packet.duration or 0)
+        pts = packet.pts if packet.pts is not None or packet.size else packet.dts
+        entry = Entry(pts or 0, packet.dts, _position(packet), packet.duration or 0)
+        if not packet.size:
+            scan.empty.append(entry)
+            continue
         if packet.pts is None or packet.has_sidedata("new_extradata"):
             scan.timed = False
         if packet.is_keyframe:

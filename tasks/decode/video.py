@@ -12,7 +12,7 @@ import av
 from cluster.errors import InputError
 from tasks.decode.damage import LOGGED_CODECS, Damage, error_detection
 from tasks.decode.logs import enter_threaded, heard_errors, leave_threaded
-from tasks.decode.probe import open_container, reason
+from tasks.decode.probe import decoded, is_last, open_container, reason
 from tasks.decode.source import SeekPoint, SourceIndex
 
 Packet: TypeAlias = "av.Packet[av.VideoStream]"
@@ -213,9 +213,9 @@ class VideoDecoder:
 
     def _decode(self, packet: Packet) -> list[av.VideoFrame]:
         if self._index.codec not in LOGGED_CODECS:
-            return packet.decode()
+            return decoded(packet)
         with heard_errors() as heard:
-            frames = packet.decode()
+            frames = decoded(packet)
         if heard:
             self._damage.fail(" ".join(heard[0][2].split()).lower())
         return frames
@@ -236,7 +236,7 @@ class VideoDecoder:
 def _find(packets: Iterator[Packet], point: SeekPoint) -> Packet | None:
     """The seek point's packet, if it comes; None once the packets are past it."""
     for packet in packets:
-        if not packet.size:
+        if is_last(packet):
             return None
         if packet.pts == point.pts and (point.pos is None or packet.pos == point.pos):
             return packet

@@ -13,7 +13,7 @@ from fractions import Fraction
 import av
 
 from tasks.decode.planes import Planes, planes_of
-from tasks.decode.probe import open_container
+from tasks.decode.probe import decoded, open_container
 from tasks.decode.source import SourceIndex
 
 AHEAD_S = Fraction(20)
@@ -92,8 +92,9 @@ class SourceClock:
         """Frames with their stated times in seconds; those without one are left out."""
         assert stream.time_base
         try:
-            for frame in container.decode(stream):
-                if frame.pts is not None:
-                    yield frame.pts * stream.time_base, frame
+            for packet in container.demux(stream):
+                for frame in decoded(packet):
+                    if frame.pts is not None:
+                        yield frame.pts * stream.time_base, frame
         except av.FFmpegError:
             return  # damaged: who renders it says so

@@ -213,13 +213,13 @@ def is_flagged(path: Path) -> bool:
 
 
 def test_search_for_a_key_frame_ends_once_past_it() -> None:
-    def packet(pts: int, dts: int, pos: int, key: bool = False, size: int = 9) -> SimpleNamespace:
-        return SimpleNamespace(pts=pts, dts=dts, pos=pos, is_keyframe=key, size=size)
+    def packet(pts: int, dts: int, pos: int, key: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(pts=pts, dts=dts, pos=pos, is_keyframe=key, size=9)
 
     point = SeekPoint(frame=12, pts=120, dts=100, pos=5000)
     before, wanted = packet(110, 90, 4000), packet(120, 100, 5000, key=True)
     twin, after = packet(120, 100, 7000), packet(150, 110, 6000)
-    ended = packet(0, 0, 0, size=0)
+    ended = SimpleNamespace(pts=None, dts=None, pos=None, is_keyframe=False, size=0)
 
     def find(*packets: SimpleNamespace) -> Any:
         return _find(iter(packets), point)  # type: ignore[arg-type]

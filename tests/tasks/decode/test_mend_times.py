@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -117,3 +118,73 @@ def test_dropped_frames_of_an_avi_hold_the_one_before(
     assert len(index) == 50 - len(dropped)
     assert list(index.times) == [Fraction(k, 25) for k in range(50) if k not in dropped]
     picture_numbers(film, len(index))
+
+
+HELD = ["-vf", "select='not(mod(n,3))',fps=24"]
+DROPPED = ["-vf", "select='not(eq(mod(n,5),3))'", "-fps_mode", "passthrough"]
+
+
+@pytest.mark.parametrize(
+    ("file", "options"),
+    [
+        ("held.ogv", [*HELD, "-c:v", "libtheora", "-q:v", "9"]),
+        ("held.nut", [*HELD, "-c:v", "libtheora", "-q:v", "9"]),
+        ("held.mkv", [*HELD, "-c:v", "libtheora", "-q:v", "9"]),
+        ("still.ogv", ["-vf", "loop=47:1", "-frames:v", "48", "-c:v", "libtheora"]),
+        ("lossless.avi", [*DROPPED, "-c:v", "ffvhuff"]),
+        ("pictures.avi", [*DROPPED, "-c:v", "mjpeg", "-q:v", "2"]),
+    ],
+)
+def test_a_frame_of_no_bytes_is_the_one_before_for_longer(
+    file: str, options: list[str], tmp_path: Path
+) -> None:
+    """Frames, times and pixels are those of ffmpeg's own command."""
+    film = made(tmp_path / file, options)
+    index = index_source(str(film))
+    expected = as_ffmpeg_decodes(film)
+    with FrameReader(index) as reader:
+        shown = [(index.times[k], digest(reader, k)) for k in range(len(index))]
+        assert shown == expected
+        assert digest(reader, len(index) // 2) == expected[len(index) // 2][1]
+    longest = max(b - a for a, b in pairwise((*index.times, index.end)))
+    assert longest >= Fraction(2, 24) - MS
+    if file.endswith(".ogv"):
+        assert index.end == 2, "the last one, too"
+        assert any("held: the one before each stays" in note for note in index.guessed)
+
+
+def test_times_of_decoding_put_no_frame_before_another(tmp_path: Path) -> None:
+    """An AVI's packets copied to MP4 have times in decoding order: the decoder's order is right."""
+    moved = ["-c:v", "mpeg4", "-q:v", "2", "-g", "12", "-bf"]
+    film, again = made(tmp_path / "film.avi", [*moved, "2"]), tmp_path / "again.mp4"
+    run_ffmpeg(["-i", str(film), "-c", "copy", "-bsf:v", "mpeg4_unpack_bframes", str(again)])
+    index = index_source(str(again))
+    assert (index.rate, len(index)) == (24, 48)
+    assert any("in decoding order" in note for note in index.guessed)
+    with FrameReader(index_source(str(film))) as plain, FrameReader(index) as reader:
+        assert [digest(reader, k) for k in range(48)] == [digest(plain, k) for k in range(48)]
+    ordinary = index_source(str(made(tmp_path / "right.mp4", [*moved, "2"])))
+    straight = index_source(str(made(tmp_path / "straight.mp4", [*moved, "0"])))
+    assert {ordinary.kind, straight.kind} == {"stream"}, "can be entered anywhere"
+
+
+def made(film: Path, options: list[str]) -> Path:
+    """Two seconds of a test picture that moves."""
+    source = ["-f", "lavfi", "-i", "testsrc2=size=96x64:rate=24:duration=2", "-pix_fmt", "yuv420p"]
+    run_ffmpeg([*source, *options, str(film)])
+    return film
+
+
+def digest(reader: FrameReader, number: int) -> str:
+    """Of a frame's planes."""
+    planes = reader.read_planes(number)
+    return hashlib.md5(b"".join(plane.tobytes() for plane in planes)).hexdigest()
+
+
+def as_ffmpeg_decodes(film: Path) -> list[tuple[Fraction, str]]:
+    """Time and digest of each frame, by the command of that name."""
+    options = ["-fps_mode", "passthrough", "-enc_time_base", "demux", "-f", "framemd5", "-"]
+    lines = run_ffmpeg(["-i", str(film), *options]).decode().splitlines()
+    base = next(Fraction(line.split()[-1]) for line in lines if line.startswith("#tb"))
+    frames = [line.split(",") for line in lines if not line.startswith("#")]
+    return [(int(frame[2]) * base, frame[-1].strip()) for frame in frames]
