@@ -29,6 +29,18 @@ def fault_of_path(path: str) -> str:
     return ""
 
 
+def special_kind(path: str | Path) -> str:
+    """What a path is that is neither a file nor a folder, links followed: "a pipe", "a socket", "a
+    device". Empty for those, and where nothing is there or can be seen."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return ""
+    return "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
 def open_plain(path: str | Path) -> BinaryIO:
     """Open a file to be read. OSError where it cannot be, or is a device, a pipe or a socket."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)

@@ -14,12 +14,13 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cluster.errors import UsageError
-from cluster.files import fault_of_path
+from cluster.files import fault_of_path, special_kind
 from cluster.settings import settings
 
 
 def check_path(path: str) -> str:
-    """A path or URL itself; UsageError if no file system could hold it."""
+    """A path or URL itself; UsageError if no file system could hold it, or what is there is neither
+    a file nor a folder."""
     if fault := fault_of_path(path):
         raise UsageError(fault, where=_short(path), remedy="rename it, or correct the path")
     try:
@@ -28,6 +29,9 @@ def check_path(path: str) -> str:
         raise UsageError(
             f"is not an address ({error})", where=_short(path), remedy="correct it"
         ) from error
+    file = _file(path)
+    if file is not None and (kind := special_kind(file)):
+        raise UsageError(f"is {kind}, not a file", where=_short(path), remedy="name a file")
     return path
 
 

@@ -9,7 +9,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from cluster.errors import InputError, os_reason
+from cluster.errors import InputError, UsageError, os_reason
+from cluster.files import special_kind
 from cluster.keys import Digest, digest_bytes, make_key
 from tasks.decode.describe import picture_of
 from tasks.decode.digest import file_digest
@@ -34,7 +35,7 @@ def find_frames(path: str) -> Listing | None:
     """The frames that a folder or a `%04d` pattern names; None where `path` is neither.
 
     InputError, naming the file, for: no frames, a gap or a double in the numbers, a picture
-    without a number, two kinds of name in one folder.
+    without a number, two kinds of name in one folder. UsageError for a picture that is no file.
     """
     place = Path(path)
     match = _PATTERN.search(place.name)
@@ -115,9 +116,14 @@ def folder_of(index: SourceIndex) -> Path:
 
 def _files(folder: Path, path: str) -> list[Path]:
     try:
-        return sorted(file for file in folder.iterdir() if file.is_file())
+        found = sorted(folder.iterdir())
+        files = [file for file in found if file.is_file()]
     except OSError as error:
         raise InputError(f"cannot be listed: {os_reason(error)}", where=path) from error
+    for file in found:
+        if file.suffix.lower() in SUFFIXES and (kind := special_kind(file)):
+            raise UsageError(f"is {kind}, not a file", where=str(file), remedy="move it away")
+    return files
 
 
 def _numbered(names: list[str], path: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from cluster.errors import InputError
+from cluster.files import open_plain
 from cluster.keys import digest_bytes
 from tasks.decode.damage import error_detection
 from tasks.decode.describe import codec_name, siting_of
@@ -73,7 +74,8 @@ def _opened(file: Path, *, digest: str = "") -> av.container.InputContainer:
     heartbeat()
     # From memory: libav then looks at what the file is, not at what its name could be a pattern of.
     try:
-        data = file.read_bytes()
+        with open_plain(file) as plain:
+            data = plain.read()
         if digest and digest_bytes(data) != digest:
             raise changed(str(file))
         return av.open(BytesIO(data), mode="r")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,3 +144,46 @@ def test_a_name_that_nothing_can_be_called_is_refused_before_planning(name: str)
         with pytest.raises(UsageError) as refused:
             ask(name)
         assert str(refused.value).encode(), "a line that every stream takes"
+
+
+@pytest.fixture
+def specials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a pipe, a socket and a link to a device."""
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    os.mkfifo("pipe")
+    Path("device").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind("socket")
+        yield tmp_path
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "source: {0}",
+        "source: a.mkv\ncut: {0}.otio",
+        "source: a.mkv\ncast: {{mika: {{references: [{0}]}}}}",
+        "source: a.mkv\nrecipe: [{{colorize: {{reference: {0}}}}}]\ncut: [24]",
+        "source: a.mkv\ndelivery: {{output: {0}}}",
+        "source: a.mkv\nstore: {0}",
+        "source: a.mkv\nstore: file:{1}/{0}",
+    ],
+)
+def test_no_document_names_what_is_no_file(
+    line: str, kind: str, specials: Path, tiny_film: Path
+) -> None:
+    (specials / "a.mkv").write_bytes(tiny_film.read_bytes())
+    (specials / f"{kind}.otio").symlink_to(kind)
+    spec = specials / "ep.yaml"
+    spec.write_text(line.format(kind, f"//{specials}") + "\n")
+    with pytest.raises(UsageError, match=rf"is a {kind}, not a file"):
+        prepare(make_request(str(spec)), Silent())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_nobody_types_what_is_no_file(kind: str, specials: Path) -> None:
+    (specials / kind).rename(specials / f"{kind}.mkv")
+    for typed in ({}, {"output": f"{kind}.mkv"}, {"store": f"{kind}.mkv"}):
+        with pytest.raises(UsageError, match=f"is a {kind}, not a file"):
+            make_request("a.mkv" if typed else f"{kind}.mkv", **typed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -121,6 +122,16 @@ def test_folder_without_pictures_is_refused(tmp_path: Path) -> None:
 def test_file_that_is_no_picture_is_named(shot: Path) -> None:
     (shot / "sc01_10.png").write_text("not a picture")
     with pytest.raises(InputError, match=r"sc01_10\.png: is not a picture"):
+        indexed(shot)
+
+
+def test_pipe_or_device_among_frames_is_named(shot: Path) -> None:
+    os.mkfifo(shot / "frame.0099.png")
+    with pytest.raises(UsageError, match=r"frame\.0099\.png: is a pipe, not a file"):
+        indexed(shot)
+    (shot / "frame.0099.png").unlink()
+    (shot / "frame.0099.png").symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=r"frame\.0099\.png: is a device, not a file"):
         indexed(shot)
 
 
