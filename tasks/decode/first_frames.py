@@ -16,7 +16,6 @@ from tasks.decode.probe import decoded, opened, reason, video_stream
 from tasks.decode.scan import Scan
 from tasks.frames.picture import Picture, Siting
 
-
 DOUBTED = 250
 """Frames that are looked at for one out of order: ten seconds, so some GOPs."""
 

@@ -45,9 +45,9 @@ class Scan:
 
     `shown` are packets that show a frame, `clean` key frames that decoding may start at (shown or
     not: an edit list hides some), `first_key` the pts of the first that is flagged as one. `timed`
-    is False where frames have no timestamps, or none that tell them apart. `empty` are packets of no
-    bytes: the frame before stays for their time, too. `is_recording`: the container is one that is recorded from
-    the middle of a broadcast.
+    is False where frames have no timestamps, or none that tell them apart. `empty` are packets of
+    no bytes: the frame before stays for their time, too. `is_recording`: the container is one that
+    is recorded from the middle of a broadcast.
     """
 
     shown: list[Entry] = field(default_factory=list)

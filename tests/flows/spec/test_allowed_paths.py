@@ -184,6 +184,10 @@ def test_no_document_names_what_is_no_file(
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
 def test_nobody_types_what_is_no_file(kind: str, specials: Path) -> None:
     (specials / kind).rename(specials / f"{kind}.mkv")
-    for typed in ({}, {"output": f"{kind}.mkv"}, {"store": f"{kind}.mkv"}):
+    for ask in (
+        make_request,
+        lambda name: make_request("a.mkv", output=name),
+        lambda name: make_request("a.mkv", store=name),
+    ):
         with pytest.raises(UsageError, match=f"is a {kind}, not a file"):
-            make_request("a.mkv" if typed else f"{kind}.mkv", **typed)
+            ask(f"{kind}.mkv")
