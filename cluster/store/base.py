@@ -33,6 +33,10 @@ class NotStored(StoreError):
     """No object of that name is in the store."""
 
 
+class NotAllowed(StoreError):
+    """The key that was given may not do this here."""
+
+
 class NoDigest(DigestError):
     """An object whose digest is not on record, so that its bytes cannot be checked."""
 

@@ -17,7 +17,7 @@ from botocore.parsers import ResponseParserError
 
 from cluster.errors import DigestError, StoreError
 from cluster.retry import read_retry_after
-from cluster.store.base import NotStored
+from cluster.store.base import NotAllowed, NotStored
 
 CHECK_KEYS = (
     "check DOUGA_S3_ACCESS_KEY and DOUGA_S3_SECRET_KEY "
@@ -103,7 +103,8 @@ def _explain_answer(error: ClientError, *, where: str, bucket: str) -> StoreErro
             "what is stored is used",
         )
     if code in REFUSED_KEY or code in REFUSED_KEY_REMEDIES:
-        return StoreError(
+        kind = NotAllowed if code == "AccessDenied" else StoreError
+        return kind(
             f"the S3 service refused the key ({code})",
             where=where,
             remedy=REFUSED_KEY_REMEDIES.get(code, CHECK_KEYS),

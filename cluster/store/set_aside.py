@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cluster.errors import DigestError, StoreError
-from cluster.store.base import NoDigest, NotStored, Store
+from cluster.store.base import NoDigest, NotAllowed, NotStored, Store
 
 DAMAGED = "damaged/"
 
@@ -14,11 +14,17 @@ DAMAGED = "damaged/"
 def set_aside(store: Store, name: str) -> str:
     """Move an object, its bytes as they are, to where nothing reads it; its new name.
 
-    A later one of the same name takes its place there. NotStored if it is gone.
+    A later one of the same name takes its place there. NotStored if it is gone. NotAllowed where
+    it may not be moved; then nothing is.
     """
     data = store.get_range(name, start=0, length=store.size(name))
     store.put(f"{DAMAGED}{name}", data)
-    store.delete(name)
+    try:
+        store.delete(name)
+    except NotAllowed:
+        with suppress(StoreError):
+            store.delete(f"{DAMAGED}{name}")
+        raise
     return f"{DAMAGED}{name}"
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cluster.errors import DigestError, DougaError, InputError, StoreError, UsageError
-from cluster.store.base import NoDigest, NotStored, Store, StoredObject, check_name
+from cluster.store.base import NoDigest, NotAllowed, NotStored, Store, StoredObject, check_name
 from cluster.store.open import open_store
 from cluster.store.records import DamagedRecord, NewerRecord, read_record
 from cluster.store.set_aside import set_aside
@@ -21,6 +21,10 @@ AT_ONCE = 4
 """Objects read at once; each may be as large as a segment."""
 NEWER = "left as it is: update douga"
 ADOPT = "left as it is: douga store adopt"
+OTHER_KEY = (
+    "left as it is: this key may not move it; take gc's, or for records of runs and nights, claims "
+    "and receipts the bucket owner's"
+)
 WITH_CHUNK = "segment of a damaged chunk"
 T = TypeVar("T")
 
@@ -168,6 +172,8 @@ def _put_aside(store: Store, damage: Damage) -> Damage:
         return replace(damage, done=set_aside(store, damage.name), mended=True)
     except NotStored:
         return replace(damage, done="gone since", mended=True)
+    except NotAllowed:
+        return replace(damage, done=OTHER_KEY)
     except DougaError as error:  # one that cannot be moved must not keep the others from it
         return replace(damage, done=f"left as it is: {error}")
 

@@ -268,6 +268,24 @@ def test_whoever_repairs_has_the_key_of_gc(
     assert mended["mended"], mended
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["runs/a.json", "nights/ep/a.json", "jobs/a.json", "failures/a.json", "ledger/a/a.parquet"],
+)
+def test_what_no_role_may_remove_stays_whole_and_says_which_key_may(
+    name: str, as_role: Callable[[str], None], moto: Any
+) -> None:
+    as_role("coordinator")
+    store = open_store(f"s3://{BUCKET}/{PREFIX}")
+    store.put(name, b"{}")
+    moto.client().put_object(Bucket=BUCKET, Key=f"{PREFIX}/{name}", Body=b"flipped")
+    as_role("gc")
+    (damage,) = check_store(store.url, Silent(), repair=True)["damaged"]
+    assert (damage["name"], damage["mended"]) == (name, False)
+    assert "the bucket owner's" in damage["done"]
+    assert [each.name for each in store.list()] == [name], "and no copy of it"
+
+
 def test_gc_removes_what_it_may(
     episode: RenderRequest,
     rendered: Rendered,
