@@ -64,7 +64,13 @@ class RenderRequest(BaseModel):
 
 def read_request(data: Mapping[str, Any]) -> RenderRequest:
     """A request that somebody else sent as plain data. UsageError for what is none, and where a
-    path in it leads out of DOUGA_ROOTS, where set."""
+    path in it leads out of DOUGA_ROOTS, where set: a deployment takes no request without them."""
+    if not settings().roots and _is_deployed():
+        raise UsageError(
+            "whoever may start this deployment could name any file of this machine",
+            where="request",
+            remedy="set DOUGA_ROOTS, where it is served, to the folders that requests may use",
+        )
     try:
         request = RenderRequest.model_validate(data)
     except ValidationError as error:
@@ -74,6 +80,15 @@ def read_request(data: Mapping[str, Any]) -> RenderRequest:
     for path in (request.output, request.store, *(path for _, path in request.episode.paths())):
         check_allowed(request.episode.resolve(path))
     return request
+
+
+def _is_deployed() -> bool:
+    """Whether this is a run of a Prefect deployment, whose parameters anybody may have sent who
+    reaches Prefect."""
+    from prefect.context import FlowRunContext
+
+    running = FlowRunContext.get()
+    return bool(running and running.flow_run and running.flow_run.deployment_id)
 
 
 def make_request(

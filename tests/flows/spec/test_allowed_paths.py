@@ -6,8 +6,10 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from prefect.context import FlowRunContext
 
 from cluster.errors import Exit, UsageError
 from cluster.settings import settings
@@ -121,6 +123,24 @@ def test_a_request_that_was_sent_is_held_to_them(studio: Path) -> None:
     film = {"episode": episode(studio).model_dump(mode="json"), "output": "/private/film.mkv"}
     with pytest.raises(UsageError, match="leads out of"):
         read_request({**film, "store": (studio / "show" / "store").as_uri()})
+
+
+def test_a_deployment_takes_no_request_without_them(
+    studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film, store = str(studio / "show" / "film.mkv"), (studio / "show" / "store").as_uri()
+    sent = {"episode": episode(studio).model_dump(mode="json"), "output": film, "store": store}
+    deployed = SimpleNamespace(deployment_id="a deployment's")
+    with FlowRunContext.model_construct(flow_run=deployed):
+        assert read_request(sent).output == film
+    monkeypatch.delenv("DOUGA_ROOTS")
+    settings.cache_clear()
+    assert read_request(sent).output == film, "from whoever calls the flow"
+    with (
+        FlowRunContext.model_construct(flow_run=deployed),
+        pytest.raises(UsageError, match=r"could name any file.*DOUGA_ROOTS"),
+    ):
+        read_request(sent)
 
 
 def test_what_is_typed_may_lie_elsewhere_but_no_link_leads_out(
