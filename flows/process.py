@@ -17,24 +17,31 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDS_WITHIN_S = 45.0
 """How long a command may take to end after a signal; then it is ended where it stands."""
 TAKES_WITHIN_S = 5.0
-"""How long a full stream that does not block is waited for."""
+"""How long the log waits for a reader that does not read (a full pipe, a terminal at Ctrl-S)."""
 
 
 class Stream(io.FileIO):
     """Standard output or error. What it cannot take is dropped, and the work goes on: its reader
     went away, its disk is full, its terminal was closed. `lost` is the last reason, None if all
-    was taken."""
+    was taken. With `hurried`, neither does it wait long for a reader that does not read, and not
+    again until that has read."""
 
     lost: OSError | None = None
+    hurried = False
+    _is_stuck = False
 
     def write(self, data: object) -> int:
         """Write bytes, as many as the system takes; all count as written where it takes none."""
+        # What a pipe has room for when it says that it has any: more would block.
+        part = memoryview(data)[: select.PIPE_BUF]  # type: ignore[arg-type]
+        wait_s = (0 if self._is_stuck else TAKES_WITHIN_S) if self.hurried else None
         try:
-            written = super().write(data)  # type: ignore[arg-type]
-            if written is None and select.select([], [self], [], TAKES_WITHIN_S)[1]:
-                written = super().write(data)  # type: ignore[arg-type]
-            if written is not None:
-                return written
+            while select.select([], [self], [], wait_s)[1]:
+                written = super().write(part)
+                if written is not None:
+                    self._is_stuck = False
+                    return written
+            self._is_stuck = True
         except OSError as error:
             self.lost = error
         return memoryview(data).nbytes  # type: ignore[arg-type]
@@ -52,6 +59,7 @@ def keep_streams() -> Stream:
         except OSError:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
     out, err = Stream(1, "w", closefd=False), Stream(2, "w", closefd=False)
+    err.hurried = True  # the work is not done yet when the log is written; a result waits
     # Who replaced a stream (a test) wants what is printed for itself.
     if sys.stdout is sys.__stdout__:
         sys.stdout = _text(out, getattr(sys.stdout, "encoding", None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from flows import progress
+from flows import process, progress
 from flows.process import Stream
 from flows.progress import Plain
 
@@ -53,6 +54,49 @@ def test_a_full_stream_that_does_not_block_is_waited_for() -> None:
             pass
         assert written.result() == 5
     assert stream.lost is None
+
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe that has room for nothing more, and blocks."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    return reader, writer
+
+
+def test_a_log_waits_once_for_a_reader_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "TAKES_WITHIN_S", 0.2)
+    reader, writer = full_pipe()
+    log = Stream(writer, "w")
+    log.hurried = True
+    began = time.monotonic()
+    for _ in range(50):
+        assert log.write(b"line\n") == 5
+    assert time.monotonic() - began < 10 * 0.2, "or each of them waits"
+    os.read(reader, 1 << 20)
+    assert log.write(b"again\n") == 6
+    assert os.read(reader, 1 << 20).endswith(b"again\n")
+
+
+def test_a_result_waits_for_its_reader() -> None:
+    reader, writer = full_pipe()
+    result = Stream(writer, "w")
+    with ThreadPoolExecutor() as threads:
+        written = threads.submit(result.write, b"late\n")
+        while not os.read(reader, 4096).endswith(b"late\n"):
+            pass
+        assert written.result() == 5
+    assert result.lost is None
+
+
+def test_a_command_ends_though_nobody_reads_its_log(own_home: Path, tmp_path: Path) -> None:
+    _, writer = full_pipe()
+    code = "import flows.process as p\np.TAKES_WITHIN_S = 0.1\nfrom flows.cli import main\nmain()"
+    words = [sys.executable, "-c", code, "render", str(tmp_path / "none.mkv")]
+    assert subprocess.run(words, cwd=ROOT, stderr=writer, timeout=120).returncode == 1
 
 
 SIGNALS = """
