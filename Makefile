@@ -30,13 +30,13 @@ install: .venv/.installed
 # The CPU build of torch is plenty; whoever has CUDA installs that build into .venv first.
 .venv/.installed: pyproject.toml setup.py constraints.txt
 	$(PY) -m venv .venv
-	$(PIP) -c constraints.txt -e '.[jxl,onnx]'
+	$(PIP) -c constraints.txt -e '.[jxl,onnx,fast]'
 	@touch $@
 
 install-dev: .venv/.installed-dev
 
 .venv/.installed-dev: .venv/.installed
-	$(PIP) -c constraints.txt -e '.[dev,docs,jxl,onnx]'
+	$(PIP) -c constraints.txt -e '.[dev,docs,jxl,onnx,fast]'
 	@touch $@
 
 # OpenStack Swift, the real S3 server of the tests, has dependencies of its own.

@@ -32,6 +32,7 @@ def examine(store: str = "", *, self_test: bool = False) -> dict[str, Any]:
         *(_package(name) for name in PACKAGES),
         _extra("imagecodecs", "JPEG XL frames: pip install 'douga[jxl]'"),
         _extra("onnxruntime", "your own ONNX networks: pip install 'douga[onnx]'"),
+        _extra("openvino", "the fast engine: pip install 'douga[fast]'"),
         _extra("spandrel", "your own PyTorch upscalers: pip install 'douga[zoo]'"),
         *_encoders(),
         _gpu(),

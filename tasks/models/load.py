@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cluster.errors import UsageError
 from tasks.models.device import Device
+from tasks.models.engine import EXACT, check_here
 from tasks.models.enlarge import Enlarger, Net, Signal
-from tasks.models.shelf import Format, ModelCard, Precision, load_model, weights_of
+from tasks.models.shelf import (
+    Format,
+    ModelCard,
+    Precision,
+    load_graph,
+    load_model,
+    weights_of,
+)
 from tasks.models.torch_setup import start_torch
+
+if TYPE_CHECKING:
+    from tasks.models.openvino_graph import Run
 
 
 def open_enlarger(
@@ -21,13 +33,34 @@ def open_enlarger(
     read_asset: Callable[[str], bytes],
     precision: Precision,
     tensorrt: bool = False,
+    engine: str = EXACT,
 ) -> Enlarger:
-    """An upscaling model ready on a device. Errors: StageError on bad weights, ClusterError where
-    what it runs on is missing, InputError where the file is none of its format."""
+    """An upscaling model ready on a device, run by `engine` where one is named. Errors: StageError
+    on bad weights, ClusterError where what it runs on is missing, InputError where the file is none
+    of its format."""
+    if engine:
+        return Enlarger(card=card, net=load_fast(card, engine=engine))
     request = _Request(
         card=card, device=device, read_asset=read_asset, precision=precision, tensorrt=tensorrt
     )
     return Enlarger(card=card, net=_LOADERS[card.format](request))
+
+
+def load_fast(card: ModelCard, *, engine: str) -> Net:
+    """A network of the shelf run by an engine other than torch; a graph for each shape of window.
+    ClusterError where this machine has not the engine."""
+    check_here(engine, where=f"model {card.name}")
+    build = load_graph(card)
+    graphs: dict[tuple[int, ...], Run] = {}
+
+    def run(window: Signal) -> Signal:
+        shape = window.shape
+        if shape not in graphs:
+            graphs[shape] = build(height=shape[0], width=shape[1], engine=engine)
+        made: Signal = graphs[shape](window[None])[0]
+        return made
+
+    return run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,14 +10,17 @@ import numpy as np
 from cluster.errors import StageError, UsageError
 from tasks.frames.optical_flow import Floats
 from tasks.models.device import Device
+from tasks.models.engine import EXACT, check_here
 from tasks.models.enlarge import is_out_of_memory
 from tasks.models.inbetweening import Morph, Pair
-from tasks.models.shelf import Format, ModelCard, Precision, load_model, weights_of
+from tasks.models.shelf import Format, ModelCard, Precision, load_graph, load_model, weights_of
 from tasks.models.torch_setup import start_torch
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from tasks.models.inbetween.graph import Draw
 
 
 def open_morph(
@@ -26,10 +29,13 @@ def open_morph(
     device: Device,
     read_asset: Callable[[str], bytes],
     precision: Precision,
+    engine: str = EXACT,
 ) -> Morph:
-    """A model of in-betweens ready on a device. Errors: StageError on bad weights, ClusterError
-    where the device is missing, InputError where the file is none of its format, UsageError for a
-    model that enlarges."""
+    """A model of in-betweens ready on a device, run by `engine` where one is named. Errors:
+    StageError on bad weights, ClusterError where the device or the engine is missing, InputError
+    where the file is none of its format, UsageError for a model that enlarges."""
+    if engine:
+        return _open_fast(card, engine)
     try:
         opener = _OPENERS[card.format]
     except KeyError:
@@ -72,6 +78,22 @@ def _open_shelf(
                 )
             made = net.compose(full_a, full_b, flows[None], time, maps)
         return _picture(made)
+
+    return _telling(card, morph)
+
+
+def _open_fast(card: ModelCard, engine: str) -> Morph:
+    """One of ours run by an engine other than torch; graphs for each size of frames."""
+    check_here(engine, where=f"model {card.name}")
+    build = load_graph(card)
+    graphs: dict[tuple[int, ...], Draw] = {}
+
+    def morph(pair: Pair, at: float) -> Floats:
+        small_a, small_b = (frame / np.float32(255) for frame in pair.small)
+        size, small = pair.signals[0].shape[:2], small_a.shape[:2]
+        if (shape := (*size, *small)) not in graphs:
+            graphs[shape] = build(size=size, small=small, engine=engine)
+        return graphs[shape]((small_a, small_b), pair.signals, pair.guess(at), at)
 
     return _telling(card, morph)
 

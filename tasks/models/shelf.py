@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 INSTALLED = Path(__file__).parent
 SHELF = INSTALLED
 Precision = Literal["fp32", "bf16", "fp16"]
+AskedPrecision = Literal["exact", "fast", "fp32", "bf16", "fp16"]
+"""What a recipe may ask for: a precision by name; "exact", the model's own by the library that it
+was made with; "fast", the fastest engine that stays within 60 dB of that."""
 Kind = Literal["faithful", "restore"]
 Format = Literal["shelf", "onnx", "spandrel", "rife"]
 
@@ -186,14 +189,32 @@ def check_weights(card: ModelCard, found: str) -> None:
         )
 
 
-def check_precision(card: ModelCard, asked: Precision | None, *, stage: str) -> None:
-    """UsageError where a stage is asked for a precision that its model does not have."""
-    if asked and asked not in card.precisions:
+def precision_of(card: ModelCard, asked: AskedPrecision | None, *, stage: str) -> Precision:
+    """What a model runs in where no engine is named. UsageError where a stage is asked for a
+    precision that its model does not have."""
+    named = keyed_precision(asked)
+    if named is None:
+        return card.precisions[0]
+    if named not in card.precisions:
         raise UsageError(
-            f"model {card.name!r} has no {asked}",
+            f"model {card.name!r} has no {named}",
             where=f"stage {stage}",
-            remedy=f"precision may be {', '.join(card.precisions)}",
+            remedy=f"precision may be exact, fast, {', '.join(card.precisions)}",
         )
+    return named
+
+
+def keyed_precision(asked: AskedPrecision | None) -> Precision | None:
+    """What keys say of the precision asked for: how exact and fast came out is the engine's name,
+    so that unset, exact, and fast where nothing is faster, are one."""
+    if asked == "exact" or asked == "fast":
+        return None
+    return asked
+
+
+def runs_fast(card: ModelCard, asked: AskedPrecision | None) -> bool:
+    """Whether an engine other than its own library may run a network."""
+    return card.format == "shelf" and asked in (None, "fast")
 
 
 def brought_weights(cards: Sequence[ModelCard]) -> tuple[str, ...]:
@@ -231,6 +252,17 @@ def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
             remedy="card.json and the weights must come from the same training run",
         ) from error
     return net.eval().requires_grad_(False)
+
+
+def load_graph(card: ModelCard) -> Callable[..., Any]:
+    """What builds a built-in network's graph from its weights, checked; torch is not imported.
+
+    Errors: StageError where the weights are missing or differ from the card's digest.
+    """
+    from safetensors.numpy import load
+
+    weights = load(weights_of(card, _no_asset))
+    return partial(import_module(f"tasks.models.{card.name}.graph").build, card, weights)
 
 
 def _no_asset(path: str) -> bytes:

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.frames.codes import Frames
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
+from tasks.models.shelf import ModelCard
 
 
 class Params(BaseModel):
@@ -36,7 +37,7 @@ class Card:
     """What a stage, with these parameters, says of itself; callers never test its name.
 
     `model` is the digest of its weights ("" for none) and `engine` names what computes the pixels
-    where that changes them ("torch-fp32", "opencv-dis"); both go into keys. `gpu_share` is the
+    where that changes them ("torch-fp32", "openvino-fp32"); both go into keys. `gpu_share` is the
     part of a GPU it wants where the cluster has any. `keep` says that its frames are worth
     storing; `per_frame` that output i depends on input i alone and keeps the track's times, so
     that identical neighbours are computed once. `needs_drawings` asks for the track's `drawing`.
@@ -149,6 +150,11 @@ class Stage(ABC, Generic[P]):
         stage; they are no part of the key. `digests` are those of its assets, so that a file which
         is not what the stage was told can be refused before anything is rendered."""
         return {}
+
+    def fast_networks(self) -> tuple[ModelCard, ...]:
+        """Its networks, where these parameters leave the engine that runs them to the plan: the
+        plan names it in the parameter `fast`. Default: none."""
+        return ()
 
     # -- working: used in a worker ----------------------------------------------------------
 

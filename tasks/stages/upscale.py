@@ -15,15 +15,19 @@ from tasks.frames.codes import Frames, from_float, to_float
 from tasks.frames.track import Span, Track
 from tasks.models.choose import choose_models
 from tasks.models.device import Device
+from tasks.models.engine import EXACT
 from tasks.models.enlarge import Enlarger, Signal, is_out_of_memory
 from tasks.models.load import open_enlarger
 from tasks.models.shelf import (
+    AskedPrecision,
     Kind,
     ModelCard,
     Precision,
     brought_weights,
     cards_for_workers,
-    check_precision,
+    keyed_precision,
+    precision_of,
+    runs_fast,
 )
 from tasks.stages.stage import Card, Params, Stage, Window
 
@@ -38,17 +42,19 @@ class UpscaleParams(Params):
 
     `scale` is 2 unless said otherwise or a named `model` has another. `kind` asks for a network
     that keeps the picture as it is ("faithful") or takes compression, blur and dirt away
-    ("restore"); `model` names one outright. `precision` is the model's own unless named: `bf16` is
-    up to twice as fast where the CPU has it. `engine` "tensorrt" runs ONNX models by TensorRT.
-    `cards` is filled in by the plan: what workers must know of models that users brought.
+    ("restore"); `model` names one outright. `precision` "exact" is the model's own, "fast" the
+    fastest engine within 60 dB of it; unset is fast where the plan's workers are known to have one.
+    `engine` "tensorrt" runs ONNX models by TensorRT. `cards` and `fast` are filled in by the plan:
+    what workers must know of models that users brought, and the engine to run the others by.
     """
 
     scale: Literal[1, 2, 3, 4] | None = None
     kind: Kind = "faithful"
     model: str = ""
-    precision: Precision | None = None
+    precision: AskedPrecision | None = None
     engine: Literal["own", "tensorrt"] = "own"
     cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
+    fast: str = Field(default=EXACT, exclude=True, repr=False)
 
 
 class Upscale(Stage[UpscaleParams]):
@@ -73,7 +79,12 @@ class Upscale(Stage[UpscaleParams]):
         """One a pass, from `setup` to `close`."""
         self._tile = 0
         for card in self._cards:
-            check_precision(card, params.precision, stage=self.name)
+            precision_of(card, params.precision, stage=self.name)
+
+    def key_params(self) -> object:
+        """All of them, the precision by its effect."""
+        asked = keyed_precision(self.params.precision)
+        return {**self.params.model_dump(mode="json"), "precision": asked}
 
     def card(self) -> Card:
         """Needs of the models. Theirs count by what goes in, a stage's by what comes out; every
@@ -105,6 +116,11 @@ class Upscale(Stage[UpscaleParams]):
         """The cards of models that users brought. StageError where a file has changed."""
         return cards_for_workers(self._cards, digests)
 
+    def fast_networks(self) -> tuple[ModelCard, ...]:
+        """All of them, if none needs a library of its own."""
+        asked = self.params.precision
+        return self._cards if all(runs_fast(card, asked) for card in self._cards) else ()
+
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
         """Open the networks. Errors: StageError on bad weights, ClusterError, InputError."""
         opened: dict[str, Enlarger] = {}
@@ -116,6 +132,7 @@ class Upscale(Stage[UpscaleParams]):
                     read_asset=read_asset,
                     precision=self._precision(card),
                     tensorrt=self.params.engine == "tensorrt",
+                    engine=self.params.fast,
                 )
         self.enlargers = tuple(opened[card.sha256] for card in self._cards)
         self._tile = device.tile
@@ -143,10 +160,12 @@ class Upscale(Stage[UpscaleParams]):
         self.enlargers = ()
 
     def _precision(self, card: ModelCard) -> Precision:
-        return self.params.precision or card.precisions[0]
+        return precision_of(card, self.params.precision, stage=self.name)
 
     def _engine(self, card: ModelCard) -> str:
         """What computes a pass, as keys name it: a frame is padded to the network's multiple."""
+        if self.params.fast:
+            return self.params.fast
         multiple = f"-m{card.multiple}" if card.multiple > 1 else ""
         if card.format != "onnx":
             return f"torch-{self._precision(card)}{multiple}"

@@ -39,7 +39,7 @@ def test_what_renders_gets_no_developers_tools() -> None:
     listed = ["make", "--always-make", "--just-print", "install"]
     done = subprocess.run(listed, cwd=INFRA.parent, capture_output=True, text=True, check=True)
     extras = re.findall(r"\.\[(.*?)\]", done.stdout)
-    assert extras == ["jxl,onnx"]
+    assert extras == ["jxl,onnx,fast"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tasks.frames.codes import Frames, from_uint8, to_uint8
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
+from tasks.models.engine import engines_here
 from tasks.stages.registry import STAGES, make_stage
 from tasks.stages.stage import Stage, Window
 
@@ -44,8 +45,12 @@ EXAMPLES: dict[str, list[Example]] = {
         Example(params={"rate": 60, "engine": "dis"}),
         Example(params={"rate": 60, "timing": "keep", "engine": "dis"}),
         Example(params={"rate": 23.976, "engine": "average"}),
+        *(Example(params={"factor": 2, "fast": engine}) for engine in engines_here()),
     ],
-    "upscale": [Example(params={"scale": 2})],
+    "upscale": [
+        Example(params={"scale": 2}),
+        *(Example(params={"scale": 2, "fast": engine}) for engine in engines_here()),
+    ],
     "colorize": [
         Example(params={"reference": "art/reference.png", "mode": mode}, assets=first_frame_as_png)
         for mode in ("lines", "grey")

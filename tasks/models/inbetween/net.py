@@ -14,24 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tasks.models.inbetween.layout import (
+    APART_GAIN,
+    CANDIDATES,
+    FLOW_UNIT,
+    GAINS,
+    HEAD,
+    INPUTS,
+    LEAK,
+    TRUST_MERGED,
+)
 from tasks.models.inbetweening import Guess
 from tasks.models.shelf import ModelCard
-
-GUESSES = 3
-"""Motions given: merged, by the first frame's flow alone, by the second's."""
-CANDIDATES = 2 + 2 * GUESSES
-STRIDE = 16
-"""Sides are padded to a multiple of this."""
-_FLOW_UNIT = 16.0
-"""Pixels: flows are divided by this before the network sees them."""
-_TRUST_MERGED = 2.0
-"""Logit by which an untrained network prefers the merged guess."""
-_LEAK = 0.1
-_APART_GAIN = 4.0
-_GAINS = (4.0,) * 4 + (1.0,) * CANDIDATES + (0.1,) * 3
-"""Units of the head: flows in four pixels, logits, residual in tenths of the range."""
-_INPUTS = 3 * CANDIDATES + 2 * GUESSES + CANDIDATES // 2 + 2 + 1
-_HEAD = 4 + CANDIDATES + 3
 
 
 class Inbetween(nn.Module):
@@ -42,8 +36,8 @@ class Inbetween(nn.Module):
     def __init__(self, *, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         self.widths = widths
-        self.register_buffer("gains", torch.tensor(_GAINS)[:, None, None], persistent=False)
-        befores = (4 * _INPUTS, *widths[:-1])
+        self.register_buffer("gains", torch.tensor(GAINS)[:, None, None], persistent=False)
+        befores = (4 * INPUTS, *widths[:-1])
         self.down = nn.ModuleList(
             _two(before, after, stride=2 if level else 1)
             for level, (before, after) in enumerate(zip(befores, widths, strict=True))
@@ -51,10 +45,10 @@ class Inbetween(nn.Module):
         self.up = nn.ModuleList(
             _two(widths[level] + widths[level + 1], widths[level]) for level in (2, 1, 0)
         )
-        self.head = nn.Conv2d(widths[0], 4 * _HEAD, 3, padding=1)
+        self.head = nn.Conv2d(widths[0], 4 * HEAD, 3, padding=1)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):  # torch's default fades out over a dozen layers
-                nn.init.kaiming_normal_(module.weight, a=_LEAK, nonlinearity="leaky_relu")
+                nn.init.kaiming_normal_(module.weight, a=LEAK, nonlinearity="leaky_relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.head.weight)
 
@@ -74,11 +68,11 @@ class Inbetween(nn.Module):
         seen = self._candidates(a.clamp(0, 1), b.clamp(0, 1), guesses, time)
         clock = time.view(-1, 1, 1, 1).expand(-1, 1, *a.shape[2:])
         apart = [
-            (one - other).abs().mean(1, keepdim=True) * _APART_GAIN
+            (one - other).abs().mean(1, keepdim=True) * APART_GAIN
             for one, other in zip(seen[::2], seen[1::2], strict=True)
         ]
         pictures = [2 * picture - 1 for picture in seen]
-        flows = guesses.flatten(1, 2) / _FLOW_UNIT
+        flows = guesses.flatten(1, 2) / FLOW_UNIT
         x = torch.cat([*pictures, *apart, flows, 2 * cover - 1, clock], 1)
         x = F.pixel_unshuffle(x, 2)
         kept = []
@@ -132,7 +126,7 @@ class Inbetween(nn.Module):
         t = time.view(-1, 1).clamp(1e-3, 1 - 1e-3)
         sides = torch.cat([(1 - t).log(), t.log()], 1).repeat(1, CANDIDATES // 2)
         prior = torch.zeros(CANDIDATES, device=learnt.device)
-        prior[2:4] = _TRUST_MERGED
+        prior[2:4] = TRUST_MERGED
         return learnt + (sides + prior)[..., None, None]
 
 
@@ -173,9 +167,9 @@ def carry(picture: Tensor, flow: Tensor) -> Tensor:
 def _two(before: int, after: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(before, after, 3, padding=1, stride=stride),
-        nn.LeakyReLU(_LEAK, inplace=True),
+        nn.LeakyReLU(LEAK, inplace=True),
         nn.Conv2d(after, after, 3, padding=1),
-        nn.LeakyReLU(_LEAK, inplace=True),
+        nn.LeakyReLU(LEAK, inplace=True),
     )
 
 

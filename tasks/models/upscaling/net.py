@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tasks.models.shelf import ModelCard
-from tasks.models.upscaling.resample import BASE_REACH, enlarging_kernel
+from tasks.models.upscaling.resample import enlarging_kernel
+from tasks.models.upscaling.taps import BASE_REACH
 
 
 class UpscaleNet(nn.Module):

@@ -19,15 +19,19 @@ from tasks.frames.codes import Frames
 from tasks.frames.ratio import exact_number, fits_stream
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
+from tasks.models.engine import EXACT
 from tasks.models.inbetweening import Morph, Pair
 from tasks.models.morph import open_morph
 from tasks.models.shelf import (
+    AskedPrecision,
     ModelCard,
     Precision,
     brought_weights,
     cards_for_workers,
-    check_precision,
+    keyed_precision,
+    precision_of,
     read_card,
+    runs_fast,
 )
 from tasks.stages.interpolate.timing import Place, Timing, TimingChart
 from tasks.stages.stage import Card, Params, Stage, Window
@@ -67,8 +71,10 @@ class InterpolateParams(Params):
     `timing`: "smooth" spreads motion evenly from drawing to drawing, "keep" leaves animation on
     twos and threes as it is (see docs/interpolate.md). `engine`: "network" has a model of the shelf
     draw the in-betweens, "dis" is the light one, along classical optical flow alone, "average"
-    mixes neighbours. `model` names another network, `precision` is the model's own unless named.
-    `cards` is filled in by the plan: what workers must know of a model that a user brought.
+    mixes neighbours. `model` names another network. `precision` "exact" is the model's own, "fast"
+    the fastest engine within 60 dB of it; unset is fast where the plan's workers are known to have
+    one. `cards` and `fast` are filled in by the plan: what workers must know of a model that a user
+    brought, and the engine to run another by.
     """
 
     factor: Ratio | None = None
@@ -76,8 +82,9 @@ class InterpolateParams(Params):
     timing: Timing = "smooth"
     engine: Literal["network", "dis", "average"] = "network"
     model: str = ""
-    precision: Precision | None = None
+    precision: AskedPrecision | None = None
     cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
+    fast: str = Field(default=EXACT, exclude=True, repr=False)
 
     @model_validator(mode="after")
     def _one_target(self) -> InterpolateParams:
@@ -112,14 +119,16 @@ class Interpolate(Stage[InterpolateParams]):
         self._morph: Morph | None = None
         self._last: _Grid | None = None
         self._model: ModelCard | None = None
+        self._precision: Precision = "fp32"
         if params.engine == "network":
             named = params.model or BUILT_IN
             self._model = params.cards[0] if params.cards else read_card(named, verb=self.name)
-            check_precision(self._model, params.precision, stage=self.name)
+            self._precision = precision_of(self._model, params.precision, stage=self.name)
 
     def key_params(self) -> object:
-        """All of them, ratios exact: a text that reads like one would give another key."""
+        """All of them; the precision by its effect; ratios exact, for texts may read like one."""
         params = self.params.model_dump(mode="json")
+        params["precision"] = keyed_precision(self.params.precision)
         ratios = {"factor": self.params.factor, "rate": self.params.rate}
         return {**params, **{name: r for name, r in ratios.items() if r and r.denominator > 1}}
 
@@ -132,7 +141,7 @@ class Interpolate(Stage[InterpolateParams]):
                 gpu_share=0.5,
                 memory_bytes=(400 << 20) + self._model.memory_bytes_per_megapixel,
                 model=self._model.sha256,
-                engine=f"opencv-dis+torch-{self._precision}",
+                engine=f"opencv-dis+{self.params.fast or f'torch-{self._precision}'}",
                 keep=True,
                 needs_drawings=True,
                 same_drawings=True,
@@ -147,11 +156,6 @@ class Interpolate(Stage[InterpolateParams]):
             same_drawings=True,
         )
 
-    @property
-    def _precision(self) -> Precision:
-        assert self._model is not None
-        return self.params.precision or self._model.precisions[0]
-
     def assets(self) -> tuple[str, ...]:
         """The weights of a model that a user brought."""
         return brought_weights(self._models)
@@ -164,11 +168,19 @@ class Interpolate(Stage[InterpolateParams]):
     def _models(self) -> tuple[ModelCard, ...]:
         return (self._model,) if self._model else ()
 
+    def fast_networks(self) -> tuple[ModelCard, ...]:
+        """Its network, if it needs no library of its own."""
+        return tuple(card for card in self._models if runs_fast(card, self.params.precision))
+
     def setup(self, device: Device, read_asset: Callable[[str], bytes]) -> None:
         """Open the network. Errors: StageError on bad weights, ClusterError, InputError."""
         if self._model is not None:
             self._morph = open_morph(
-                self._model, device=device, read_asset=read_asset, precision=self._precision
+                self._model,
+                device=device,
+                read_asset=read_asset,
+                precision=self._precision,
+                engine=self.params.fast,
             )
 
     def close(self) -> None:

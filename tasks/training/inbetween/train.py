@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks.models.inbetween.net import STRIDE, Inbetween
+from tasks.models.inbetween.layout import STRIDE
+from tasks.models.inbetween.net import Inbetween
 from tasks.training.inbetween.losses import choice_error, flow_error, loss
 from tasks.training.inbetween.material import Triplets, make_triplets
 from tasks.training.loop import Pupil, write_model

@@ -22,7 +22,8 @@ from torch import Tensor
 from tasks.metrics.scores import psnr, ssim
 from tasks.models.shelf import load_model, read_card
 from tasks.models.upscaling.net import UpscaleNet
-from tasks.models.upscaling.resample import Filter, enlarge, reduce
+from tasks.models.upscaling.resample import enlarge, reduce
+from tasks.models.upscaling.taps import Filter
 from tasks.training.upscaling.lesson import round8
 
 BORDER = 8

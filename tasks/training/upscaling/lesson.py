@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from tasks.models.shelf import Kind
-from tasks.models.upscaling.resample import FILTERS, enlarge, reduce
+from tasks.models.upscaling.resample import enlarge, reduce
+from tasks.models.upscaling.taps import FILTERS
 
 FILTER_SHARES = (0.4, 0.1, 0.35, 0.15)  # of FILTERS: what masters were made smaller by
 CHROMA_HALVED_SHARE = 0.15  # drawings whose input has the soft chroma of 4:2:0 sources

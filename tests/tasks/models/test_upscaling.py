@@ -9,7 +9,8 @@ import torch
 
 from tasks.models.shelf import load_model, read_card
 from tasks.models.upscaling.net import UpscaleNet, inherit
-from tasks.models.upscaling.resample import FILTERS, enlarge, reduce
+from tasks.models.upscaling.resample import enlarge, reduce
+from tasks.models.upscaling.taps import FILTERS
 from tasks.training.upscaling import evaluate, train
 from tasks.training.upscaling.bank import EDGE, Bank
 from tasks.training.upscaling.drawings import draw
