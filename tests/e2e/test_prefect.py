@@ -45,7 +45,7 @@ def test_the_flow_run_has_a_task_per_shot_all_final(prefect: PrefectServer, good
     assert [task["name"] for task in tasks] == ["sh010", "sh020"]
     assert [task["state_type"] for task in tasks] == ["COMPLETED"] * 2
     for task in tasks:
-        assert set(task["tags"]) == {"shot", "Ep 01", "stage:upscale"}
+        assert task["tags"] == [], "Prefect would ask for a concurrency slot"
     assert good.document["prefect"].endswith(f"/runs/flow-run/{flow['id']}")
 
 

@@ -1,12 +1,18 @@
-"""The flow as a deployment runs it: on record, and once for a job, as from the command line."""
+"""The flow, as a deployment runs it and as a run shows itself: nothing that Prefect's server does
+stops the run."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cluster.settings import child_environment
 from cluster.store.open import open_store
@@ -14,8 +20,9 @@ from flows.progress import Silent
 from flows.render import render
 from flows.runs.state import places, read_status
 from flows.spec.request import make_request
+from tests.conftest import ROOT
 from tests.farm_here import FarmHere
-from tests.servers.prefect import PrefectServer
+from tests.servers.prefect import PrefectServer, prefect_server
 
 DEPLOYED = """
 import json, sys
@@ -58,3 +65,90 @@ def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
         "build-7",
         "douga render ep",
     )
+
+
+SHOWN = """
+import sys
+from pathlib import Path
+from flows.progress import Plain
+from flows.render import render
+from flows.spec.request import make_request
+from tests.farm_here import FarmHere
+
+here = Path(sys.argv[1])
+def wait():
+    number = len(farm.made)
+    (here / f"begun{number}").touch()
+    while not (here / f"go{number}").exists():
+        pass
+farm = FarmHere(lose=wait)
+request = make_request(str(here / "ep.yaml"), output=str(here / "ep.mkv"), chunk=24)
+result = render(request, Plain(), farm=farm.opened)
+print(result.verified, result.prefect)
+"""
+
+
+@pytest.fixture
+def shown(
+    prefect_home: Path, tiny_film: Path, tmp_path: Path
+) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a run of two shots, told where Prefect's server is; it waits before each chunk."""
+    (tmp_path / "ep.yaml").write_text(
+        f"source: {tiny_film}\ncut: [24]\nrecipe: [upscale]\nstore: store\n"
+    )
+    with ExitStack() as stack:
+
+        def start(**more: str) -> subprocess.Popen[str]:
+            home = {"DOUGA_HOME": str(prefect_home), "PYTHONPATH": str(ROOT)}
+            process = subprocess.Popen(
+                [sys.executable, "-c", SHOWN, str(tmp_path)],
+                env=child_environment({**home, "DOUGA_SHOTS_AT_ONCE": "1", **more}),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_a_server_that_goes_and_comes_back_is_told_everything_once(
+    shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """It dies when the first shot is begun and is there again when the second one is made."""
+    (tmp_path / "server").mkdir()
+    with prefect_server(tmp_path / "server") as server:
+        process = shown(**server.environment())
+        wait_for(tmp_path / "begun0", process)
+        while not server.post("flow_runs/filter"):
+            time.sleep(0.1)
+    (tmp_path / "go0").touch()
+    wait_for(tmp_path / "begun2", process)
+    with prefect_server(tmp_path / "server", port=server.port):
+        (tmp_path / "go2").touch()
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        flow, tasks = server.runs("ep")
+    assert flow["state_type"] == "COMPLETED"
+    found = [(task["name"], task["state_type"]) for task in tasks]
+    assert found == [("sh010", "COMPLETED"), ("sh020", "COMPLETED")]
+    assert out.split() == ["True", f"{server.api.removesuffix('/api')}/runs/flow-run/{flow['id']}"]
+
+
+def test_a_server_that_never_comes_is_a_note(
+    shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        (tmp_path / f"go{number}").touch()
+    process = shown(DOUGA_PREFECT="embedded", PREFECT_API_DATABASE_CONNECTION_URL="nonsense://")
+    out, err = process.communicate()
+    assert (process.returncode, out.split()) == (0, ["True", "None"]), err
+    (note,) = (line for line in err.splitlines() if "Prefect" in line)
+    assert note.startswith("douga: note: Prefect does not know the end of this run: ")

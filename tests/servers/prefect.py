@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -14,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from cluster.network import free_port
 from cluster.settings import child_environment
 
 START_TIMEOUT_S = 90.0
@@ -27,6 +28,11 @@ class PrefectServer:
     """Where the server is: its API, which `post` asks with a filter."""
 
     api: str
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return urlsplit(self.api).port or 0
 
     def environment(self) -> dict[str, str]:
         """Variables with which douga tells this server of a render."""
@@ -63,17 +69,15 @@ class PrefectServer:
 
 
 @contextmanager
-def prefect_server(folder: Path) -> Iterator[PrefectServer]:
-    """A server with its database in `folder`, for the length of the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+def prefect_server(folder: Path, *, port: int = 0) -> Iterator[PrefectServer]:
+    """A server with its database in `folder`, for the length of the block; 0 is any free port."""
+    port = port or free_port("127.0.0.1")
     command = ["-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     environment = child_environment({"PREFECT_HOME": str(folder)})
     environment.pop("PREFECT_API_URL", None)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", *command, "--host", "127.0.0.1", "--port", port],
+            [sys.executable, "-P", *command, "--host", "127.0.0.1", "--port", str(port)],
             env=environment,
             stdout=log,
             stderr=log,

@@ -1,0 +1,76 @@
+"""Shows a run on Prefect's page from a thread of its own.
+
+Prefect only shows: the run never waits for its server and does not fail of it. What a server missed
+while it was starting, slow or away is shown when it answers, to the end of the run and a moment
+longer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from cluster.errors import DougaError
+from cluster.settings import foreign
+from flows.prefect.server import STOP_TIMEOUT_S, PrefectApi, prefect_api
+from flows.progress import Reporter, one_line
+
+AGAIN_S = 2.0
+SETTLES_WITHIN_S = 30.0
+"""How long the end of a run waits for a server that has not heard of all of it."""
+STOPS_WITHIN_S = 10.0
+"""The same for a run that was stopped or failed."""
+
+Play = Callable[[PrefectApi], None]
+"""Shows a run from its first shot to its end. Raises what Prefect's client raises where the server
+is away; called again then."""
+
+
+class Show:
+    """A run on Prefect's page, as far as it is there."""
+
+    def __init__(self, play: Play) -> None:
+        self._play = play
+        self._lasting = bool(foreign("PREFECT_API_URL"))
+        self._trouble = "its server was not up in time"
+        self._is_done = False
+        self._given_up = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="prefect", daemon=True)
+        self._thread.start()
+
+    def leave(self, reporter: Reporter, *, within_s: float) -> None:
+        """Wait for the end of the show, or give it up, with a note; a server of our own ends."""
+        self._thread.join(within_s)
+        self._given_up.set()
+        if not self._lasting:
+            self._thread.join(STOP_TIMEOUT_S + 1)
+        if not self._is_done:
+            reporter.note(f"Prefect does not know the end of this run: {self._trouble}")
+
+    def _run(self) -> None:
+        while not self._given_up.is_set():
+            try:
+                with prefect_api(cancelled=self._given_up) as api:
+                    self._play(api)
+                    self._is_done = True
+                    return
+            except Exception as error:  # Prefect's client raises what it likes
+                if self._given_up.is_set():
+                    return
+                self._trouble = one_line(str(error)) or type(error).__name__
+                if not self._lasting and isinstance(error, DougaError):
+                    return  # no server starts here
+            self._given_up.wait(AGAIN_S)
+
+
+@contextmanager
+def shown(play: Play, reporter: Reporter) -> Iterator[None]:
+    """Have `play` show a run for the length of a `with`, whose end it is to hear of by itself."""
+    show = Show(play)
+    try:
+        yield
+    except BaseException:
+        show.leave(reporter, within_s=STOPS_WITHIN_S)
+        raise
+    show.leave(reporter, within_s=SETTLES_WITHIN_S)
