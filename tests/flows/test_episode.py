@@ -34,7 +34,9 @@ print(json.dumps(render_episode(json.loads(sys.argv[1]))))
 def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
     prefect: PrefectServer, tiny_film: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "ep.yaml").write_text(f"source: {tiny_film}\nrecipe: [hold]\nstore: store\n")
+    (tmp_path / "ep.yaml").write_text(
+        f"name: deployed\nsource: {tiny_film}\nrecipe: [hold]\nstore: store\n"
+    )
     film = tmp_path / "ep.mkv"
     request = make_request(str(tmp_path / "ep.yaml"), output=str(film), command="douga render ep")
     rendered = render(request, Silent(), farm=FarmHere().opened)
@@ -57,8 +59,8 @@ def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
     assert first["chunks_computed"] == 0
     assert again["run"] == first["run"] != rendered.run
     store = open_store(request.store)
-    assert places(store) == [f"runs/ep/{run}" for run in (rendered.run, first["run"])]
-    status = read_status(store, f"runs/ep/{first['run']}")
+    assert places(store) == [f"runs/deployed/{run}" for run in (rendered.run, first["run"])]
+    status = read_status(store, f"runs/deployed/{first['run']}")
     assert status is not None
     assert (status.state, status.document["job"], status.document["command"]) == (
         "done",
