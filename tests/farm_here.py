@@ -42,13 +42,13 @@ class FarmHere(Farm):
         )
         yield self
 
-    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+    def make_chunk(self, item: WorkItem, run: RunPlan, **_: object) -> Future[Any]:
         self.lose()
         assert self._worker is not None
         self.made.append(item)
         return self._threads.submit(self._worker.make_chunk, item)
 
-    def make_segment(self, item: SegmentItem) -> Future[Any]:
+    def make_segment(self, item: SegmentItem, **_: object) -> Future[Any]:
         assert self._worker is not None
         self.made.append(item)
         return self._threads.submit(self._worker.make_segment, item)

@@ -7,16 +7,15 @@ failure through. The pool holds a lock around each method call and carries out t
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from cluster.errors import Attempt, DougaError
 from cluster.pool.actor import ActorLocation
+from cluster.pool.calls import Assignment, Call, Worker
 from cluster.pool.failures import (
     BACKOFF,
     TRIES,
-    History,
     Kind,
     Place,
     Relief,
@@ -25,53 +24,12 @@ from cluster.pool.failures import (
     limit_of,
     plan_retry,
 )
-from cluster.pool.queue import WorkerSlot, choose_call, next_start_s
+from cluster.pool.queue import Queue, Sorted, WorkerSlot
 
+IN_FLIGHT = 3
+"""Calls per worker: one loads, one computes, one stores."""
 RETRY_WINDOW_S = 30.0
 """How long a call to be retried elsewhere waits for a worker that restarts."""
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Call:
-    """A call that waits or is in flight. `shrink` gives a payload of smaller batches, None if there
-    is none; calls of one `memory_class` need about the same memory. A host that fails calls of
-    different owners is blamed for them."""
-
-    method: str
-    payload: Any
-    group: str = ""
-    owner: str = ""
-    memory_class: str = ""
-    shrink: Callable[[Any], Any | None] = lambda _: None
-    finish: Callable[[Any, int], Any] = lambda result, _: result
-    future: Future[Any] = field(default_factory=Future)
-    history: History = field(default_factory=History)
-    attempts: tuple[Attempt, ...] = ()
-    started_at: float = 0.0
-    ready_at: float = 0.0
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Worker:
-    """An actor as the pool sees it. `life` counts its processes: Ray restarts a dead actor in a new
-    one. `ended` holds the lives that the pool ended itself, `lost` the calls that died with the
-    last life, `down_since` when it ended."""
-
-    number: int
-    actor: Any = None
-    location: ActorLocation = field(default_factory=lambda: ActorLocation(node="", host="", pid=0))
-    up: bool = False
-    retired: bool = False
-    life: int = 0
-    down_since: float = 0.0
-    ended: set[int] = field(default_factory=set)
-    calls: list[Call] = field(default_factory=list)
-    lost: list[Call] = field(default_factory=list)
-
-    @property
-    def place(self) -> Place:
-        """Where a call of its present life runs."""
-        return Place(worker=self.number, node=self.location.node, life=self.life)
 
 
 class Dispatcher:
@@ -86,7 +44,9 @@ class Dispatcher:
         label: Callable[[str], str] = lambda node: node,
     ) -> None:
         self.workers: list[Worker] = []
-        self.waiting: list[Call] = []
+        self.waiting: Queue[Call] = Queue()
+        self._active: set[Worker] = set()
+        self._free: Sorted[Worker] = Sorted()
         self._clock = clock
         self._chance = chance
         self._tell = tell
@@ -96,31 +56,69 @@ class Dispatcher:
 
     # -- dispatch ---------------------------------------------------------------------------
 
-    def take(self, worker: Worker, *, last: str | None) -> Call | None:
+    def assign(self) -> list[Assignment]:
+        """Hand waiting calls to workers that have room, those with the fewest in flight first.
+
+        The last calls, fewer than there are workers, do not queue up behind two others: whoever is
+        through first takes them.
+        """
+        given: list[Assignment] = []
+        passed: list[Worker] = []
+        while self.waiting.has_open(self._clock()) and (first := self._free.first()):
+            (in_flight, _), worker = first
+            if in_flight == IN_FLIGHT - 1 and len(self.waiting) < len(self._active):
+                break
+            call = self.take(worker)
+            if call is not None:
+                given.append(Assignment(worker=worker, call=call, life=worker.life))
+            else:
+                self._free.drop(worker)
+                passed.append(worker)
+        for worker in passed:
+            self._make_room(worker)
+        return given
+
+    def take(self, worker: Worker) -> Call | None:
         """The call that a worker starts now; None if it waits."""
         if not worker.up or worker.retired:
             return None
-        last = worker.calls[-1].group if worker.calls else last
-        others = [other for other in self.workers if other is not worker and self._expected(other)]
-        at = choose_call(
-            self.waiting,
+        call = self.waiting.take(
             _slot(worker),
-            others=[_slot(other) for other in others],
+            others=lambda: [
+                _slot(other)
+                for other in self.workers
+                if other is not worker and self._expected(other)
+            ],
             now=self._clock(),
-            last=last,
-            busy=frozenset(call.group for other in others for call in other.calls),
+            last=worker.last,
         )
-        if at is None:
+        if call is None:
             return None
-        call = self.waiting.pop(at)
         call.started_at = self._clock()
+        worker.last = call.group
         worker.calls.append(call)
+        self._make_room(worker)
         return call
+
+    def release(self, worker: Worker, call: Call) -> None:
+        """A worker's call has ended."""
+        worker.calls.remove(call)
+        self.waiting.end(call)
+        self._make_room(worker)
+
+    def _make_room(self, worker: Worker) -> None:
+        """Note how much room a worker has for calls."""
+        active = worker.up and not worker.retired
+        (self._active.add if active else self._active.discard)(worker)
+        if active and len(worker.calls) < IN_FLIGHT:
+            self._free.put(worker, len(worker.calls), worker.number)
+        else:
+            self._free.drop(worker)
 
     def wait_s(self) -> float | None:
         """Seconds until a delayed call may start; None if no call is delayed."""
         now = self._clock()
-        waits = [next_start_s(self.waiting, now=now)]
+        waits = [self.waiting.next_start_s(now)]
         waits += [
             other.down_since + RETRY_WINDOW_S - now
             for other in self.workers
@@ -177,23 +175,27 @@ class Dispatcher:
         if kind is not Kind.EVICTED:
             self._tell(self._retry_message(call, kind, place, error, retry))
         call.ready_at = self._clock() + retry.delay_s
-        self.waiting.insert(0, call)
+        self.waiting.add(call)
         return None
 
     def worker_started(self, worker: Worker, location: ActorLocation, *, node_lives: bool) -> None:
         """A worker is up, or up again; `node_lives`: whether its node before that still lives."""
         before, worker.location, worker.up = worker.location, location, True
         lost, worker.lost = worker.lost, []
+        self._make_room(worker)
         oom_killed = location.host == before.host and location.oom_kills > before.oom_kills
         if not lost or not (oom_killed or not node_lives):
             return
         place = Place(worker=worker.number, node=before.node, life=worker.life - 1)
+        waiting = [call for call in lost if self.waiting.discard(call)]
         for call in lost:
             call.history = call.history.reclassified(
                 Kind.OOM_KILLED if oom_killed else Kind.NODE, place
             )
         if oom_killed:
             self._relieve_memory(lost[0], worker, place, Kind.OOM_KILLED, alone=False)
+        for call in waiting:
+            self.waiting.add(call)
 
     def worker_late(self, worker: Worker) -> None:
         """A worker is not up yet; calls wait for it as for one that restarts."""
@@ -205,9 +207,14 @@ class Dispatcher:
             worker for worker in self.workers if worker.location.node == node and not worker.retired
         ]
         for worker in leaving:
-            worker.retired = True
+            self.retire(worker)
             worker.ended.add(worker.life)
         return leaving
+
+    def retire(self, worker: Worker) -> None:
+        """A worker takes no more calls."""
+        worker.retired = True
+        self._make_room(worker)
 
     def _end_life(self, worker: Worker, life: int, kind: Kind) -> Kind:
         """Note that a worker's process ended; the kind of failure that this is to the call."""
@@ -220,6 +227,7 @@ class Dispatcher:
         if worker.life == life:
             worker.life, worker.up, worker.lost = life + 1, False, []
             worker.down_since = self._clock()
+            self._make_room(worker)
             if kind is Kind.TIMEOUT:
                 worker.ended.add(life)
         return kind
@@ -253,7 +261,7 @@ class Dispatcher:
                     f"{call.memory_class}: out of memory on {host}; going on in smaller batches"
                 )
             case Relief.FEWER:
-                worker.retired = True
+                self.retire(worker)
                 self._relieved_at[place.node] = self._clock()
                 left = len([other for other in here if other is not worker])
                 self._tell(

@@ -1,20 +1,36 @@
-"""Chooses the waiting call that a free worker takes next. Pure; tested without Ray."""
+"""The calls that wait, and which of them a free worker takes next. Pure; tested without Ray.
+
+No decision grows with the number of waiting calls: groups are kept by rank, retries by the places
+that they avoid.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Generic, Protocol, TypeVar
 
 from cluster.pool.failures import History
 
+T = TypeVar("T", bound=Hashable)
+SLACK = 32
+"""Entries of dropped items that a Sorted may hold beyond as many as it has items."""
 
-class Entry(Protocol):
-    """A waiting call: its group, when it may start, and its failures so far."""
+
+class Entry(Hashable, Protocol):
+    """A waiting call: its group, its rank in the queue, when it may start, its failures so far."""
 
     group: str
+    rank: float
     ready_at: float
     history: History
+
+
+C = TypeVar("C", bound=Entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,65 +44,213 @@ class WorkerSlot:
     alone: bool = False
 
 
-def choose_next(groups: Sequence[str], *, last: str | None, busy: frozenset[str]) -> int:
-    """Index of the waiting item (given by their groups, oldest first) for a worker.
+class Sorted(Generic[T]):
+    """Items by key, each once; a change costs O(log n). No two keys may be equal."""
 
-    Calls of a group share warm state, such as one shot's decoder position. First choice: the
-    worker's last group; second: a group that no worker is on; else the oldest item. ValueError if
-    nothing waits.
-    """
-    if not groups:
-        raise ValueError("nothing waits")
-    if last is not None and last in groups:
-        return groups.index(last)
-    return next((i for i, group in enumerate(groups) if group not in busy), 0)
+    def __init__(self) -> None:
+        self._heap: list[tuple[tuple[float, ...], T]] = []
+        self._keys: dict[T, tuple[float, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._keys)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._keys
+
+    def put(self, item: T, *key: float) -> None:
+        """Add an item, or give it another key."""
+        self._keys[item] = key
+        heappush(self._heap, (key, item))
+        if len(self._heap) > 2 * len(self._keys) + SLACK:
+            self._heap = [(key, item) for item, key in self._keys.items()]
+            heapify(self._heap)
+
+    def drop(self, item: T) -> None:
+        """Remove an item, if it is there."""
+        self._keys.pop(item, None)
+
+    def first(self) -> tuple[tuple[float, ...], T] | None:
+        """The lowest key and its item; None if there is none."""
+        while self._heap and self._keys.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0] if self._heap else None
 
 
-def choose_call(
-    waiting: Sequence[Entry],
-    slot: WorkerSlot,
-    *,
-    others: Sequence[WorkerSlot],
-    now: float,
-    last: str | None,
-    busy: frozenset[str],
-) -> int | None:
-    """Index of the call that a worker takes now, None if it waits.
+class Queue(Generic[C]):
+    """The waiting calls, and how many of each group are in flight.
 
     Retries come first, but away from where they failed if another worker can take them. A call
     that may have killed a worker runs alone, so that its next failure shows whether it is to blame.
-    `choose_next` orders the rest.
+    Calls of a group share warm state, such as one shot's decoder position, and keep their order. A
+    worker stays with its last group; else it takes the group of the highest rank that nobody is on;
+    else it helps with the one of the highest rank. A group's rank is that of its first call.
     """
-    if slot.alone:
+
+    def __init__(self) -> None:
+        self._order = count()
+        self._groups: dict[str, deque[tuple[int, C]]] = {}
+        self._by_rank: Sorted[str] = Sorted()
+        self._untouched: Sorted[str] = Sorted()
+        self._in_flight: Counter[str] = Counter()
+        self._later: Sorted[C] = Sorted()
+        self._again: dict[frozenset[tuple[str, int]], Sorted[C]] = {}
+        self.fresh = 0
+
+    def __len__(self) -> int:
+        return self.fresh + len(self._later) + sum(map(len, self._again.values()))
+
+    def add(self, call: C) -> None:
+        """Let a call wait, a failed one until its `ready_at`."""
+        if call.history.tries:
+            self._later.put(call, call.ready_at, next(self._order))
+            return
+        calls = self._groups.setdefault(call.group, deque())
+        calls.append((next(self._order), call))
+        self.fresh += 1
+        if len(calls) == 1:
+            self._sort_in(call.group)
+
+    def take(
+        self,
+        slot: WorkerSlot,
+        *,
+        others: Callable[[], Sequence[WorkerSlot]],
+        now: float,
+        last: str | None,
+    ) -> C | None:
+        """The call that a worker takes now, None if it waits. It is in flight until `end`.
+
+        `others` gives the other workers, `last` is the group of the worker's last call.
+        """
+        if slot.alone:
+            return None
+        call = self._next_retry(slot, others, now)
+        if call is not None:
+            if call.history.alone and slot.in_flight:
+                return None
+            self.discard(call)
+        else:
+            group = self._next_group(last)
+            if group is None:
+                return None
+            call = self._pop(group)
+        self._in_flight[call.group] += 1
+        if self._in_flight[call.group] == 1:
+            self._untouched.drop(call.group)
+        return call
+
+    def end(self, call: C) -> None:
+        """A call is no longer in flight."""
+        self._in_flight[call.group] -= 1
+        if not self._in_flight[call.group]:
+            del self._in_flight[call.group]
+            if call.group in self._groups:
+                self._sort_in(call.group)
+
+    def has_open(self, now: float) -> bool:
+        """Whether a call waits whose time has come."""
+        self._let_start(now)
+        return bool(self.fresh or self._again)
+
+    def next_start_s(self, now: float) -> float | None:
+        """Seconds until the next delayed call may start; None if no call is delayed."""
+        self._let_start(now)
+        first = self._later.first()
+        return first[0][0] - now if first else None
+
+    def discard(self, call: C) -> bool:
+        """Remove a failed call; whether it was there."""
+        if call in self._later:
+            self._later.drop(call)
+            return True
+        for avoided, calls in self._again.items():
+            if call in calls:
+                calls.drop(call)
+                if not calls:
+                    del self._again[avoided]
+                return True
+        return False
+
+    def drop(self, group: str) -> list[C]:
+        """Remove the calls of a group; returns them."""
+        fresh = [call for _, call in self._groups.pop(group, ())]
+        self.fresh -= len(fresh)
+        self._by_rank.drop(group)
+        self._untouched.drop(group)
+        failed = [call for call in self._failed() if call.group == group]
+        for call in failed:
+            self.discard(call)
+        return fresh + failed
+
+    def clear(self) -> list[C]:
+        """Remove all calls; returns them."""
+        groups = {*self._groups, *(call.group for call in self._failed())}
+        return [call for group in groups for call in self.drop(group)]
+
+    def _failed(self) -> Iterator[C]:
+        yield from self._later
+        for calls in self._again.values():
+            yield from calls
+
+    def _let_start(self, now: float) -> None:
+        """Sort in the failed calls whose time has come."""
+        while (first := self._later.first()) and first[0][0] <= now:
+            call = first[1]
+            self._later.drop(call)
+            avoided = frozenset((place.node, place.worker) for place in call.history.avoided)
+            self._again.setdefault(avoided, Sorted()).put(call, next(self._order))
+
+    def _next_retry(
+        self, slot: WorkerSlot, others: Callable[[], Sequence[WorkerSlot]], now: float
+    ) -> C | None:
+        self._let_start(now)
+        firsts = [entry for calls in self._again.values() if (entry := calls.first())]
+        there: list[WorkerSlot] = []
+        for _, call in sorted(firsts, key=lambda entry: entry[0]):
+            if call.history.avoided and not there:
+                there = [slot, *others()]
+                nodes = {each.node for each in there}
+                workers = {each.number for each in there}
+            if not there or may_take(call.history, slot, nodes=nodes, workers=workers):
+                return call
         return None
-    open_to = [
-        at
-        for at, entry in enumerate(waiting)
-        if entry.ready_at <= now and may_take(entry.history, slot, others)
-    ]
-    again = next((at for at in open_to if waiting[at].history.tries), None)
-    if again is not None:
-        return None if waiting[again].history.alone and slot.in_flight else again
-    if not open_to:
-        return None
-    return open_to[choose_next([waiting[at].group for at in open_to], last=last, busy=busy)]
+
+    def _next_group(self, last: str | None) -> str | None:
+        if last in self._groups:
+            return last
+        first = self._untouched.first() or self._by_rank.first()
+        return first[1] if first else None
+
+    def _pop(self, group: str) -> C:
+        calls = self._groups[group]
+        _, call = calls.popleft()
+        self.fresh -= 1
+        if calls:
+            self._sort_in(group)
+        else:
+            del self._groups[group]
+            self._by_rank.drop(group)
+            self._untouched.drop(group)
+        return call
+
+    def _sort_in(self, group: str) -> None:
+        """Give a group with waiting calls its place, by its first call."""
+        number, call = self._groups[group][0]
+        self._by_rank.put(group, -call.rank, number)
+        if not self._in_flight[group]:
+            self._untouched.put(group, -call.rank, number)
 
 
-def may_take(history: History, slot: WorkerSlot, others: Sequence[WorkerSlot]) -> bool:
+def may_take(
+    history: History, slot: WorkerSlot, *, nodes: AbstractSet[str], workers: AbstractSet[int]
+) -> bool:
     """Whether a worker is far enough from where a call failed: on another node if there is one,
-    else another worker if there is one. `others` are the other workers."""
-    if not history.avoided:
-        return True
-    nodes = {place.node for place in history.avoided}
-    if any(other.node not in nodes for other in (slot, *others)):
-        return slot.node not in nodes
-    workers = {place.worker for place in history.avoided}
-    if any(other.number not in workers for other in (slot, *others)):
-        return slot.number not in workers
-    return True
-
-
-def next_start_s(waiting: Sequence[Entry], *, now: float) -> float | None:
-    """Seconds until the next delayed call may start; None if no call is delayed."""
-    later = [entry.ready_at - now for entry in waiting if entry.ready_at > now]
-    return min(later, default=None)
+    else another worker if there is one. `nodes` and `workers` are all that there are."""
+    avoided = {place.node for place in history.avoided}
+    if not nodes <= avoided:
+        return slot.node not in avoided
+    failed = {place.worker for place in history.avoided}
+    return workers <= failed or slot.number not in failed

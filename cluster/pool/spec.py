@@ -1,14 +1,15 @@
-"""A pool's actors: what they run and need, and whether a cluster has it."""
+"""A pool's actors: what they run and need, whether a cluster has it, what a pool asks of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from cluster.connect.connect import Cluster, Node
-from cluster.errors import ClusterError
-from cluster.pool.actor import ActorLocation
+from cluster.errors import ClusterError, DougaError
+from cluster.pool.actor import ActorLocation, Answer
+from cluster.pool.failures import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,58 @@ class PoolSpec:
     def need(self) -> Node:
         """What one worker needs of its node."""
         return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """Which actors are up and where, and which were refused and why, by their number."""
+
+    located: dict[int, ActorLocation]
+    refused: dict[int, str]
+
+
+class CallFailed(Exception):
+    """A call that came to no answer: how, why, and the error that it raised, if it did."""
+
+    def __init__(self, kind: Kind, why: str, error: DougaError | None = None) -> None:
+        super().__init__(why)
+        self.kind = kind
+        self.why = why
+        self.error = error
+
+
+class Actors(Protocol):
+    """What a pool asks of the processes that host its handler. An actor is whatever `start` says;
+    one whose process dies is started again."""
+
+    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
+        """Begin to start `spec.workers` actors, each for so many calls at a time."""
+        ...
+
+    def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
+        """Wait for the actors. One of another build than the spec's is refused; once one is up, the
+        others have `late_timeout_s`. ClusterError if there is none to go on with."""
+        ...
+
+    def locate(self, actor: Any, *, timeout_s: float) -> ActorLocation | None:
+        """Where an actor is, as soon as it is up; None if it is not."""
+        ...
+
+    def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        """Call a method of the handler and wait for the answer. CallFailed if none comes."""
+        ...
+
+    def send(self, actor: Any, method: str, payload: Any) -> None:
+        """Call a method whose answer nobody waits for."""
+        ...
+
+    def end(self, actor: Any, *, restart: bool = False) -> None:
+        """End an actor's process; it may be ended already."""
+        ...
+
+    def is_alive(self, node: str) -> bool:
+        """Whether a node is still there."""
+        ...
 
 
 def check_resources(spec: PoolSpec, cluster: Cluster) -> None:

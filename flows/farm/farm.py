@@ -45,19 +45,21 @@ class Farm:
         """The hosts that get no more work in this run, each with why."""
         return self._hosts.quarantined
 
-    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
-        """Queue a chunk where its stages run best."""
+    def make_chunk(self, item: WorkItem, run: RunPlan, *, rank: float) -> Future[Any]:
+        """Queue a chunk where its stages run best. `rank` is the work that is left of its shot, the
+        chunk included: where most is left, work begins first."""
         return self._pool(run).submit(
             "make_chunk",
             replace(item, build=build_id()),
             group=f"{item.shot}/{item.name}",
             owner=item.shot,
             memory_class=item.name,
+            rank=rank,
             shrink=WorkItem.lighter,
             finish=_with_retries,
         )
 
-    def make_segment(self, item: SegmentItem) -> Future[Any]:
+    def make_segment(self, item: SegmentItem, *, rank: float) -> Future[Any]:
         """Queue the encoding of a shot, on CPU workers where there are any."""
         pool = self._cpu or self._gpu
         assert pool is not None
@@ -67,6 +69,7 @@ class Farm:
             group=f"{item.shot}/encode",
             owner=item.shot,
             memory_class="encode",
+            rank=rank,
             finish=_with_retries,
         )
 

@@ -21,6 +21,7 @@ from flows.plan.partial import reused_frames
 from flows.plan.partial_record import record_partials
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared
+from flows.plan.shot_plan import RunPlan
 from flows.progress import Reporter
 from flows.runs.failure import Failure, keep_failure, make_failure, place_failure
 from tasks.worker.item import SegmentItem, WorkItem
@@ -170,18 +171,17 @@ def longest_first(plan: RenderPlan, shots: Sequence[ShotPlan]) -> list[ShotPlan]
 
 def work_on(plan: RenderPlan, shot: ShotPlan) -> float:
     """An estimate of the work on what is missing of a shot, in pixels to compute."""
-    work = 0.0
-    for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
-        picture = run.track.picture
-        work += picture.width * picture.height * sum(map(_frames_made, items))
+    todo = zip(shot.runs, plan.todo_by_run(shot), strict=True)
+    work = sum(_chunk_work(item, run) for run, items in todo for item in items)
     if shot.segment and plan.selects_all(shot) and not plan.is_done(shot):
         picture = shot.segment.picture
         work += picture.width * picture.height * shot.segment.frames * SEGMENT_UNIT
     return work
 
 
-def _frames_made(item: WorkItem) -> int:
-    return len(item.out) - reused_frames(item)
+def _chunk_work(item: WorkItem, run: RunPlan) -> float:
+    picture = run.track.picture
+    return float(picture.width * picture.height * (len(item.out) - reused_frames(item)))
 
 
 def can_retry(error: BaseException | None) -> bool:
@@ -203,15 +203,17 @@ def render_shot_now(work: ShotWork, shot: ShotPlan) -> ShotResult:
     made: list[Receipt] = []
     plan = work.begin(shot)
     whole = plan.selects_all(shot)
+    left = work_on(plan, shot)
     try:
         for run, items in zip(shot.runs, plan.todo_by_run(shot), strict=True):
-            chunks: dict[Future[Any], WorkItem | SegmentItem] = {
-                work.farm.make_chunk(item, run): item for item in items
-            }
+            chunks: dict[Future[Any], WorkItem | SegmentItem] = {}
+            for item in items:
+                chunks[work.farm.make_chunk(item, run, rank=left)] = item
+                left -= _chunk_work(item, run)
             drop_rest = partial(work.farm.cancel, shot.shot.id, run)
             _gather(work, shot, chunks, made, drop_rest=drop_rest)
         if shot.segment and whole and not plan.is_done(shot):
-            segment = work.farm.make_segment(shot.segment)
+            segment = work.farm.make_segment(shot.segment, rank=left)
             _gather(work, shot, {segment: shot.segment}, made)
     finally:
         work.record_receipts(shot, made)

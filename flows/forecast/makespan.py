@@ -1,20 +1,22 @@
 """How long a farm takes for a plan, from what every work item takes: a simulation. Pure.
 
 As the farm does it: a few shots at once, a shot's runs one after the other, its segment last; each
-worker has some calls in flight, of which one computes while others load and store; who is free
-takes what `cluster.pool.queue` says. Nothing fails here: what retries cost is in the times.
+worker has some calls in flight, of which one computes while others load and store; who takes what
+is decided by the pools' own `cluster.pool.dispatch`. Nothing fails here: what retries cost is in
+the times.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 
-from cluster.pool.pool import IN_FLIGHT
-from cluster.pool.queue import choose_next
+from cluster.pool.actor import ActorLocation
+from cluster.pool.calls import Assignment, Call, Worker
+from cluster.pool.dispatch import Dispatcher
 from flows.forecast.durations import Timing
 
 CPU, GPU = "cpu", "gpu"
@@ -36,31 +38,6 @@ ShotSteps = tuple[Step, ...]
 """A shot: each step begins when the one before has ended."""
 
 
-@dataclass(slots=True)
-class _Worker:
-    """A worker at work: when its compute lock is free, and the groups of its calls in flight."""
-
-    number: int
-    free_at: float = 0.0
-    groups: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Pool:
-    """Workers, their threads that wait for a call in the order they began to, waiting calls."""
-
-    workers: list[_Worker]
-    idle: deque[tuple[_Worker, str | None]] = field(default_factory=deque)
-    waiting: list[_Call] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Call:
-    shot: int
-    step: Step
-    item: int
-
-
 def makespan_s(
     shots: Sequence[ShotSteps],
     took: Sequence[Timing],
@@ -74,7 +51,7 @@ def makespan_s(
 
 
 class _Farm:
-    """A simulated farm: events in order of time."""
+    """A simulated farm: the pools' own decisions, and events in order of time."""
 
     def __init__(
         self,
@@ -88,24 +65,31 @@ class _Farm:
         self._next_shot = 0
         self._at_once = at_once
         self._left: dict[int, int] = {}
+        self._seconds_left: dict[int, float] = {}
         self._step: dict[int, int] = {}
-        self._events: list[tuple[float, int, bool, _Pool, _Worker, _Call]] = []
+        self._events: list[tuple[float, int, bool, Dispatcher, Assignment]] = []
         self._order = count()
         self._now = 0.0
-        self._pools = {name: _Pool([_Worker(at) for at in range(n)]) for name, n in workers.items()}
-        for pool in self._pools.values():
-            # Which thread is first is chance on a farm; here workers take turns.
-            pool.idle.extend((worker, None) for _ in range(IN_FLIGHT) for worker in pool.workers)
+        self._computing_until: dict[Worker, float] = defaultdict(float)
+        self._pools = {name: self._pool(count) for name, count in workers.items()}
+
+    def _pool(self, workers: int) -> Dispatcher:
+        pool = Dispatcher(clock=lambda: self._now, chance=lambda: 0.0, tell=lambda _: None)
+        here = ActorLocation(node="", host="", pid=0)
+        for number in range(workers):
+            pool.workers.append(Worker(number=number))
+            pool.worker_started(pool.workers[-1], here, node_lives=True)
+        return pool
 
     def run(self) -> float:
         for _ in range(self._at_once):
             self._begin_shot()
         while self._events:
-            self._now, _, loaded, pool, worker, call = heappop(self._events)
+            self._now, _, loaded, pool, at = heappop(self._events)
             if loaded:
-                self._compute(pool, worker, call)
+                self._compute(pool, at)
             else:
-                self._end(pool, worker, call)
+                self._end(pool, at)
         return self._now
 
     def _begin_shot(self) -> None:
@@ -113,6 +97,8 @@ class _Farm:
             shot = self._next_shot
             self._next_shot += 1
             self._step[shot] = -1
+            items = (item for step in self._shots[shot] for item in step.items)
+            self._seconds_left[shot] = sum(self._took[item].seconds for item in items)
             self._hand_out_next_step(shot)
 
     def _hand_out_next_step(self, shot: int) -> None:
@@ -126,41 +112,32 @@ class _Farm:
         self._left[shot] = len(step.items)
         pool = self._pools[step.pool]
         for item in step.items:
-            pool.waiting.append(_Call(shot, step, item))
-            if pool.idle:
-                self._take(pool, *pool.idle.popleft())
+            rank = self._seconds_left[shot]
+            call = Call(method="", payload=(shot, step, item), group=step.group, rank=rank)
+            self._seconds_left[shot] -= self._took[item].seconds
+            pool.waiting.add(call)
+            self._load(pool)
 
-    def _take(self, pool: _Pool, worker: _Worker, last: str | None) -> None:
-        """A worker's free thread begins a call, or waits."""
-        if not pool.waiting:
-            pool.idle.append((worker, last))
-            return
-        if len(pool.waiting) == 1:
-            at = 0
-        else:
-            at = choose_next(
-                [call.step.group for call in pool.waiting],
-                last=worker.groups[-1] if worker.groups else last,
-                busy=frozenset(
-                    group for other in pool.workers if other is not worker for group in other.groups
-                ),
-            )
-        call = pool.waiting.pop(at)
-        worker.groups.append(call.step.group)
-        loaded_at = self._now + self._took[call.item].load_s
-        heappush(self._events, (loaded_at, next(self._order), True, pool, worker, call))
+    def _load(self, pool: Dispatcher) -> None:
+        """Begin the calls that the pool hands to its workers."""
+        for at in pool.assign():
+            loaded_at = self._now + self._took[at.call.payload[2]].load_s
+            heappush(self._events, (loaded_at, next(self._order), True, pool, at))
 
-    def _compute(self, pool: _Pool, worker: _Worker, call: _Call) -> None:
-        took = self._took[call.item]
+    def _compute(self, pool: Dispatcher, at: Assignment) -> None:
+        _, step, item = at.call.payload
+        took = self._took[item]
         ended = self._now + took.compute_s
-        if call.step.locked:
-            ended = worker.free_at = max(self._now, worker.free_at) + took.compute_s
+        if step.locked:
+            free_at = max(self._now, self._computing_until[at.worker])
+            ended = self._computing_until[at.worker] = free_at + took.compute_s
         ends_at = ended + took.store_s
-        heappush(self._events, (ends_at, next(self._order), False, pool, worker, call))
+        heappush(self._events, (ends_at, next(self._order), False, pool, at))
 
-    def _end(self, pool: _Pool, worker: _Worker, call: _Call) -> None:
-        worker.groups.remove(call.step.group)
-        self._left[call.shot] -= 1
-        self._take(pool, worker, call.step.group)
-        if not self._left[call.shot]:
-            self._hand_out_next_step(call.shot)
+    def _end(self, pool: Dispatcher, at: Assignment) -> None:
+        shot = at.call.payload[0]
+        pool.release(at.worker, at.call)
+        self._left[shot] -= 1
+        if not self._left[shot]:
+            self._hand_out_next_step(shot)
+        self._load(pool)

@@ -52,10 +52,10 @@ class Threads:
     def __init__(self, config: WorkerConfig, pool: ThreadPoolExecutor) -> None:
         self._workers, self._pool = [Worker(config), Worker(config)], pool
 
-    def make_chunk(self, item: WorkItem, run: object) -> Future[Any]:
+    def make_chunk(self, item: WorkItem, run: object, **_: object) -> Future[Any]:
         return self._pool.submit(self._workers[item.out.start % 2].make_chunk, item)
 
-    def make_segment(self, item: SegmentItem) -> Future[Any]:
+    def make_segment(self, item: SegmentItem, **_: object) -> Future[Any]:
         return self._pool.submit(self._workers[0].make_segment, item)
 
     def cancel(self, shot: str, run: object) -> None:

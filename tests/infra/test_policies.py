@@ -133,10 +133,10 @@ class Farm:
         self._worker = Worker(config, store=in_bucket)
         self._threads = ThreadPoolExecutor(1)
 
-    def make_chunk(self, item: WorkItem, _: object) -> Future[Any]:
+    def make_chunk(self, item: WorkItem, _: object, **__: object) -> Future[Any]:
         return self._threads.submit(self._worker.make_chunk, item)
 
-    def make_segment(self, item: SegmentItem) -> Future[Any]:
+    def make_segment(self, item: SegmentItem, **_: object) -> Future[Any]:
         return self._threads.submit(self._worker.make_segment, item)
 
     def cancel(self, *_: object) -> None:

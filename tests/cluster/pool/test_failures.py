@@ -16,7 +16,8 @@ from cluster.errors import (
     StoreError,
 )
 from cluster.pool.actor import ActorLocation, to_douga_error
-from cluster.pool.dispatch import RETRY_WINDOW_S, Call, Dispatcher, Worker
+from cluster.pool.calls import Call, Worker
+from cluster.pool.dispatch import RETRY_WINDOW_S, Dispatcher
 from cluster.pool.failures import (
     BACKOFF,
     BLAMES,
@@ -71,17 +72,17 @@ class Play:
             memory_class=memory_class or "upscale",
             shrink=lambda frames: frames // 2 or None,
         )
-        self.dispatcher.waiting.append(call)
+        self.dispatcher.waiting.add(call)
         return call
 
     def free_workers(self) -> list[Worker]:
         """The workers that would take the next call now."""
         found = []
         for worker in self.dispatcher.workers:
-            call = self.dispatcher.take(worker, last=None)
+            call = self.dispatcher.take(worker)
             if call is not None:
-                self.dispatcher.waiting.insert(0, call)
-                worker.calls.remove(call)
+                self.dispatcher.waiting.add(call)
+                self.dispatcher.release(worker, call)
                 found.append(worker)
         return found
 
@@ -91,12 +92,12 @@ class Play:
         """Somebody takes the next call, and it fails there."""
         self.now += BACKOFF.longest_s
         worker = worker or self.free_workers()[0]
-        call = self.dispatcher.take(worker, last=None)
+        call = self.dispatcher.take(worker)
         assert call is not None
         life = worker.life
         self.now += 1
         final = self.dispatcher.handle_failure(call, worker, life=life, kind=kind, error=error)
-        worker.calls.remove(call)
+        self.dispatcher.release(worker, call)
         if worker.life > life:
             self.arrive(worker, worker.location.node)
         return final
@@ -193,18 +194,18 @@ def test_what_was_beside_it_is_tried_alone_and_so_survives() -> None:
     play = Play("A")
     (worker,) = play.dispatcher.workers
     calls = [play.submit(group=f"sh{number}") for number in range(3)]
-    taken = [play.dispatcher.take(worker, last=None) for _ in calls]
+    taken = [play.dispatcher.take(worker) for _ in calls]
     for call in taken:
         assert call is not None
         assert (
             play.dispatcher.handle_failure(call, worker, life=0, kind=Kind.LOST, error=GONE) is None
         )
-        worker.calls.remove(call)
+        play.dispatcher.release(worker, call)
     assert worker.life == 1, "one process died, not three"
     play.arrive(worker, "A")
     play.now += BACKOFF.longest_s
-    assert play.dispatcher.take(worker, last=None) in calls
-    assert play.dispatcher.take(worker, last=None) is None, "it has the worker to itself"
+    assert play.dispatcher.take(worker) in calls
+    assert play.dispatcher.take(worker) is None, "it has the worker to itself"
 
 
 def test_a_loss_beside_others_does_not_bring_a_bug_back_to_where_it_failed() -> None:
@@ -225,9 +226,9 @@ def test_a_call_that_is_to_be_alone_waits_until_the_worker_is_free_and_gets_it()
     busy = Call(method="make", payload=1, group="other")
     worker.calls.append(busy)
     play.submit(group="other")
-    assert play.dispatcher.take(worker, last=None) is None, "or it would never be free"
+    assert play.dispatcher.take(worker) is None, "or it would never be free"
     worker.calls.remove(busy)
-    assert play.dispatcher.take(worker, last=None) is suspect
+    assert play.dispatcher.take(worker) is suspect
 
 
 def test_a_lost_node_counts_neither_against_the_work_nor_against_the_node() -> None:
@@ -236,13 +237,13 @@ def test_a_lost_node_counts_neither_against_the_work_nor_against_the_node() -> N
     for _ in range(LOSSES + 1):
         play.now += BACKOFF.longest_s
         worker = play.free_workers()[0]
-        assert play.dispatcher.take(worker, last=None) is call
+        assert play.dispatcher.take(worker) is call
         node, life = worker.location.node, worker.life
         assert (
             play.dispatcher.handle_failure(call, worker, life=life, kind=Kind.LOST, error=GONE)
             is None
         )
-        worker.calls.remove(call)
+        play.dispatcher.release(worker, call)
         play.arrive(worker, f"{node}'", lives=False)
     assert call.history.count(Kind.NODE) == LOSSES + 1
     assert not call.history.blamed
@@ -256,7 +257,7 @@ def test_too_long_is_tried_once_more_and_its_companions_are_not_blamed() -> None
     play = Play("A")
     (worker,) = play.dispatcher.workers
     slow, beside = play.submit(group="slow"), play.submit(group="beside")
-    assert {play.dispatcher.take(worker, last=None) for _ in range(2)} == {slow, beside}
+    assert {play.dispatcher.take(worker) for _ in range(2)} == {slow, beside}
     assert (
         play.dispatcher.handle_failure(slow, worker, life=0, kind=Kind.TIMEOUT, error=late) is None
     )
@@ -267,7 +268,7 @@ def test_too_long_is_tried_once_more_and_its_companions_are_not_blamed() -> None
     assert not beside.history.blamed
     worker.calls.clear()
     play.arrive(worker, "A")
-    play.dispatcher.waiting.remove(beside)
+    play.dispatcher.waiting.discard(beside)
     assert play.fail(Kind.TIMEOUT, late) is late
 
 
@@ -317,9 +318,7 @@ def test_what_failed_beside_a_step_is_no_reason_for_another() -> None:
     play = Play("AAA")
     for number in range(3):
         play.submit(group=f"sh{number}", payload=1)
-    taken = [
-        (worker, play.dispatcher.take(worker, last=None)) for worker in play.dispatcher.workers
-    ]
+    taken = [(worker, play.dispatcher.take(worker)) for worker in play.dispatcher.workers]
     play.now += 1
     for worker, call in taken:
         assert call is not None
@@ -327,7 +326,7 @@ def test_what_failed_beside_a_step_is_no_reason_for_another() -> None:
             play.dispatcher.handle_failure(call, worker, life=0, kind=Kind.MEMORY, error=FULL)
             is None
         )
-        worker.calls.remove(call)
+        play.dispatcher.release(worker, call)
     assert len(play.dispatcher.active_workers()) == 2
 
 
@@ -349,10 +348,10 @@ def test_a_process_that_the_machine_killed_for_memory_is_known_when_it_is_back()
     play = Play("A")
     (worker,) = play.dispatcher.workers
     call = play.submit(payload=8)
-    play.dispatcher.take(worker, last=None)
+    play.dispatcher.take(worker)
     play.now += 1
     assert play.dispatcher.handle_failure(call, worker, life=0, kind=Kind.LOST, error=GONE) is None
-    worker.calls.remove(call)
+    play.dispatcher.release(worker, call)
     play.arrive(worker, "A", oom_kills=1)
     assert call.history.count(Kind.LOST) == 0
     assert call.history.count(Kind.OOM_KILLED) == 1

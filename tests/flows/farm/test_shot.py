@@ -32,7 +32,7 @@ class WideFarm(FarmHere):
         super().__init__()
         self._all_in_flight = Barrier(SHOTS)
 
-    def make_chunk(self, item: WorkItem, run: RunPlan) -> Future[Any]:
+    def make_chunk(self, item: WorkItem, run: RunPlan, **_: object) -> Future[Any]:
         self._all_in_flight.wait(timeout=60)
         return super().make_chunk(item, run)
 

@@ -1,8 +1,7 @@
 """Renders that take no time: the farm's own rules of who takes what, on a clock that is turned.
 
-The dispatcher is the real one; times are drawn; which of several free threads comes first is
-chance, as it is with real ones. What a render leaves in the store, receipts and a record, it leaves
-too.
+The dispatcher is the real one; times are drawn. What a render leaves in the store, receipts and a
+record, it leaves too.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ from itertools import count
 from typing import Any
 
 from cluster.ledger.receipts import Receipt, append_receipts
-from cluster.pool.dispatch import Call, Dispatcher, Worker
-from cluster.pool.pool import IN_FLIGHT
+from cluster.pool.actor import ActorLocation
+from cluster.pool.calls import Call, Worker
+from cluster.pool.dispatch import Dispatcher
 from flows.farm.shot import shots_at_once
 from flows.forecast.durations import Timing, Work
 from flows.forecast.work import Todo, todo_of, workers_for
@@ -69,15 +69,16 @@ class Render:
         dispatcher = Dispatcher(
             clock=lambda: self.now, chance=self._chance.random, tell=lambda _: None
         )
-        dispatcher.workers = [Worker(number=n, up=True) for n in range(self._workers)]
+        here = ActorLocation(node="A", host="a", pid=1)
+        for number in range(self._workers):
+            dispatcher.workers.append(Worker(number=number))
+            dispatcher.worker_started(dispatcher.workers[-1], here, node_lives=True)
         computing_until: dict[int, float] = defaultdict(float)
-        idle: list[tuple[Worker, str | None]] = [
-            (worker, None) for worker in dispatcher.workers for _ in range(IN_FLIGHT)
-        ]
         events: list[tuple[float, int, str, Worker, Call]] = []
         order = count()
         shots = [list(steps) for steps in self.todo.shots]
         left: dict[int, int] = {}
+        items_left = [[item for step in steps for item in step.items] for steps in shots]
         waiting_shots = list(range(len(shots)))
 
         def hand_out(shot: int) -> None:
@@ -87,21 +88,21 @@ class Render:
             step = shots[shot].pop(0)
             left[shot] = len(step.items)
             for item in step.items:
-                payload = (shot, step, item)
-                dispatcher.waiting.append(Call(method="make", payload=payload, group=step.group))
+                rank = sum(self.todo.works[later].frames for later in items_left[shot])
+                items_left[shot].remove(item)
+                call = Call(
+                    method="make", payload=(shot, step, item), group=step.group, rank=float(rank)
+                )
+                dispatcher.waiting.add(call)
 
         def begin_next() -> None:
             if waiting_shots:
                 hand_out(waiting_shots.pop(0))
 
         def serve() -> None:
-            self._chance.shuffle(idle)
-            for worker, last in list(idle):
-                call = dispatcher.take(worker, last=last)
-                if call is not None:
-                    idle.remove((worker, last))
-                    loaded = self.now + self._took[call.payload[2]].load_s
-                    heappush(events, (loaded, next(order), "loaded", worker, call))
+            for at in dispatcher.assign():
+                loaded = self.now + self._took[at.call.payload[2]].load_s
+                heappush(events, (loaded, next(order), "loaded", at.worker, at.call))
 
         for _ in range(shots_at_once(self._workers)):
             begin_next()
@@ -117,8 +118,7 @@ class Render:
                     computing_until[worker.number] = ends
                 heappush(events, (ends + took.store_s, next(order), "done", worker, call))
                 continue
-            worker.calls.remove(call)
-            idle.append((worker, call.group))
+            dispatcher.release(worker, call)
             self.receipts.append(self._receipt(shot, item, worker.number, took))
             left[shot] -= 1
             if not left[shot]:
