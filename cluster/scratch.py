@@ -8,6 +8,7 @@ its lock is free.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,8 @@ from cluster.cache import UNREADABLE
 
 OWNER = ".owner"
 TEMPORARY, BESIDE = "douga-", ".douga-"
+ROOM_BYTES = 16 << 20
+"""Ray's logs of a short run take a few MB; with 64 KiB no worker of its starts, or says why."""
 BOOT, MACHINE = Path("/proc/sys/kernel/random/boot_id"), Path("/etc/machine-id")
 
 
@@ -32,17 +35,26 @@ def scratch_folder(
     """A private folder (mode 0700) for the length of a `with`: hidden in `beside`, else in
     `temporary`, TMPDIR by default.
 
-    Sweeps first what was left there. OSError where none can be made.
+    Sweeps first what was left there. OSError, with the place, where none can be made or there is
+    less room than `ROOM_BYTES`: programs that run in it do not say why they fail.
     """
     place = beside or temporary or Path(tempfile.gettempdir())
     sweep_scratch(place)
     prefix = BESIDE if beside else f"{TEMPORARY}{kind}-" if kind else TEMPORARY
+    if not beside:
+        _check_room(place)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     try:
         with _owned(folder):
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_room(place: Path) -> None:
+    room = os.statvfs(place)
+    if room.f_blocks and room.f_bavail * room.f_frsize < ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place))
 
 
 def sweep_scratch(place: Path) -> list[Path]:

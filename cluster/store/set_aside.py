@@ -37,7 +37,9 @@ def set_aside_damaged(store: Store, names: Iterable[str]) -> list[str]:
             store.get(name)
         except (NotStored, NoDigest):
             continue
-        except DigestError:
+        except DigestError as error:
+            if error.retryable:  # on the way, not in the store
+                continue
             with suppress(StoreError):  # a key that may not: the error that follows says what to do
                 set_aside(store, name)
                 found.append(name)

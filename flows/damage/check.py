@@ -133,7 +133,9 @@ def _examine(store: Store, stored: StoredObject) -> Damage | None:
         if not found:
             costs = "it is not read until its digest is known"
             return replace(damage, found=error.what, costs=costs, done=ADOPT)
-    except DigestError:
+    except DigestError as error:
+        if error.retryable:  # on the way, not in the store
+            raise
         found = "its bytes are not those that were put"
     return replace(damage, found=found) if found else None
 

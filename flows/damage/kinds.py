@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +15,7 @@ from cluster.errors import DigestError
 from cluster.keys import digest_bytes
 from cluster.ledger.parts import check_receipts
 from cluster.ledger.receipts import PREFIX as LEDGER
+from cluster.scratch import scratch_folder
 from cluster.store.base import Store
 from cluster.store.records import parse_record, shape
 from cluster.store.set_aside import DAMAGED
@@ -89,10 +88,13 @@ def _chunk(_store: Store, _name: str, data: bytes) -> None:
 
 
 def _segment(_store: Store, _name: str, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(prefix="douga-check-", suffix=".mkv") as file:
-        file.write(data)
-        file.flush()
-        read_packet_digests(Path(file.name))
+    with scratch_folder("check") as folder:
+        file = folder / "segment.mkv"
+        try:
+            file.write_bytes(data)
+        except OSError as error:  # no fault of the segment's
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        read_packet_digests(file)
 
 
 def _notes(_store: Store, _name: str, data: bytes) -> None:

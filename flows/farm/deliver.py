@@ -80,6 +80,8 @@ def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Repor
             except NoDigest:
                 raise
             except DigestError as error:
+                if error.retryable:  # on the way, not in the store
+                    raise
                 try:
                     set_aside(prepared.store, name)
                 except StoreError:  # the key may not

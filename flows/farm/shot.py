@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from cluster.errors import DigestError, DougaError, InputError, StoreError, UsageError
+from cluster.keys import Key
 from cluster.ledger.receipts import Receipt, append_receipts
 from cluster.settings import settings
 from cluster.store.base import Store
@@ -66,6 +67,7 @@ class ShotWork:
         self._tried: set[str] = set()
         self._read_damaged: set[str] = set()
         self._failed_at: dict[str, WorkItem | SegmentItem] = {}
+        self._due = _due_units(plan, shots)
         self._lock = threading.Lock()
         self._began = time.monotonic()
 
@@ -118,12 +120,13 @@ class ShotWork:
         )
 
     def report_made(self, item: WorkItem | SegmentItem, receipt: Receipt) -> None:
-        """Count what an item reused, and move the progress bar."""
+        """Count what an item reused, and move the progress bar: once for an item, and for none that
+        a further attempt makes beside those that were due."""
         if isinstance(item, WorkItem) and not receipt.reused:
             with self._lock:
                 self._reused[item.shot] = self._reused.get(item.shot, 0) + reused_frames(item)
-        unit = 1.0 if isinstance(item, WorkItem) else SEGMENT_UNIT
-        self.reporter.advance((receipt.end - receipt.start) * unit)
+        if units := self._due.pop(item.key, 0.0):
+            self.reporter.advance(units)
 
     def record_receipts(self, shot: ShotPlan, receipts: Sequence[Receipt]) -> None:
         """Add what an attempt made to the shot's result and to the ledger."""
@@ -152,11 +155,18 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     record_partials(prepared.store, plan)
-    frames = sum(len(item.out) for shot in work.shots for item in plan.todo(shot))
-    whole = (shot for shot in work.shots if plan.selects_all(shot))
-    encoded = sum(shot.segment.frames for shot in whole if shot.segment)
-    reporter.total(frames + SEGMENT_UNIT * encoded)
+    reporter.total(sum(_due_units(plan, work.shots).values()))
     return work
+
+
+def _due_units(plan: RenderPlan, shots: Iterable[ShotPlan]) -> dict[Key, float]:
+    """What every item to be made counts in the progress bar, by its key."""
+    units: dict[Key, float] = {}
+    for shot in shots:
+        units |= {item.key: float(len(item.out)) for item in plan.todo(shot)}
+        if shot.segment and plan.selects_all(shot):
+            units[shot.segment.key] = SEGMENT_UNIT * shot.segment.frames
+    return units
 
 
 def shots_to_render(prepared: Prepared) -> list[ShotPlan]:

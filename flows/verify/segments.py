@@ -141,16 +141,15 @@ class StoredFrames:
 
     def _read(self, number: int) -> _ReadChunk:
         place = self._chunks[number]
+        data, wrong = self._get(place)
+        if data is None:
+            return _ReadChunk(findings=tuple(wrong))
         try:
-            data = self._store.get(place.name)
-            wrong = _compare_head(place, chunk_info(data))
-            if wrong:
+            if wrong := _compare_head(place, chunk_info(data)):
                 return _ReadChunk(findings=tuple(wrong))
             return self._look(number, place, data)
-        except NotStored:
-            return _ReadChunk(findings=tuple(self._missing(place)))
         except StoreError as error:
-            return _ReadChunk(findings=(place.finding("chunk", AS_PUT, _in_few_words(error)),))
+            return _ReadChunk(findings=(_damaged(place, error),))
 
     def _look(self, number: int, place: ChunkPlace, data: bytes) -> _ReadChunk:
         """Look at every frame of a chunk, one at a time: of 4K, 24 are more than a gigabyte."""
@@ -176,23 +175,35 @@ class StoredFrames:
         return _ReadChunk(small=tuple(small), findings=tuple(wrong))
 
     def _read_head(self, place: ChunkPlace) -> list[StoreFinding]:
+        data, wrong = self._get(place)
         try:
-            return _compare_head(place, chunk_info(self._store.get(place.name)))
-        except NotStored:
-            return self._missing(place)
+            return wrong if data is None else _compare_head(place, chunk_info(data))
         except StoreError as error:
-            return [place.finding("chunk", AS_PUT, _in_few_words(error))]
+            return [_damaged(place, error)]
 
-    def _missing(self, place: ChunkPlace) -> list[StoreFinding]:
-        if not self._missing_is_wrong:
-            return []
-        return [place.finding("chunk", "in the store", "not there")]
+    def _get(self, place: ChunkPlace) -> tuple[bytes | None, list[StoreFinding]]:
+        """A chunk's bytes, or None and what is wrong. A store that does not answer, or a disk with
+        no room, is no damage of what is stored: StoreError."""
+        try:
+            return self._store.get(place.name), []
+        except NotStored:
+            missing = place.finding("chunk", "in the store", "not there")
+            return None, [missing] if self._missing_is_wrong else []
+        except DigestError as error:
+            if error.retryable:
+                raise
+            return None, [_damaged(place, error)]
+
+
+def _damaged(place: ChunkPlace, error: StoreError) -> StoreFinding:
+    return place.finding("chunk", AS_PUT, _in_few_words(error))
 
 
 def read_segments(
     store: Store, plan: RenderPlan, *, missing_is_wrong: bool = True
 ) -> tuple[list[PacketDigests | None], list[StoreFinding]]:
-    """The digests of every shot's segment, None where it cannot be read, and what is wrong."""
+    """The digests of every shot's segment, None where it is not whole, and what is wrong.
+    StoreError where the store, or the room for a copy, fails."""
     digests: list[PacketDigests | None] = []
     found: list[StoreFinding] = []
     with scratch_folder("verify") as folder:
@@ -207,7 +218,9 @@ def read_segments(
             except NotStored:
                 digests.append(None)
                 got = "not there" if missing_is_wrong else ""
-            except StoreError as error:
+            except DigestError as error:
+                if error.retryable:
+                    raise
                 digests.append(None)
                 got = _in_few_words(error)
             except InputError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster import scratch
 from cluster.scratch import scratch_folder, sweep_scratch
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +57,19 @@ def test_a_folder_is_private_and_gone_with_its_block(tmp_path: Path) -> None:
         (folder / "file").touch()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_is_no_room_none_is_made_and_the_place_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "ROOM_BYTES", 1 << 62)
+    with (
+        pytest.raises(OSError, match=str(tmp_path)) as refused,
+        scratch_folder("test", temporary=tmp_path),
+    ):
+        pass
+    assert refused.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_killed_process_left_is_swept_at_the_next_start(tmp_path: Path) -> None:

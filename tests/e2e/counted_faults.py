@@ -1,5 +1,5 @@
 """Faults by count: the n-th write, rename, fsync, removal, folder or process that this process asks
-the system for is refused, whatever it is for."""
+the system for is refused, whatever it is for; or the n-th request to S3 is, or its answer lost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ConnectionClosedError
+from botocore.httpsession import URLLib3Session
+from urllib3 import HTTPResponse
 
 KINDS = {
     "write": errno.ENOSPC,
@@ -24,12 +28,17 @@ KINDS = {
     "process": errno.EAGAIN,
 }
 """What is refused, and with which word of the system's."""
+REQUESTS = ("request", "answer")
+"""What befalls a request to S3: the service refuses the key; it does as asked, and nobody hears."""
 _CALLS = {
     "rename": ("rename", "replace", "link"),
     "fsync": ("fsync",),
     "remove": ("unlink", "remove", "rmdir"),
     "folder": ("mkdir",),
 }
+
+
+REFUSAL = b"<Error><Code>AccessDenied</Code><Message>not this time</Message></Error>"
 
 
 class Fault:
@@ -44,13 +53,17 @@ class Fault:
         """One more call, about a path or a program. OSError if it is the one."""
         if isinstance(what, int) or str(what).startswith(("/dev/", "/proc/")):
             what = ""
+        if self._strikes(str(what)):
+            number = KINDS[self.kind]
+            raise OSError(number, os.strerror(number), str(what) or None)
+
+    def _strikes(self, what: str) -> bool:
         with self._lock:
             self.asked += 1
             strike = self.asked == self.at
         if strike:
-            self.struck = str(what)
-            number = KINDS[self.kind]
-            raise OSError(number, os.strerror(number), str(what) or None)
+            self.struck = what
+        return strike
 
     @contextmanager
     def planted(self) -> Iterator[Fault]:
@@ -62,6 +75,8 @@ class Fault:
                 opened = self._open(builtins.open)
                 patch.setattr(builtins, "open", opened)
                 patch.setattr(io, "open", opened)
+            if self.kind in REQUESTS:
+                patch.setattr(URLLib3Session, "send", self._sent(URLLib3Session.send))
             if self.kind == "process":
                 patch.setattr(subprocess, "Popen", self._popen())
             yield self
@@ -81,6 +96,19 @@ class Fault:
             return _Counting(found, lambda: self.count(file))
 
         return opened
+
+    def _sent(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        def sent(session: Any, request: Any) -> Any:
+            strikes = self._strikes(f"{request.method} {request.url}")
+            if strikes and self.kind == "request":
+                body = HTTPResponse(io.BytesIO(REFUSAL), preload_content=False)
+                return AWSResponse(request.url, 403, {}, body)
+            answer = real(session, request)
+            if strikes:
+                raise ConnectionClosedError(endpoint_url=request.url)
+            return answer
+
+        return sent
 
     def _popen(self) -> type[subprocess.Popen[Any]]:
         fault = self

@@ -1,5 +1,6 @@
-"""Every single thing that a render, gc and compaction ask of the system may be refused: it ends in
-one line or goes on, and the next run is right (as SQLite and FoundationDB are tested)."""
+"""Every single thing that a render, a night, verification, gc and compaction ask of the system, or
+of S3, may be refused: it ends in one line or goes on, and the next run is right (as SQLite and
+FoundationDB are tested)."""
 
 from __future__ import annotations
 
@@ -16,21 +17,29 @@ from cluster.keys import digest_bytes
 from cluster.ledger.compaction import compact
 from cluster.settings import settings
 from cluster.store.open import open_store
+from flows.forecast.forecast import Forecast
 from flows.gc.sweep import collect
+from flows.nightly.run import run_night
+from flows.nightly.spec import read_nightly
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.render import render
+from flows.verify.check import check_document
 from tasks.encode.ffmpeg import run_ffmpeg
-from tests.e2e.counted_faults import KINDS, Fault
+from tests.e2e.counted_faults import KINDS, REQUESTS, Fault
 from tests.farm_here import FarmHere
 
 DAILY, NIGHTLY = 37, 3
 """Every so manieth fault strikes."""
+HALF = 0
+"""The first, the one in the middle and the last."""
 
 
 class Studio:
-    """An episode of twelve frames, rendered in this process with a home and a store of its own."""
+    """An episode of twelve frames, rendered in this process with a home and a store of its own:
+    a folder unless `store` is another."""
 
-    def __init__(self, lab: Any, folder: Path) -> None:
+    def __init__(self, lab: Any, folder: Path, *, store: str = "") -> None:
         self.folder = folder
         self.film = folder / "film.mkv"
         pictures = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24:duration=0.5"]
@@ -38,8 +47,10 @@ class Studio:
         run_ffmpeg([*pictures, *sound, str(folder / "source.mkv")])
         document = {"cut": [6], "recipe": ["hold"], "delivery": {"encoder": "ffv1"}}
         document["source"] = str(folder / "source.mkv")
-        self.request = lab.request(folder, document, output=str(self.film), chunk=4)
+        self.request = lab.request(folder, document, output=str(self.film), chunk=4, store=store)
         self.store = open_store(self.request.store)
+        night = f"store: {self.store.url}\nepisodes: [{{path: episode.yaml, output: film.mkv}}]\n"
+        (folder / "nightly.yaml").write_text(night)
 
     def render(self) -> None:
         """Render what is missing. AssertionError with what a person reads of a film that failed."""
@@ -54,9 +65,29 @@ class Studio:
 
     def anew(self) -> None:
         """Render where nothing is stored nor known."""
+        for stored in list(self.store.list()):
+            self.store.delete(stored.name)
         for name in ("store", "home", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.assemble()
+
+    def night(self) -> None:
+        """A night of the episode, all of it stored. AssertionError with what it ends with."""
+        result = run_night(
+            read_nightly(self.folder / "nightly.yaml"),
+            self.store,
+            Silent(),
+            forecast=expected,
+            renderer=lambda request, reporter: render(request, reporter, farm=FarmHere().opened),
+        )
+        if result.words:
+            raise AssertionError(result.words)
+
+    def check(self) -> None:
+        """Hold film and store against the source; what cannot be looked at is not damaged."""
+        document = check_document(prepare(self.request, Silent()), self.film, Silent())
+        if document["objects"]:
+            pytest.fail(f"called damaged: {document}")
 
     def collect(self) -> None:
         """Remove what nobody needs: a shot's old segments."""
@@ -69,17 +100,51 @@ class Studio:
         compact(self.store)
 
 
-@pytest.mark.parametrize("every", [DAILY, pytest.param(NIGHTLY, marks=pytest.mark.nightly)])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("work", ["anew", "assemble", "collect", "compact"])
+OFTEN = ["anew", "assemble", "collect", "compact"]
+RARELY = ["night", "check"]
+"""What is tried by day with a few kinds of faults: renders, of which it consists, are with all."""
+BY_DAY = [
+    *((work, kind, DAILY) for work in OFTEN for kind in KINDS),
+    *(("night", "write", DAILY), ("night", "rename", DAILY), ("check", "write", NIGHTLY)),
+]
+BY_NIGHT = [(work, kind, NIGHTLY) for work in (*OFTEN, *RARELY) for kind in KINDS]
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "every"),
+    [*BY_DAY, *(pytest.param(*each, marks=pytest.mark.nightly) for each in BY_NIGHT)],
+)
 def test_whatever_is_refused_is_one_line_or_nothing_and_the_next_run_is_right(
     work: str, kind: str, every: int, studio: Studio
 ) -> None:
+    strike_each(studio, work, kind, every)
+
+
+S3_BY_DAY = [("anew", "answer", HALF), ("night", "request", HALF)]
+S3_BY_NIGHT = [
+    (work, kind, DAILY if work == "anew" else NIGHTLY)
+    for work in ("anew", "night", "check", "collect", "compact")
+    for kind in REQUESTS
+]
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "every"),
+    [*S3_BY_DAY, *(pytest.param(*each, marks=pytest.mark.nightly) for each in S3_BY_NIGHT)],
+)
+def test_so_is_what_a_service_refuses_or_loses(
+    work: str, kind: str, every: int, studio_on_s3: Studio
+) -> None:
+    strike_each(studio_on_s3, work, kind, every)
+
+
+def strike_each(studio: Studio, work: str, kind: str, every: int) -> None:
+    """Let every so manieth fault of a kind strike one kind of work."""
     act = getattr(studio, work)
     with Fault(kind).planted() as undisturbed:
         act()
     expected = pictures(studio.film)
-    for at in range(1, undisturbed.asked + 1, every):
+    for at in range(1, undisturbed.asked + 1, every or max(1, (undisturbed.asked - 1) // 2)):
         said = ""
         with Fault(kind, at).planted() as fault:
             try:
@@ -97,6 +162,21 @@ def test_whatever_is_refused_is_one_line_or_nothing_and_the_next_run_is_right(
         assert pictures(studio.film) == expected, (at, fault.struck, said)
 
 
+def expected(prepared: Prepared) -> Forecast:
+    """Of any episode, that it takes a second."""
+    return Forecast(
+        chunks=prepared.plan.counts()[1],
+        gpu_hours=0.0,
+        cpu_hours=1 / 3600,
+        bytes_put=0,
+        money=0.0,
+        finish_p50_s=1.0,
+        finish_p90_s=1.0,
+        basis="history",
+        based_on="",
+    )
+
+
 def pictures(film: Path) -> list[str]:
     """A digest of every frame."""
     with av.open(str(film)) as file:
@@ -104,13 +184,32 @@ def pictures(film: Path) -> list[str]:
 
 
 @pytest.fixture
-def studio(lab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    monkeypatch.setenv("DOUGA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
+def studio_on_s3(lab: Any, moto: Any, tmp_path: Path, own: pytest.MonkeyPatch) -> Studio:
+    """The same with its store on S3."""
+    for name, value in moto.environment().items():
+        own.setenv(name, value)
     settings.cache_clear()
+    moto.bucket("studio")
+    made = Studio(lab, tmp_path, store=f"s3://studio/{tmp_path.name}")
+    made.render()
+    made.assemble()
+    return made
+
+
+@pytest.fixture
+def studio(lab: Any, tmp_path: Path, own: pytest.MonkeyPatch) -> Studio:
     made = Studio(lab, tmp_path)
     made.render()
     made.assemble()
-    yield made
+    return made
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Settings of a studio's own; a lost answer is asked for again at once."""
+    monkeypatch.setenv("DOUGA_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
+    settings.cache_clear()
+    yield monkeypatch
     monkeypatch.undo()
     settings.cache_clear()

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.errors import StoreError
+from cluster.errors import DigestError, StoreError
 from cluster.keys import digest_bytes
 from cluster.ledger.compaction import compact
 from cluster.store.base import Store
@@ -41,6 +41,7 @@ from flows.runs.result import EpisodeResult
 from flows.runs.status import status_document
 from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest, make_request
+from flows.verify.check import check_document
 from tasks.stages.stage import Note
 from tasks.worker.item import chunk_name, notes_name, segment_name
 from tasks.worker.notes import pack_notes
@@ -317,3 +318,31 @@ def test_a_store_copied_without_digests_is_adopted_but_for_what_is_damaged(place
     assert {each["name"] for each in check_store(url, Silent())["damaged"]} == {chunk, run}
     assert check_store(url, Silent(), repair=True)["good"]
     assert adopt_store(url, Silent())["refused"] == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DigestError("the bytes were changed in transit", retryable=True),
+        StoreError("the S3 service does not answer", retryable=True),
+        StoreError("no space left on device"),
+    ],
+    ids=["transit", "outage", "no room"],
+)
+@pytest.mark.parametrize("read", ["get", "get_file"])
+def test_what_cannot_be_read_now_is_not_called_damaged(
+    read: str, error: StoreError, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a repair would remove, while the network is bad, what is whole."""
+    prepared, names = place.prepared(), place.names()
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(place.store), read, fails)
+    with pytest.raises(StoreError, match=error.what):
+        check_document(prepared, Path(place.ask().output), Silent())
+    if read == "get":
+        with pytest.raises(StoreError, match=error.what):
+            check_store(place.store.url, Silent(), repair=True)
+    assert place.names() == names

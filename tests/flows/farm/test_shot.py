@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from cluster.errors import StoreError
 from cluster.settings import settings
+from cluster.store.open import open_store
 from flows.farm.shot import longest_first, shots_to_render
 from flows.plan.prepare import Prepared, prepare
 from flows.plan.shot_plan import RunPlan
 from flows.progress import Silent
 from flows.render import render
 from flows.spec.request import RenderRequest, make_request
-from tasks.worker.item import SegmentItem, WorkItem
+from tasks.worker.item import SegmentItem, WorkItem, chunk_name
 from tests.farm_here import FarmHere
 
 SHOTS = 12
@@ -86,3 +88,49 @@ def test_shots_are_handed_over_in_that_order(
     farm = FarmHere()
     render(asked(tiny_film, tmp_path, "[4, 28]"), Silent(), farm=farm.opened)
     assert [item.frames for item in farm.made if isinstance(item, SegmentItem)] == [24, 20, 4]
+
+
+class Progress(Silent):
+    """How far it is, each time it says so."""
+
+    def __init__(self) -> None:
+        self.units = self.done = 0.0
+        self.shares: list[float] = []
+
+    def total(self, units: float) -> None:
+        self.units, self.done = units, 0.0
+
+    def advance(self, units: float) -> None:
+        self.done += units
+        self.shares.append(self.done / self.units)
+
+
+class LosingFarm(FarmHere):
+    """Where the last chunk of the first attempt is lost, and the others with it."""
+
+    def __init__(self, store: str) -> None:
+        super().__init__()
+        self.store = open_store(store)
+
+    def make_chunk(self, item: WorkItem, run: RunPlan, **more: Any) -> Future[Any]:
+        if len(self.made) == 5:
+            self.made.append(item)
+            for made in self.made[:5]:
+                self.store.delete(chunk_name(made.key))
+            lost: Future[Any] = Future()
+            lost.set_exception(StoreError("lost", retryable=True))
+            return lost
+        receipt = super().make_chunk(item, run, **more)
+        receipt.result()
+        return receipt
+
+
+def test_what_a_second_attempt_makes_again_moves_no_progress(
+    tiny_film: Path, tmp_path: Path
+) -> None:
+    request = asked(tiny_film, tmp_path, "[]", chunk=8)
+    told, farm = Progress(), LosingFarm(request.store)
+    assert render(request, told, farm=farm.opened).film is not None
+    assert len(farm.made) > 7, "six chunks and a segment"
+    assert told.shares == sorted(told.shares)
+    assert told.shares[-1] == pytest.approx(1.0)
