@@ -8,7 +8,7 @@ it, `compaction` makes few large objects of many small ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -90,7 +90,11 @@ def append_receipts(store: Store, run: str, receipts: Sequence[Receipt]) -> str:
     if not receipts:
         return ""
     name = f"{PREFIX}{run}/{make_key(list(receipts))}.parquet"
-    table = pa.Table.from_pylist([asdict(receipt) for receipt in receipts], schema=SCHEMA)
+    columns = [[getattr(receipt, field) for receipt in receipts] for field in SCHEMA.names]
+    table = pa.Table.from_arrays(
+        [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)],
+        schema=SCHEMA,
+    )
     store.put(name, to_parquet(table))
     return name
 

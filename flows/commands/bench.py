@@ -1,4 +1,6 @@
-"""`douga bench`: how fast a render is (`speed`, also without a word), how good its pictures are."""
+"""`douga bench`: how fast a render is (`speed`, also without a word), how good its pictures are,
+and how busy a farm's workers are.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from cluster.errors import UsageError
 from flows.commands.tools import AsJson, print_json
 
 bench = typer.Typer(
-    help="Measure how fast a render is (speed, also without a word), or its pictures.",
+    help="Measure how fast a render is (speed, also without a word), its pictures, or a farm.",
     invoke_without_command=True,
 )
 Size = Annotated[str, typer.Option(help="WIDTHxHEIGHT of the sample")]
@@ -56,6 +58,26 @@ def speed(
     with make_reporter() as reporter:
         document = run_bench(reporter, size=size, seconds=seconds, repeats=repeats)
     print_json(document, "bench-speed") if as_json else show_bench(document)
+
+
+@bench.command()
+def farm(
+    workers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, max=1024, help="a size of farm; repeatable; none: 1, 4, 16 and 64"),
+    ] = None,
+    shots: Annotated[int, typer.Option(min=1, max=1000, help="for each worker")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how busy this machine keeps the workers of farms, with workers that only sleep."""
+    from flows.commands.bench_farm import run_farm_bench
+    from flows.commands.tables.tools import show_farm_bench
+    from flows.progress import make_reporter
+
+    with make_reporter() as reporter:
+        sizes = workers or (1, 4, 16, 64)
+        document = run_farm_bench(reporter, workers=sizes, shots_each=shots)
+    print_json(document, "bench-farm") if as_json else show_farm_bench(document)
 
 
 @bench.command()

@@ -336,6 +336,21 @@ class BenchSpeed(Printed):
     on: str
 
 
+class FarmSize(Printed):
+    workers: int
+    shots: int
+    calls: int
+    efficiency: float
+    limit: float
+    driver_ms_a_call: float
+    wall_s: float
+
+
+class BenchFarm(Printed):
+    farms: list[FarmSize]
+    on: str
+
+
 class Section(Printed):
     stage: str
     what: str
@@ -367,6 +382,7 @@ class Down(Printed):
 
 DOCUMENTS: dict[str, type] = {
     "accepted": Acceptance,
+    "bench-farm": BenchFarm,
     "bench-pictures": BenchPictures,
     "bench-speed": BenchSpeed,
     "compaction": Compaction,

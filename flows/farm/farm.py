@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from cluster.connect.connect import Cluster, Node, join_cluster
@@ -50,7 +51,7 @@ class Farm:
         chunk included: where most is left, work begins first."""
         return self._pool(run).submit(
             "make_chunk",
-            replace(item, build=build_id()),
+            replace(item, build=self._build),
             group=f"{item.shot}/{item.name}",
             owner=item.shot,
             memory_class=item.name,
@@ -65,7 +66,7 @@ class Farm:
         assert pool is not None
         return pool.submit(
             "make_segment",
-            replace(item, build=build_id()),
+            replace(item, build=self._build),
             group=f"{item.shot}/encode",
             owner=item.shot,
             memory_class="encode",
@@ -76,6 +77,10 @@ class Farm:
     def cancel(self, shot: str, run: RunPlan) -> None:
         """Drop the waiting chunks of a shot's run."""
         self._pool(run).cancel(group=f"{shot}/{run.name}")
+
+    @cached_property
+    def _build(self) -> str:
+        return build_id()
 
     def close(self) -> None:
         """End all workers; whoever waits for a chunk gets a ClusterError. Safe to call twice."""

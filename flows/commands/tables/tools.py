@@ -1,4 +1,4 @@
-"""What `douga doctor`, `douga models` and `douga bench speed` say."""
+"""What `douga doctor`, `douga models`, `douga bench speed` and `douga bench farm` say."""
 
 from __future__ import annotations
 
@@ -57,4 +57,20 @@ def show_bench(document: dict[str, Any]) -> None:
     rows = [(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}") for way in document["ways"]]
     console = make_console()
     console.print(make_table(("way", "frames/s>", "share of the limit>"), rows))
+    say(console, document["on"])
+
+
+def show_farm_bench(document: dict[str, Any]) -> None:
+    """Of each farm the share of its time in which its workers worked, and what a call costs."""
+    rows = [
+        (
+            *(str(farm["workers"]), f"{farm['shots']:,}", f"{farm['calls']:,}"),
+            *(f"{farm['efficiency']:.3f}", f"{farm['limit']:.3f}"),
+            *(f"{farm['driver_ms_a_call']:.2f}", f"{farm['wall_s']:.1f}"),
+        )
+        for farm in document["farms"]
+    ]
+    heads = ("workers>", "shots>", "calls>", "at work>", "limit>", "driver ms a call>", "seconds>")
+    console = make_console()
+    console.print(make_table(heads, rows))
     say(console, document["on"])

@@ -4,19 +4,20 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 import ray
 
 from cluster.connect.connect import Cluster, Node, join_cluster
-from cluster.errors import ClusterError, InputError, StageError
-from cluster.pool.actor import Answer
+from cluster.errors import ClusterError, InputError, StageError, StoreError
+from cluster.pool.actor import ActorLocation, Answer
 from cluster.pool.failures import LOSSES
 from cluster.pool.pool import Pool
-from cluster.pool.spec import PoolSpec, check_resources
+from cluster.pool.spec import PoolSpec, Started, check_resources
 
 HANDLER = "handler:Handler"
 
@@ -237,3 +238,69 @@ def test_workers_that_cannot_start_are_told_at_once(cluster: Cluster) -> None:
     spec = PoolSpec(handler="handler:Nobody", config="", workers=2)
     with pytest.raises(ClusterError, match="cannot start"), Pool(spec, cluster):
         pass
+
+
+# -- without Ray ---------------------------------------------------------------------------------
+
+
+class Instant:
+    """Actors that answer at once; a call of `fail` finds its store busy."""
+
+    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
+        return list(range(spec.workers))
+
+    def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
+        located = {number: ActorLocation(node="A", host="a", pid=number) for number in actors}
+        return Started(located=located, refused={})
+
+    def locate(self, actor: Any, *, timeout_s: float) -> None:
+        return None
+
+    def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        if method == "fail":
+            return Answer(error=StoreError("the store is busy", retryable=True))
+        return Answer(result=payload)
+
+    def send(self, actor: Any, method: str, payload: Any) -> None:
+        pass
+
+    def end(self, actor: Any, *, restart: bool = False) -> None:
+        pass
+
+    def is_alive(self, node: str) -> bool:
+        return True
+
+
+def instant_pool(workers: int, **options: Any) -> Pool:
+    cluster = Cluster(address="x", local=True, nodes=(Node(cpus=workers),))
+    spec = PoolSpec(handler=HANDLER, config=None, workers=workers)
+    return Pool(spec, cluster, actors=Instant(), **options)
+
+
+def test_a_call_that_waits_for_another_try_can_be_cancelled_too() -> None:
+    retried = Event()
+    with instant_pool(1, tell=lambda _: retried.set()) as pool:
+        future = pool.submit("fail", None, group="sh010")
+        assert retried.wait(timeout=60)
+        pool.cancel(group="sh010")
+        assert isinstance(future.exception(timeout=60), ClusterError)
+
+
+def test_a_call_costs_the_driver_no_more_where_many_workers_are_idle() -> None:
+    def cpu_s(workers: int) -> float:
+        with instant_pool(workers) as pool:
+            tries = []
+            for _ in range(5):
+                began = time.process_time()
+                for number in range(100):
+                    assert pool.submit("fit", number).result(timeout=60) == number
+                tries.append(time.process_time() - began)
+        return min(tries)
+
+    assert cpu_s(128) < 4 * cpu_s(2)
+
+
+def test_many_more_calls_than_workers_all_come_back() -> None:
+    with instant_pool(7) as pool:
+        futures = [pool.submit("fit", n, group=str(n % 13), rank=n % 5) for n in range(2_000)]
+        assert [future.result(timeout=60) for future in futures] == list(range(2_000))
