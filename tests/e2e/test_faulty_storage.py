@@ -181,7 +181,9 @@ def test_film_from_a_faulty_store_equals_the_clean_one(
         print(f"seed {seed}: {proxy.made}")
     assert ended.code == 0, ended.line
     assert ended.document["verified"]
-    assert ended.document["chunks_computed"] == CHUNKS
+    # Of two that read one object at once, one may get the good answers and the other all faults:
+    # its shot is tried again, and what it could not read is made again.
+    assert ended.document["chunks_computed"] >= CHUNKS
     assert frame_hashes(ended.film) == clean
     assert faults > sum(proxy.made.values()) * RATE / 3
     lines = [r.getMessage() for r in caplog.records if r.name == "cluster.store.s3_retries"]

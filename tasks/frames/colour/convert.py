@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from cluster.errors import InputError
 from tasks.frames.codes import Frames, code_step
-from tasks.frames.colour.layout import Layout, layout_of
+from tasks.frames.colour.layout import layout_of
 from tasks.frames.colour.matrix import samples_from_codes, steps_from_samples
-from tasks.frames.colour.siting import downsample, upsample
+from tasks.frames.colour.siting import gather_across, rows_of, solve, widen
 from tasks.frames.picture import Picture
 
 Planes = tuple[NDArray[np.unsignedinteger], ...]
+
+BAND_ROWS = 16
+"""Rows converted at a time, that a band stays in the cache: a multiple of every subsampling."""
+TAIL_PIXELS = 64
+"""More than cv2 computes at a time."""
 
 
 def rgb_from_planes(planes: Sequence[NDArray[np.unsignedinteger]], picture: Picture) -> Frames:
@@ -34,16 +39,26 @@ def rgb_from_planes(planes: Sequence[NDArray[np.unsignedinteger]], picture: Pict
     if came != shapes:
         raise InputError(f"expected {picture.pix_fmt} planes of {shapes}, got {came}")
     affine = steps_from_samples(layout.kind, picture.matrix, picture.range, picture.depth)
-    full = [plane.astype(np.float32) for plane in planes[: len(shapes)]]
-    steps: Any
+    step = code_step(picture.depth)
+    codes = np.empty((picture.height, picture.width, 3), np.uint16)
     if layout.kind == "grey":
-        steps = full[0] * np.float32(affine[0, 0]) + np.float32(affine[0, 3])
-    else:
-        full[1:] = [_up(plane, layout, picture) for plane in full[1:]]
-        steps = cv2.transform(cv2.merge(full), affine)
-    codes = _rounded(steps, largest=65535 // code_step(picture.depth))
-    codes *= np.uint16(code_step(picture.depth))
-    return np.repeat(codes[..., None], 3, axis=2) if layout.kind == "grey" else codes
+        grey = planes[0].astype(np.float32) * np.float32(affine[0, 0]) + np.float32(affine[0, 3])
+        codes[...] = _rounded(grey, largest=65535 // step)[..., None]
+        codes *= np.uint16(step)
+        return codes
+    sub_y, sub_x = layout.sub_y, layout.sub_x
+    wide = [
+        widen(plane.astype(np.float32), width=picture.width, factor=sub_x, siting=picture.siting)
+        for plane in planes[1:3]
+    ]
+    for rows, more in _bands(picture):
+        full = [planes[0][more].astype(np.float32)]
+        full += [rows_of(plane, more, factor=sub_y, siting=picture.siting) for plane in wide]
+        steps: Any = cv2.transform(cv2.merge(full), affine)
+        steps = steps[: rows.stop - rows.start]
+        whole = _rounded(steps, largest=65535 // step)
+        np.multiply(whole, np.uint16(step), out=codes[rows])
+    return codes
 
 
 def planes_from_rgb(frame: Frames, picture: Picture) -> Planes:
@@ -61,37 +76,43 @@ def planes_from_rgb(frame: Frames, picture: Picture) -> Planes:
             f"got {frame.shape} {frame.dtype}"
         )
     largest = 2**picture.depth - 1
-    codes = frame.astype(np.float32)
     affine = samples_from_codes(layout.kind, picture.matrix, picture.range, picture.depth)
-    mapped: Any = cv2.transform(codes, affine)
-    full: Any = [mapped] if layout.kind == "grey" else cv2.split(mapped)
-    small = [full[0], *(_down(plane, layout, picture) for plane in full[1:])]
-    return tuple(_samples(plane, largest) for plane in small)
+    sample = np.uint8 if largest < 256 else np.uint16
+    shapes = layout.plane_shapes(width=picture.width, height=picture.height)
+    sub = (layout.sub_y, layout.sub_x)
+    halved = sub != (1, 1)
+    planes = tuple(np.empty(shape, sample) for shape in shapes)
+    across = shapes[-1][1]
+    narrow = np.empty((picture.height, 2 * across if halved else 0), np.float32)
+    for rows, more in _bands(picture):
+        mapped: Any = cv2.transform(frame[more].astype(np.float32), affine)
+        mapped = mapped[: rows.stop - rows.start]
+        full: Any = [mapped] if layout.kind == "grey" else cv2.split(mapped)
+        for plane, part in zip(planes, full[: 1 if halved else 3], strict=False):
+            plane[rows] = _rounded(part, largest=largest)
+        if halved:
+            parts = [gather_across(part, factor=sub[1], siting=picture.siting) for part in full[1:]]
+            narrow[rows, :across], narrow[rows, across:] = parts
+    if halved:
+        chroma = solve(narrow, width=picture.width, sub=sub, siting=picture.siting)
+        for plane, small in zip(planes[1:], chroma, strict=True):
+            plane[...] = _rounded(small, largest=largest)
+    return planes
 
 
-def _up(plane: NDArray[np.float32], layout: Layout, picture: Picture) -> NDArray[np.float32]:
-    if layout.sub_x == layout.sub_y == 1:
-        return plane
-    return upsample(
-        plane,
-        shape=(picture.height, picture.width),
-        sub=(layout.sub_y, layout.sub_x),
-        siting=picture.siting,
-    )
+def _bands(picture: Picture) -> Iterator[tuple[slice, slice]]:
+    """The rows of a picture in bands that stay in the cache, each also with some rows more.
 
-
-def _down(plane: NDArray[np.float32], layout: Layout, picture: Picture) -> NDArray[np.float32]:
-    if layout.sub_x == layout.sub_y == 1:
-        return plane
-    return downsample(plane, sub=(layout.sub_y, layout.sub_x), siting=picture.siting)
+    cv2.transform computes the last pixels of what it is given otherwise, to the last bit: those are
+    to be the last ones of the picture alone, however it is cut.
+    """
+    more = -(-TAIL_PIXELS // picture.width)
+    for start in range(0, picture.height, BAND_ROWS):
+        stop = min(start + BAND_ROWS, picture.height)
+        yield slice(start, stop), slice(start, min(stop + more, picture.height))
 
 
 def _rounded(values: NDArray[np.float32], *, largest: int) -> NDArray[np.uint16]:
     """Rounded half to even and clipped to 0..largest."""
     whole: Any = cv2.add(values, 0.0, dtype=cv2.CV_16U)  # type: ignore[call-overload]
     return np.minimum(whole, np.uint16(largest), out=whole)  # type: ignore[no-any-return]
-
-
-def _samples(values: NDArray[np.float32], largest: int) -> NDArray[np.unsignedinteger]:
-    whole = _rounded(values, largest=largest)
-    return whole.astype(np.uint8) if largest < 256 else whole

@@ -227,6 +227,17 @@ def test_the_given_frame_is_not_written_to() -> None:
     planes_from_rgb(codes, picture)
 
 
+def test_a_row_depends_on_no_row_far_from_it() -> None:
+    """To the last bit, however a picture is cut to be converted: sixteen bits tell."""
+    picture = make_picture("yuv444p16le", size=(33, 600))
+    frame = np.random.default_rng(1).integers(0, 65536, (600, 33, 3)).astype(np.uint16)
+    whole = planes_from_rgb(frame, picture)
+    for start in range(1, 16):
+        part = planes_from_rgb(frame[start:], replace(picture, height=600 - start))
+        for plane, rest in zip(whole, part, strict=True):
+            assert np.array_equal(plane[start:-2], rest[:-2])
+
+
 def test_planes_of_another_size_are_refused() -> None:
     picture = make_picture("yuv420p")
     planes = noise_planes(replace(picture, width=50), seed=0)
