@@ -45,7 +45,13 @@ def shared(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("ending", "code"), [("success", 0), ("failure", 1), ("ctrl-c", 130), ("hangup", 130)]
+    ("ending", "code"),
+    [
+        ("success", 0),
+        pytest.param("failure", 1, marks=pytest.mark.nightly),
+        ("ctrl-c", 130),
+        pytest.param("hangup", 130, marks=pytest.mark.nightly),
+    ],
 )
 def test_a_render_leaves_nothing_behind(
     ending: str, code: int, shared: Path, temporary: Path, prefect_home: Path, tmp_path: Path
@@ -59,6 +65,7 @@ def test_a_render_leaves_nothing_behind(
     more = {
         "DOUGA_HOME": str(prefect_home),
         "DOUGA_PREFECT": "embedded",
+        "DOUGA_WORKERS": "1",
         "TMPDIR": str(temporary),
         "PYTHONPATH": str(ROOT),
     }

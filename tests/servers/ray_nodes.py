@@ -38,8 +38,8 @@ class RayNodes:
         return str(self.cluster.address)
 
     def environment(self) -> dict[str, str]:
-        """Variables with which douga renders here."""
-        return {"DOUGA_RAY": self.address}
+        """Variables with which douga renders here, by one worker: each costs seconds to start."""
+        return {"DOUGA_RAY": self.address, "DOUGA_WORKERS": "1"}
 
     def nodes(self) -> list[Any]:
         """Those that are alive."""

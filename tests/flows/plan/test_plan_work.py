@@ -116,7 +116,7 @@ def test_the_document_names_cost_and_time(tiny_film: Path, tmp_path: Path) -> No
     }
     assert totals <= set(document)
     assert document["finish_p90_s"] == 0
-    other, _ = ask(planned(tiny_film, tmp_path, stages=["upscale:scale=3"]))
+    other, _ = ask(planned(tiny_film, tmp_path, stages=["hold", "upscale:scale=3"]))
     assert {*map(tuple, (shot["why"] for shot in other["shots"]))} == {("upscale.scale 2 → 3",)}
     assert other["finish_p50_s"] is None, "nothing is known of it, nothing was tried"
     assert other["shots"][0]["to_make"][0]["why"] == ["upscale.scale 2 → 3"]
