@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 
+from cluster.connect.connect import kept_cluster
 from cluster.settings import settings
 from flows.farm.farm import OpenFarm, open_farm
 from flows.farm.run import Check, check_cluster, run_episode
 from flows.farm.shot import shots_to_render
 from flows.farm.shots import ActiveRun, render_missing
 from flows.plan.prepare import Prepared
-from flows.prefect.server import PrefectApi, check_prefect
+from flows.prefect.server import PrefectApi, check_prefect, kept_server
 from flows.prefect.show import shown
 from flows.progress import Reporter
 from flows.runs.result import EpisodeResult
@@ -63,6 +66,14 @@ def _render(
             raise
         run.result.set_result(result)
     return replace(result, prefect=run.link)
+
+
+@contextmanager
+def kept_servers() -> Iterator[None]:
+    """Ray and Prefect's server, once a render in the block has started them, stay for the next."""
+    shows = settings().prefect != "off"
+    with kept_cluster(), kept_server() if shows else nullcontext():
+        yield
 
 
 def _play(run: ActiveRun, api: PrefectApi) -> None:

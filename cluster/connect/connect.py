@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from cluster.connect.driver_node import driver_node
@@ -99,20 +100,77 @@ def join_cluster(address: str = "", *, workers: int = 0) -> Iterator[Cluster]:
     check_address_space()
     if address:
         check_head(address)
-    if connected := _connected():
+    if kept := _KEPT.get():
+        with kept.lent(address, workers=workers) as cluster:
+            yield cluster
+    elif connected := _connected():
         yield connected
-        return
+    else:
+        with ExitStack() as stack:
+            yield _joined(stack, address, workers=workers)
+
+
+@contextmanager
+def kept_cluster() -> Iterator[None]:
+    """Ray that is started or joined in the block stays for whoever joins it next, to its end.
+
+    It is left early where somebody's `with` ends with an error, and where another Ray is asked for:
+    the next one starts afresh.
+    """
     with ExitStack() as stack:
-        for last in (False, True):
-            try:
-                stack.enter_context(_ray(address, workers=workers))
-                break
-            except DougaError:
-                raise
-            except Exception as error:  # Ray raises what it likes, above all where it is too slow
-                if last:
-                    raise _no_ray(address, error) from error
-        yield _describe(address or "local", local=not address)
+        token = _KEPT.set(_Kept(stack))
+        try:
+            yield
+        finally:
+            _KEPT.reset(token)
+
+
+class _Kept:
+    """A Ray that outlives who joins it."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._asked: tuple[str, int] | None = None
+
+    @contextmanager
+    def lent(self, address: str, *, workers: int) -> Iterator[Cluster]:
+        """The cluster that was asked for, for the length of a `with`."""
+        asked = (address, 0 if address else _cpus(workers))
+        if self._asked is None and (connected := _connected()):
+            yield connected
+            return
+        try:
+            if self._asked != asked:
+                self._stack.close()
+                _joined(self._stack, address, workers=workers)
+                self._asked = asked
+            yield _describe(address or "local", local=not address)
+        except BaseException:
+            self._asked = None
+            self._stack.close()
+            raise
+
+
+_KEPT: ContextVar[_Kept | None] = ContextVar("kept_cluster", default=None)
+
+
+def _joined(stack: ExitStack, address: str, *, workers: int) -> Cluster:
+    """The cluster, joined until `stack` is closed; tried twice."""
+    for last in (False, True):
+        try:
+            stack.enter_context(_ray(address, workers=workers))
+            break
+        except DougaError:
+            raise
+        except Exception as error:  # Ray raises what it likes, above all where it is too slow
+            if last:
+                raise _no_ray(address, error) from error
+    return _describe(address or "local", local=not address)
+
+
+def _cpus(workers: int) -> int:
+    """The CPUs that a Ray of our own says it has."""
+    return max(os.cpu_count() or 1, workers)
 
 
 def _no_ray(address: str, error: Exception) -> ClusterError:
@@ -131,8 +189,7 @@ def _ray(address: str, *, workers: int) -> Iterator[None]:
         if not address:
             stack.enter_context(require_token(folder))
             stack.enter_context(loopback_only())
-        cpus = 0 if address else max(os.cpu_count() or 1, workers)
-        watchdog = stack.enter_context(watch(folder, cpus=cpus))
+        watchdog = stack.enter_context(watch(folder, cpus=0 if address else _cpus(workers)))
         import ray
 
         reload_token()  # the environment is as the head wants it by now

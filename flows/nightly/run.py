@@ -21,7 +21,7 @@ from flows.nightly.spec import NightlySpec
 from flows.nightly.time_limit import Alarm, alarm
 from flows.plan.prepare import new_run_id
 from flows.progress import Reporter
-from flows.render import render
+from flows.render import kept_servers, render
 from flows.report.night.words import night_words
 from flows.runs.job import Claim, ClaimLost, error_of, once
 from flows.runs.night import Night
@@ -120,9 +120,9 @@ def run_night(
             stop_at=None if timeout_s is None else began + timedelta(seconds=timeout_s),
             ended=list(candidates.failed),
         )
-        result = NightResult(
-            stopped=run.render_all(candidates.planned), night=run.so_far(ended=True)
-        )
+        with kept_servers():
+            stopped = run.render_all(candidates.planned)
+        result = NightResult(stopped=stopped, night=run.so_far(ended=True))
         _keep(result, record, store, candidates, reporter)
     if not result.stopped:
         compact_ledgers((each.prepared.store for each in candidates.planned.values()), reporter)

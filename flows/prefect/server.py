@@ -94,6 +94,16 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
                 os.environ["PREFECT_API_AUTH_STRING"] = kept
 
 
+@contextmanager
+def kept_server() -> Iterator[None]:
+    """A server of our own that is started in the block ends with the block, not before."""
+    if foreign("PREFECT_API_URL"):
+        yield
+        return
+    with _Embedded(home_folder("prefect"), 0.0, threading.Event()).held():
+        yield
+
+
 def check_prefect() -> None:
     """ClusterError where the server that is configured cannot be used; RefusedError where our own
     would listen to anybody."""
@@ -155,10 +165,20 @@ class _Embedded:
         self._process: subprocess.Popen[bytes] | None = None
         self._hold: BinaryIO | None = None
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Whatever server runs or is started here stays until the block ends."""
+        with self._locked():
+            self._use()
+        try:
+            yield
+        finally:
+            with self._locked():
+                self._release()
+
     def __enter__(self) -> _Server:
         with self._locked():
-            self._hold = (self._folder / "users").open("ab")
-            fcntl.flock(self._hold, fcntl.LOCK_SH)
+            self._use()
             try:
                 server = self._running_server() or self._start()
             except BaseException:
@@ -169,6 +189,10 @@ class _Embedded:
     def __exit__(self, *_: object) -> None:
         with self._locked():
             self._release()
+
+    def _use(self) -> None:
+        self._hold = (self._folder / "users").open("ab")
+        fcntl.flock(self._hold, fcntl.LOCK_SH)
 
     def _release(self) -> None:
         """Let go of the server, and wait for its end if nobody else holds it."""
