@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError
@@ -29,7 +31,9 @@ from tasks.worker.readers import pack_index
 
 FEW_FRAMES = 2
 LONG_S = 4.0
-"""Seconds that a second try may take, by what the first one took."""
+"""Seconds that all second tries may take, by what the first ones took."""
+SOME_SHOTS = 3
+"""Shots that work is tried on: films begin black, and a title or a night is no measure either."""
 RUN = "calibration"
 
 
@@ -40,26 +44,54 @@ def calibrate_works(
     pools: Mapping[str, PoolSpec],
     reporter: Reporter,
 ) -> list[Sample]:
-    """What these works would take, each tried on a few frames of its shot, from the source on. What
-    was tried before is read from douga's home. Work that fails is left out, and reported."""
+    """What these works would take, each tried on a few frames from the middle of some shots, from
+    the source on. What was tried before is read from douga's home. Work that fails is left out, and
+    reported."""
     files = {work: _file(work) for work in unknown}
     known = {work: read_cached(file, partial(_read, work)) for work, file in files.items()}
     samples = [each for each in known.values() if each is not None]
     left = [work for work, each in known.items() if each is None]
     while left:
-        shot, _ = todo.made_by[todo.works.index(left[0])]
-        reporter.phase(f"no history of {left[0].stage}: trying some frames of {shot.shot.id}")
+        shots = _some_shots(prepared, todo, left[0])
+        names = ", ".join(shot.shot.id for shot in shots)
+        reporter.phase(f"no history of {left[0].stage}: trying some frames of {names}")
+        tried: dict[tuple[str, str, int], list[_Tried]] = defaultdict(list)
         try:
-            tried = _try_shot(prepared, shot, pools)
+            for shot in shots:
+                long_s = LONG_S / len(shots)
+                for group, each in _try_shot(prepared, shot, pools, long_s=long_s).items():
+                    tried[group].append(each)
         except DougaError as error:
             reporter.note(f"{left[0].stage} cannot be tried: {error}")
-            tried = {}
+            tried.clear()
         made = [work for work in left if _group(work) in tried]
         for work in made:
-            samples.append(Sample(work=work, run=RUN, took=tried[_group(work)].at(work.frames)))
+            took = _mean([each.at(work.frames) for each in tried[_group(work)]])
+            samples.append(Sample(work=work, run=RUN, took=took))
             write_cached(files[work], _text(samples[-1]))
         left = [work for work in left[1:] if work not in made]
     return samples
+
+
+def _some_shots(prepared: Prepared, todo: Todo, work: Work) -> list[ShotPlan]:
+    """Shots that such work is to be done on, from all over the film."""
+    wanted = {
+        shot.shot.id
+        for (shot, _), each in zip(todo.made_by, todo.works, strict=True)
+        if _group(each) == _group(work)
+    }
+    shots = [shot for shot in prepared.plan.shots if shot.shot.id in wanted]
+    count = min(SOME_SHOTS, len(shots))
+    return [shots[(2 * at + 1) * len(shots) // (2 * count)] for at in range(count)]
+
+
+def _mean(took: Sequence[Timing]) -> Timing:
+    return Timing(
+        load_s=fmean(each.load_s for each in took),
+        compute_s=fmean(each.compute_s for each in took),
+        store_s=fmean(each.store_s for each in took),
+        bytes_out=fmean(each.bytes_out for each in took),
+    )
 
 
 def _group(work: Work) -> tuple[str, str, int]:
@@ -91,17 +123,16 @@ class _Tried:
 
 
 def _try_shot(
-    prepared: Prepared, shot: ShotPlan, pools: Mapping[str, PoolSpec]
+    prepared: Prepared, shot: ShotPlan, pools: Mapping[str, PoolSpec], *, long_s: float
 ) -> dict[tuple[str, str, int], _Tried]:
     """Every run of a shot and its encoding, tried, by stage, kind and pixels."""
     with scratch_folder("calibrate") as folder:
         store = FolderStore(Path(folder))
         _store_inputs(prepared, shot, store)
         trial = _TrialWorkers(store.url, shot, pools)
-        few = trial.make(min(FEW_FRAMES, len(shot.track)))
+        few = trial.make(min(FEW_FRAMES, trial.longest))
         taken = sum(map(_seconds, few))
-        length = max(len(item.out) for item in shot.runs[-1].items)
-        frames = min(length, int(FEW_FRAMES * LONG_S / max(taken, 1e-3)))
+        frames = min(trial.longest, int(FEW_FRAMES * long_s / max(taken, 1e-3)))
         more = trial.make(frames) if frames > FEW_FRAMES else few
     return {
         (small.stage, small.kind, small.width * small.height): _Tried(few=small, more=large)
@@ -116,6 +147,8 @@ class _TrialWorkers:
         from tasks.worker.worker import Worker
 
         self._shot = shot
+        items = shot.runs[-1].items
+        self._middle = items[len(items) // 2].out
         self._pools = pools
         self._workers: dict[str, Worker] = {}
         for spec in pools.values():
@@ -124,11 +157,17 @@ class _TrialWorkers:
         for run in shot.runs:
             self._workers[device_of(run, pools)].warm(run.planner.base.calls)
 
+    @property
+    def longest(self) -> int:
+        """How many frames can be tried."""
+        return len(self._middle)
+
     def make(self, frames: int) -> list[Receipt]:
-        """The receipts of the first frames: of each run, and of their encoding."""
+        """The receipts of frames of the middle chunk: of each run, and of their encoding."""
         shot = self._shot
         receipts: list[Receipt] = []
-        picked = pick_frames(shot.runs, range(frames), stored=frozenset())
+        start = self._middle.start
+        picked = pick_frames(shot.runs, range(start, start + frames), stored=frozenset())
         for run, items in zip(shot.runs, picked, strict=True):
             worker = self._workers[device_of(run, self._pools)]
             receipts.append(_sum([worker.make_chunk(item) for item in items]))
