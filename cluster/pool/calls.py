@@ -53,6 +53,21 @@ class Worker:
     lost: list[Call] = field(default_factory=list)
 
     @property
+    def node(self) -> str:
+        """The node that it is on."""
+        return self.location.node
+
+    @property
+    def in_flight(self) -> int:
+        """How many calls it has in flight."""
+        return len(self.calls)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one of them must run alone."""
+        return any(call.history.alone for call in self.calls)
+
+    @property
     def place(self) -> Place:
         """Where a call of its present life runs."""
         return Place(worker=self.number, node=self.location.node, life=self.life)

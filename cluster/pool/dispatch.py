@@ -24,7 +24,7 @@ from cluster.pool.failures import (
     limit_of,
     plan_retry,
 )
-from cluster.pool.queue import Queue, Sorted, WorkerSlot
+from cluster.pool.queue import Queue, Sorted
 
 IN_FLIGHT = 3
 """Calls per worker: one loads, one computes, one stores."""
@@ -66,7 +66,7 @@ class Dispatcher:
         passed: list[Worker] = []
         while self.waiting.has_open(self._clock()) and (first := self._free.first()):
             (in_flight, _), worker = first
-            if in_flight == IN_FLIGHT - 1 and len(self.waiting) < len(self._active):
+            if in_flight == IN_FLIGHT - 1 and self.waiting.fresh < len(self._active):
                 break
             call = self.take(worker)
             if call is not None:
@@ -82,19 +82,18 @@ class Dispatcher:
         """The call that a worker starts now; None if it waits."""
         if not worker.up or worker.retired:
             return None
+        now = self._clock()
         call = self.waiting.take(
-            _slot(worker),
+            worker,
             others=lambda: [
-                _slot(other)
-                for other in self.workers
-                if other is not worker and self._expected(other)
+                other for other in self.workers if other is not worker and self._expected(other)
             ],
-            now=self._clock(),
+            now=now,
             last=worker.last,
         )
         if call is None:
             return None
-        call.started_at = self._clock()
+        call.started_at = now
         worker.last = call.group
         worker.calls.append(call)
         self._make_room(worker)
@@ -106,12 +105,16 @@ class Dispatcher:
         self.waiting.end(call)
         self._make_room(worker)
 
-    def _make_room(self, worker: Worker) -> None:
-        """Note how much room a worker has for calls."""
+    def _note_state(self, worker: Worker) -> None:
+        """Note whether a worker is up and takes calls."""
         active = worker.up and not worker.retired
         (self._active.add if active else self._active.discard)(worker)
-        if active and len(worker.calls) < IN_FLIGHT:
-            self._free.put(worker, len(worker.calls), worker.number)
+        self._make_room(worker)
+
+    def _make_room(self, worker: Worker) -> None:
+        """Note how much room a worker has for calls."""
+        if worker.up and not worker.retired and worker.in_flight < IN_FLIGHT:
+            self._free.put(worker, worker.in_flight, worker.number)
         else:
             self._free.drop(worker)
 
@@ -182,7 +185,7 @@ class Dispatcher:
         """A worker is up, or up again; `node_lives`: whether its node before that still lives."""
         before, worker.location, worker.up = worker.location, location, True
         lost, worker.lost = worker.lost, []
-        self._make_room(worker)
+        self._note_state(worker)
         oom_killed = location.host == before.host and location.oom_kills > before.oom_kills
         if not lost or not (oom_killed or not node_lives):
             return
@@ -214,7 +217,7 @@ class Dispatcher:
     def retire(self, worker: Worker) -> None:
         """A worker takes no more calls."""
         worker.retired = True
-        self._make_room(worker)
+        self._note_state(worker)
 
     def _end_life(self, worker: Worker, life: int, kind: Kind) -> Kind:
         """Note that a worker's process ended; the kind of failure that this is to the call."""
@@ -227,7 +230,7 @@ class Dispatcher:
         if worker.life == life:
             worker.life, worker.up, worker.lost = life + 1, False, []
             worker.down_since = self._clock()
-            self._make_room(worker)
+            self._note_state(worker)
             if kind is Kind.TIMEOUT:
                 worker.ended.add(life)
         return kind
@@ -284,12 +287,3 @@ class Dispatcher:
         when = f" in {retry.delay_s:.1f} s" if retry.delay_s else ""
         what = error.what if kind in (Kind.FAULT, Kind.TRANSIENT) else kind.value
         return f"{call.group}: {what} on {self._label(place.node)} ({count}); trying again{when}"
-
-
-def _slot(worker: Worker) -> WorkerSlot:
-    return WorkerSlot(
-        number=worker.number,
-        node=worker.location.node,
-        in_flight=len(worker.calls),
-        alone=any(call.history.alone for call in worker.calls),
-    )

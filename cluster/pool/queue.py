@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, Protocol, TypeVar
@@ -33,15 +32,21 @@ class Entry(Hashable, Protocol):
 C = TypeVar("C", bound=Entry)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerSlot:
+class Taker(Protocol):
     """A worker that can take calls: its number, its node, how many calls it has in flight, and
     whether one of them must run alone."""
 
-    number: int
-    node: str
-    in_flight: int = 0
-    alone: bool = False
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def alone(self) -> bool: ...
 
 
 class Sorted(Generic[T]):
@@ -115,9 +120,9 @@ class Queue(Generic[C]):
 
     def take(
         self,
-        slot: WorkerSlot,
+        worker: Taker,
         *,
-        others: Callable[[], Sequence[WorkerSlot]],
+        others: Callable[[], Sequence[Taker]],
         now: float,
         last: str | None,
     ) -> C | None:
@@ -125,11 +130,11 @@ class Queue(Generic[C]):
 
         `others` gives the other workers, `last` is the group of the worker's last call.
         """
-        if slot.alone:
+        if worker.alone:
             return None
-        call = self._next_retry(slot, others, now)
+        call = self._next_retry(worker, others, now)
         if call is not None:
-            if call.history.alone and slot.in_flight:
+            if call.history.alone and worker.in_flight:
                 return None
             self.discard(call)
         else:
@@ -197,24 +202,26 @@ class Queue(Generic[C]):
 
     def _let_start(self, now: float) -> None:
         """Sort in the failed calls whose time has come."""
-        while (first := self._later.first()) and first[0][0] <= now:
+        while self._later and (first := self._later.first()) and first[0][0] <= now:
             call = first[1]
             self._later.drop(call)
             avoided = frozenset((place.node, place.worker) for place in call.history.avoided)
             self._again.setdefault(avoided, Sorted()).put(call, next(self._order))
 
     def _next_retry(
-        self, slot: WorkerSlot, others: Callable[[], Sequence[WorkerSlot]], now: float
+        self, worker: Taker, others: Callable[[], Sequence[Taker]], now: float
     ) -> C | None:
         self._let_start(now)
+        if not self._again:
+            return None
         firsts = [entry for calls in self._again.values() if (entry := calls.first())]
-        there: list[WorkerSlot] = []
+        there: list[Taker] = []
         for _, call in sorted(firsts, key=lambda entry: entry[0]):
             if call.history.avoided and not there:
-                there = [slot, *others()]
+                there = [worker, *others()]
                 nodes = {each.node for each in there}
                 workers = {each.number for each in there}
-            if not there or may_take(call.history, slot, nodes=nodes, workers=workers):
+            if not there or may_take(call.history, worker, nodes=nodes, workers=workers):
                 return call
         return None
 
@@ -245,12 +252,12 @@ class Queue(Generic[C]):
 
 
 def may_take(
-    history: History, slot: WorkerSlot, *, nodes: AbstractSet[str], workers: AbstractSet[int]
+    history: History, worker: Taker, *, nodes: AbstractSet[str], workers: AbstractSet[int]
 ) -> bool:
     """Whether a worker is far enough from where a call failed: on another node if there is one,
     else another worker if there is one. `nodes` and `workers` are all that there are."""
     avoided = {place.node for place in history.avoided}
     if not nodes <= avoided:
-        return slot.node not in avoided
+        return worker.node not in avoided
     failed = {place.worker for place in history.avoided}
-    return workers <= failed or slot.number not in failed
+    return workers <= failed or worker.number not in failed

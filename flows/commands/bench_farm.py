@@ -40,7 +40,7 @@ SCATTER = 0.5
 MOST_CHUNKS = 10
 SEGMENT_S = 0.3
 """Encoding, for each chunk of a shot."""
-CALLS_A_SECOND = 300
+CALLS_A_SECOND = 100
 """Sleeps are shortened to no more calls than this: on a real farm chunks take seconds."""
 LEAST_SCALE = 0.1
 """Nor to less than this part of a second for a chunk."""

@@ -25,9 +25,9 @@ from flows.words import count_words
 
 HOUR_S = 3600
 SEED = 20
-MOST_ITEMS = 40_000
+MOST_ITEMS = 20_000
 """Work items that are simulated in all: about a third of a second's work."""
-LEAST, MOST = 24, 250
+LEAST, MOST = 12, 250
 """How many times a plan is simulated."""
 NOTHING_LEFT = Forecast(
     chunks=0,

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
+from typing import Any
 
 from cluster.pool.actor import ActorLocation
 from cluster.pool.calls import Assignment, Call, Worker
 from cluster.pool.dispatch import Dispatcher
+from cluster.pool.failures import History
 from flows.forecast.durations import Timing
 
 CPU, GPU = "cpu", "gpu"
+NOBODY_WAITS: Future[Any] = Future()
+NO_FAILURE = History()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +118,14 @@ class _Farm:
         pool = self._pools[step.pool]
         for item in step.items:
             rank = self._seconds_left[shot]
-            call = Call(method="", payload=(shot, step, item), group=step.group, rank=rank)
+            call = Call(
+                method="",
+                payload=(shot, step, item),
+                group=step.group,
+                rank=rank,
+                future=NOBODY_WAITS,
+                history=NO_FAILURE,
+            )
             self._seconds_left[shot] -= self._took[item].seconds
             pool.waiting.add(call)
             self._load(pool)

@@ -13,9 +13,18 @@ from cluster.pool.actor import ActorLocation
 from cluster.pool.calls import Call, Worker
 from cluster.pool.dispatch import IN_FLIGHT, Dispatcher
 from cluster.pool.failures import History, Kind, Place
-from cluster.pool.queue import Queue, Sorted, WorkerSlot
+from cluster.pool.queue import Queue, Sorted
 
-HERE = WorkerSlot(number=0, node="A")
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    number: int
+    node: str
+    in_flight: int = 0
+    alone: bool = False
+
+
+HERE = Slot(number=0, node="A")
 FAILED_HERE = History().after(Kind.FAULT, Place(worker=0, node="A"))
 
 
@@ -36,9 +45,9 @@ def queue(*waiting: Waits) -> Queue[Waits]:
 
 def take(
     waiting: Queue[Waits],
-    slot: WorkerSlot = HERE,
+    slot: Slot = HERE,
     *,
-    others: tuple[WorkerSlot, ...] = (),
+    others: tuple[Slot, ...] = (),
     now: float = 0.0,
     last: str | None = None,
 ) -> Waits | None:
@@ -86,9 +95,9 @@ def test_what_failed_elsewhere_comes_first() -> None:
 
 
 def test_what_failed_here_is_left_to_another_node_then_to_another_worker() -> None:
-    beside, away = WorkerSlot(number=1, node="A"), WorkerSlot(number=2, node="B")
+    beside, away = Slot(number=1, node="A"), Slot(number=2, node="B")
 
-    def taken(slot: WorkerSlot, *others: WorkerSlot, fresh: str = "") -> str | None:
+    def taken(slot: Slot, *others: Slot, fresh: str = "") -> str | None:
         failed = Waits("failed", history=FAILED_HERE)
         waiting = queue(failed, *groups(*fresh))
         call = take(waiting, slot, others=others)
@@ -114,7 +123,7 @@ def test_what_waits_for_its_time_is_left() -> None:
 
 def test_the_calls_of_a_group_can_be_dropped_failed_ones_too() -> None:
     waiting = queue(*groups("a", "b", "a"), Waits("a", history=FAILED_HERE))
-    assert take(waiting, WorkerSlot(number=1, node="A")).history.tries == 1
+    assert take(waiting, Slot(number=1, node="A")).history.tries == 1
     waiting.add(Waits("a", ready_at=9, history=FAILED_HERE))
     assert {call.group for call in waiting.drop("a")} == {"a"}
     assert len(waiting) == 1
