@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from cluster.connect.connect import Cluster
-from cluster.errors import ClusterError, DougaError
+from cluster.errors import ClusterError, DougaError, explained
 from cluster.pool.calls import Assignment, Call, Worker, error_of, give_up
 from cluster.pool.dispatch import IN_FLIGHT, Dispatcher
 from cluster.pool.failures import Kind, failure_kind
@@ -159,8 +159,7 @@ class Pool:
         with self._lock:
             threads = self._threads - {threading.current_thread()}
         for thread in threads:
-            if thread.is_alive():
-                thread.join(timeout=10)
+            thread.join(timeout=10)
 
     def nodes(self) -> Collection[str]:
         """The ids of the nodes with its active workers."""
@@ -193,12 +192,17 @@ class Pool:
 
         thread = threading.Thread(target=run, daemon=True)
         with self._lock:
+            thread.start()
             self._threads.add(thread)
-        thread.start()
 
     def _begin(self, begun: Iterable[Assignment]) -> None:
-        for each in begun:
-            self._start_thread(self._serve, each)
+        for at in begun:
+            try:
+                self._start_thread(self._serve, at)
+            except RuntimeError as error:  # no further thread can be started
+                with self._lock:
+                    self._dispatcher.release(at.worker, at.call)
+                at.call.future.set_exception(explained(error))
 
     def _serve(self, first: Assignment) -> None:
         """Make a call, then one of those that its end lets begin, until there is none."""
@@ -211,8 +215,10 @@ class Pool:
                 begun = [] if self._closed else self._dispatcher.assign()
             self._send_messages()
             if lost:
-                self._start_thread(self._bring_back, worker)
-            elif worker.retired:
+                self._begin(begun)
+                self._bring_back(worker)
+                return
+            if worker.retired:
                 self._check_out(worker)
             self._begin(begun[1:])
             at = begun[0] if begun else None

@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -298,6 +298,18 @@ def test_a_call_costs_the_driver_no_more_where_many_workers_are_idle() -> None:
         return min(tries)
 
     assert cpu_s(128) < 4 * cpu_s(2)
+
+
+def test_a_thread_that_cannot_be_started_fails_its_call_alone() -> None:
+    def refused(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with instant_pool(1) as pool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Thread, "start", refused)
+            future = pool.submit("fit", 1)
+        assert "ulimit -u" in str(future.exception(timeout=60))
+        assert pool.submit("fit", 2).result(timeout=60) == 2
 
 
 def test_many_more_calls_than_workers_all_come_back() -> None:
