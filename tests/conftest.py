@@ -42,6 +42,8 @@ SHARED = {
 }
 """Fixtures that are dear to start, by the group that shares them; the longest group first."""
 GROUP_END = pytest.StashKey[ExitStack]()
+NIGHTLY_TIMEOUT_S = 1800
+"""What is nightly does many things in one test, each of which ends in bounded time by itself."""
 LABORATORIES = ("training", "benchmarks", "synthetic")
 """Rooms of tasks that no render imports."""
 
@@ -65,6 +67,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("servers")
         if room[0] == "tasks" and room[1] in LABORATORIES:
             item.add_marker("nightly")
+        marks = {mark.name for mark in item.iter_markers()}
+        if "nightly" in marks and not marks & {"chaos", "timeout"}:
+            item.add_marker(pytest.mark.timeout(NIGHTLY_TIMEOUT_S))
     order = {group: place for place, group in enumerate(SHARED)}
     items.sort(key=lambda item: order.get(groups[item.nodeid], len(order)))
     if hasattr(config, "workerinput"):

@@ -65,10 +65,14 @@ class Studio:
 
     def anew(self) -> None:
         """Render where nothing is stored nor known."""
-        for stored in list(self.store.list()):
-            self.store.delete(stored.name)
         for name in ("store", "home", "cache"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
+        self.assemble()
+
+    def empty(self) -> None:
+        """Render where nothing is stored, of a source that is known."""
+        for stored in list(self.store.list()):
+            self.store.delete(stored.name)
         self.assemble()
 
     def night(self) -> None:
@@ -120,10 +124,10 @@ def test_whatever_is_refused_is_one_line_or_nothing_and_the_next_run_is_right(
     strike_each(studio, work, kind, every)
 
 
-S3_BY_DAY = [("anew", "answer", HALF), ("night", "request", HALF)]
+S3_BY_DAY = [("empty", "answer", HALF), ("night", "request", HALF)]
 S3_BY_NIGHT = [
-    (work, kind, DAILY if work == "anew" else NIGHTLY)
-    for work in ("anew", "night", "check", "collect", "compact")
+    (work, kind, NIGHTLY)
+    for work in ("empty", "night", "check", "collect", "compact")
     for kind in REQUESTS
 ]
 
