@@ -184,9 +184,11 @@ class FolderStore:
             return digest_file(path)
         with new_file(path, keep_existing=if_absent) as file:
             digest = write(file)
+            written = os.fstat(file.fileno())
             self._mark(name, digest)
         self._mark(name, digest)  # a delete may have come between the mark and the file
-        return digest_file(path) if if_absent else digest
+        is_ours = not if_absent or os.path.samestat(path.stat(), written)
+        return digest if is_ours else digest_file(path)
 
     def _mark(self, name: str, digest: Digest) -> None:
         marker = self._digest_path(name, digest)
