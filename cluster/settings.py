@@ -76,9 +76,10 @@ class Settings(BaseSettings):
     )
     chunk_timeout_s: Seconds = Field(default=3600, description="one work item at the most")
     prefect: str = Field(
-        default="embedded",
-        pattern="^(embedded|off)$",
-        description="embedded: use PREFECT_API_URL or start a server for the run; off: none",
+        default="auto",
+        pattern="^(auto|embedded|off)$",
+        description="auto: use PREFECT_API_URL, or start a server for a run that takes longer than "
+        "some seconds; embedded: or start one for every run; off: none",
     )
     prefect_host: str = Field(
         default="127.0.0.1", description="where a server started for the run listens"

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cluster.errors import DougaError
-from cluster.settings import foreign
+from cluster.settings import foreign, settings
 from flows.prefect.server import STOP_TIMEOUT_S, PrefectApi, prefect_api
 from flows.progress import Reporter, one_line
 
+LONG_S = 10.0
+"""A run that takes no longer gets no server of its own: that costs more than all else around it."""
 AGAIN_S = 2.0
 SETTLES_WITHIN_S = 30.0
 """How long the end of a run waits for a server that has not heard of all of it."""
@@ -33,25 +35,34 @@ class Show:
     def __init__(self, play: Play) -> None:
         self._play = play
         self._lasting = bool(foreign("PREFECT_API_URL"))
+        self._is_wanted = self._lasting or settings().prefect == "embedded"
         self._trouble = "its server was not up in time"
+        self._is_up = False
         self._is_done = False
         self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prefect", daemon=True)
         self._thread.start()
 
     def leave(self, reporter: Reporter, *, within_s: float) -> None:
-        """Wait for the end of the show, or give it up, with a note; a server of our own ends."""
-        self._thread.join(within_s)
+        """Wait for the end of the show, or give it up, with a note; a server of our own ends.
+
+        One that nobody has asked for and that is not up yet is not waited for.
+        """
+        wanted = self._is_wanted or self._is_up
+        self._thread.join(within_s if wanted else 0)
         self._given_up.set()
         if not self._lasting:
             self._thread.join(STOP_TIMEOUT_S + 1)
-        if not self._is_done:
+        if wanted and not self._is_done:
             reporter.note(f"Prefect does not know the end of this run: {self._trouble}")
 
     def _run(self) -> None:
+        if not self._is_wanted and self._given_up.wait(LONG_S):
+            return
         while not self._given_up.is_set():
             try:
                 with prefect_api(cancelled=self._given_up) as api:
+                    self._is_up = True
                     self._play(api)
                     self._is_done = True
                     return

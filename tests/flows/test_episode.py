@@ -72,12 +72,14 @@ def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
 SHOWN = """
 import sys
 from pathlib import Path
+from flows.prefect import show
 from flows.progress import Plain
 from flows.render import render
 from flows.spec.request import make_request
 from tests.farm_here import FarmHere
 
 here = Path(sys.argv[1])
+exec(sys.argv[2])
 def wait():
     number = len(farm.made)
     (here / f"begun{number}").touch()
@@ -85,7 +87,7 @@ def wait():
         pass
 farm = FarmHere(lose=wait)
 request = make_request(str(here / "ep.yaml"), output=str(here / "ep.mkv"), chunk=24)
-result = render(request, Plain(), farm=farm.opened)
+result = render(request, Plain(), farm=farm.opened, check=lambda _: None)
 print(result.verified, result.prefect)
 """
 
@@ -100,10 +102,10 @@ def shown(
     )
     with ExitStack() as stack:
 
-        def start(**more: str) -> subprocess.Popen[str]:
+        def start(*, first: str = "", **more: str) -> subprocess.Popen[str]:
             home = {"DOUGA_HOME": str(prefect_home), "PYTHONPATH": str(ROOT)}
             process = subprocess.Popen(
-                [sys.executable, "-c", SHOWN, str(tmp_path)],
+                [sys.executable, "-c", SHOWN, str(tmp_path), first],
                 env=child_environment({**home, "DOUGA_SHOTS_AT_ONCE": "1", **more}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -149,8 +151,26 @@ def test_a_server_that_never_comes_is_a_note(
 ) -> None:
     for number in (0, 2):
         (tmp_path / f"go{number}").touch()
-    process = shown(DOUGA_PREFECT="embedded", PREFECT_API_DATABASE_CONNECTION_URL="nonsense://")
+    process = shown(
+        first="show.SETTLES_WITHIN_S = 1",
+        DOUGA_PREFECT="auto",
+        PREFECT_API_URL="http://127.0.0.1:9/api",
+    )
     out, err = process.communicate()
     assert (process.returncode, out.split()) == (0, ["True", "None"]), err
     (note,) = (line for line in err.splitlines() if "Prefect" in line)
     assert note.startswith("douga: note: Prefect does not know the end of this run: ")
+    assert "127.0.0.1:9" in note
+
+
+def test_a_short_run_starts_no_server(
+    shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        (tmp_path / f"go{number}").touch()
+    home = tmp_path / "home"
+    process = shown(first="show.LONG_S = 1e6", DOUGA_PREFECT="auto", DOUGA_HOME=str(home))
+    out, err = process.communicate()
+    assert (process.returncode, out.split()) == (0, ["True", "None"]), err
+    assert "Prefect" not in err
+    assert not (home / "prefect").exists()
