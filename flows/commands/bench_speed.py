@@ -19,12 +19,15 @@ from cluster.settings import child_environment
 from flows.commands.samples import make_sample
 from flows.progress import Reporter
 
+PEERS = (sys.executable, "-m", "tasks.benchmarks.speed")
+
 
 def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) -> dict[str, Any]:
     """Interleaved rounds of every way on one sample; medians, and shares of the bare loop.
 
     `whole` counts the command from its start to a verified film, with Ray and Prefect started and
-    stopped; `render` only from the first chunk handed out to the last segment stored.
+    stopped; `render` only from the first chunk handed out to the last segment stored. `engines` are
+    shares of exact's CPU time for the same frame, on one thread.
     """
     with scratch_folder("bench") as name:
         folder = Path(name)
@@ -40,6 +43,7 @@ def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) ->
             seen["render"].append(frames / render)
             frames, took = _peer("script", film)
             seen["script"].append(frames / took)
+        engines = _run([*PEERS, "engines", str(film)], {})
     limit = median(seen["loop"])
     names = {
         "loop": "bare loop of the network (the limit)",
@@ -59,13 +63,14 @@ def run_bench(reporter: Reporter, *, size: str, seconds: float, repeats: int) ->
             for way, rates in seen.items()
         ],
         "frames": frames,
+        "engines": {name: took / engines["exact"] for name, took in engines.items()},
         "on": f"{frames} frames of {size} upscaled 2x, {repeats} interleaved round(s), "
         f"{os.cpu_count()} cores ({platform.machine()})",
     }
 
 
 def _peer(way: str, film: Path) -> tuple[int, float]:
-    document = _run([sys.executable, "-m", "tasks.benchmarks.speed", way, str(film)], {})
+    document = _run([*PEERS, way, str(film)], {})
     return document["frames"], document["seconds"]
 
 

@@ -14,6 +14,7 @@ from cluster.settings import foreign, settings
 from cluster.store.open import open_store
 from flows.progress import Plain
 from flows.words import size_words
+from tasks.models.engine import fastest_here
 
 PACKAGES = ("ray", "torch", "prefect", "boto3", "pyarrow", "av", "numpy", "opentimelineio")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1", "aac", "flac", "libopus")
@@ -102,7 +103,8 @@ def _gpu() -> dict[str, str]:
 
 
 def _cores() -> dict[str, str]:
-    return _check("CPU", f"{os.cpu_count()} cores", "good")
+    runs = f"networks by {fastest_here() or 'torch'}"
+    return _check("CPU", f"{os.cpu_count()} cores, {runs}", "good")
 
 
 def _store(url: str) -> list[dict[str, str]]:

@@ -103,6 +103,8 @@ class Plan(Printed):
     size: tuple[int, int]
     pix_fmt: str
     duration_s: float
+    engine: str = ""
+    engine_why: str = ""
     gpu_hours: float = 0
     cpu_hours: float = 0
     bytes_put: int = 0
@@ -333,6 +335,7 @@ class Way(Printed):
 class BenchSpeed(Printed):
     ways: list[Way]
     frames: int
+    engines: dict[str, float] = {}
     on: str
 
 

@@ -124,6 +124,7 @@ def _plan(prepared: Prepared, entry: ShotInput) -> ShotPlan:
         run=plan.run,
         chunk=prepared.request.chunk,
         device=device_type(),
+        engine=plan.engine,
         delivery=lambda _: plan.picture,
         encode=segment.spec,
     )

@@ -23,7 +23,8 @@ from flows.plan.shot_plan import RunPlan
 from flows.progress import Reporter
 from flows.spec.request import RenderRequest
 from tasks.models.device import Device
-from tasks.worker.build import build_id, this_build
+from tasks.models.engine import check_here
+from tasks.worker.build import build_for, build_id
 from tasks.worker.item import SegmentItem, StageCall, WorkItem
 from tasks.worker.worker import WorkerConfig
 
@@ -101,11 +102,13 @@ OpenFarm = Callable[[RenderRequest, RenderPlan, Reporter], AbstractContextManage
 @contextmanager
 def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> Iterator[Farm]:
     """Ray and its workers for the length of a `with`. ClusterError if they do not start."""
+    if not request.ray:
+        check_here(plan.engine, where=plan.episode)
     reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
         hosts = Hosts(tell=reporter.note)
-        build = this_build()
+        build = build_for(plan.engine)
         pools = {
             kind: stack.enter_context(
                 Pool(replace(spec, build=build), cluster, hosts=hosts, tell=reporter.note)

@@ -23,6 +23,7 @@ from tasks.encode.encoders import EncodeSpec
 from tasks.encode.segment import encoder_settings_key
 from tasks.frames.picture import Picture
 from tasks.frames.track import Track
+from tasks.models.engine import EXACT
 from tasks.worker.item import ChunkInput, SegmentItem, WorkItem, chunk_name, segment_name
 
 CURVES = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec61966-2-1"), "bt709")
@@ -70,6 +71,8 @@ class RenderPlan:
     picture: Picture
     stored: frozenset[str] = frozenset()
     selection: Selection = EVERYTHING
+    engine: str = EXACT
+    """Runs the networks of all its stages that leave it open."""
 
     def names(self) -> list[str]:
         """Every object that the whole film is made of, as the store names it."""
@@ -132,13 +135,14 @@ def plan_render(
     run: str,
     chunk: int,
     device: str,
+    engine: str = EXACT,
     delivery: Callable[[Picture], Picture],
     encode: EncodeSpec,
 ) -> RenderPlan:
     """The plan of an episode, all of it to do. UsageError where the shots cannot make one film."""
     planned: list[tuple[Shot, tuple[RunPlan, ...]]] = []
     for entry in inputs:
-        runs = plan_shot(entry, episode=episode, run=run, chunk=chunk, device=device)
+        runs = plan_shot(entry, episode=episode, run=run, chunk=chunk, device=device, engine=engine)
         planned.append((entry.shot, runs))
     picture = _one_picture([(shot, runs[-1].track.picture) for shot, runs in planned])
     delivered = delivery(picture)
@@ -156,7 +160,7 @@ def plan_render(
     if not any(len(shot.track) for shot in shots):
         raise UsageError("the recipe leaves no frame", where=episode, remedy="raise the rate")
     _check_order(shots)
-    return RenderPlan(episode=episode, run=run, shots=shots, picture=delivered)
+    return RenderPlan(episode=episode, run=run, shots=shots, picture=delivered, engine=engine)
 
 
 def _plan_segment(

@@ -16,6 +16,7 @@ from cluster.store.open import open_store
 from flows.plan.audio import film_origin, passthrough_for
 from flows.plan.checks import check_cast, check_frames, check_recipes, check_shot_names
 from flows.plan.cut import cut_shots
+from flows.plan.engine import Choice, choose_engine
 from flows.plan.inputs import index_name, shot_inputs
 from flows.plan.partial import Selection, select
 from flows.plan.partial_record import ask_store
@@ -44,6 +45,8 @@ class Prepared:
     plan: RenderPlan
     origin_s: Fraction | None
     """Where the film's clock begins on the one source's, None where the film is not all of it."""
+    engine: Choice
+    """What runs its networks, and why that."""
 
     @property
     def name(self) -> str:
@@ -82,9 +85,7 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
     analyses = analyse_sources(episode, indices, shots, reporter)
     origin_s = film_origin(indices, shots)
     inputs, indices = shot_inputs(episode, indices, analyses, shots, origin_s=origin_s)
-    plan = _plan_film(request, inputs, run=run or new_run_id())
-    check_frames(request, plan)
-    plan = ask_store(store, plan)
+    plan, engine = _plan_by_engine(request, store, inputs, run=run or new_run_id())
     plan = replace(plan, selection=_select(request, store, plan))
     return Prepared(
         request=request,
@@ -93,10 +94,33 @@ def prepare(request: RenderRequest, reporter: Reporter, *, run: str = "") -> Pre
         inputs=inputs,
         plan=plan,
         origin_s=origin_s,
+        engine=engine,
     )
 
 
-def _plan_film(request: RenderRequest, inputs: tuple[ShotInput, ...], *, run: str) -> RenderPlan:
+def _plan_by_engine(
+    request: RenderRequest, store: Store, inputs: tuple[ShotInput, ...], *, run: str
+) -> tuple[RenderPlan, Choice]:
+    """The plan with what the store has, and the engine of its networks. Of two that may be, it is
+    the one that the store has more frames by: a run that was broken off left no manifest."""
+    steps = (step for entry in inputs for step in entry.recipe)
+    choice = choose_engine(
+        store, request.episode.name, steps, ray=request.ray, device=device_type()
+    )
+    plan = _plan_film(request, inputs, run=run, engine=choice.engine)
+    check_frames(request, plan)
+    plan = ask_store(store, plan)
+    if choice.other is not None:
+        other = _plan_film(request, inputs, run=run, engine=choice.other)
+        other = ask_store(store, other)
+        if len(other.stored) > len(plan.stored):
+            return other, choice.turned()
+    return plan, choice
+
+
+def _plan_film(
+    request: RenderRequest, inputs: tuple[ShotInput, ...], *, run: str, engine: str
+) -> RenderPlan:
     """The plan of the whole film as the episode wants it delivered."""
     delivery = request.episode.delivery
     return plan_render(
@@ -105,6 +129,7 @@ def _plan_film(request: RenderRequest, inputs: tuple[ShotInput, ...], *, run: st
         run=run,
         chunk=request.chunk,
         device=device_type(),
+        engine=engine,
         delivery=partial(delivery_picture, pix_fmt=delivery.pix_fmt, encoder=delivery.encoder),
         encode=EncodeSpec(
             encoder=delivery.encoder,

@@ -12,6 +12,7 @@ from cluster.keys import Key, make_key
 from flows.spec.documents import StageSpec
 from flows.spec.shots import Shot
 from tasks.frames.track import Span, Track, chunk_spans
+from tasks.models.engine import EXACT
 from tasks.stages.stage import Card, Stage
 from tasks.worker.item import ChunkInput, SourceInput, StageCall, WorkItem
 
@@ -50,13 +51,13 @@ class RunPlan:
 
 
 def plan_shot(
-    entry: ShotInput, *, episode: str, run: str, chunk: int, device: str
+    entry: ShotInput, *, episode: str, run: str, chunk: int, device: str, engine: str = EXACT
 ) -> tuple[RunPlan, ...]:
+    """The runs of a shot, its networks run by `engine` where its stages leave that open."""
     where = f"{episode}/{entry.shot.id}"
     try:
-        calls = [
-            (spec, call, call.make()) for spec in entry.recipe for call in [_call(spec, entry)]
-        ]
+        called = [(spec, _call(spec, entry, engine)) for spec in entry.recipe]
+        calls = [(spec, call, call.make()) for spec, call in called]
         groups = _fuse([(call, stage, spec.keep) for spec, call, stage in calls])
     except DougaError as error:
         raise error.at(where) from error
@@ -187,10 +188,12 @@ def _relative_times(track: Track, span: Span) -> list[Fraction]:
     return [track.times[index] - start for index in span.indices()]
 
 
-def _call(spec: StageSpec, entry: ShotInput) -> StageCall:
+def _call(spec: StageSpec, entry: ShotInput, engine: str) -> StageCall:
     stage = StageCall(name=spec.stage, params=spec.params).make()
     assets = tuple((path, entry.assets[path]) for path in stage.assets())
     params = {**spec.params, **stage.looked_up(dict(assets))}
+    if engine and stage.fast_networks():
+        params["fast"] = engine
     return StageCall(name=spec.stage, params=params, assets=assets)
 
 

@@ -2,6 +2,7 @@
 
 `loop`: the bare loop of the same network over frames already decoded, nothing else: the limit.
 `script`: what people usually write: decode to PNG files, run the network on each, encode them.
+`engines`: the network on one thread, by the fastest engine of this machine beside exact.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -23,6 +25,7 @@ from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.frames.codes import Frames, from_uint8, to_uint8
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
+from tasks.models.engine import EXACT, fastest_here
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Window
 
@@ -71,11 +74,28 @@ def time_script(film: Path) -> tuple[int, float]:
         return len(index), time.perf_counter() - began
 
 
-def _upscaler(index: SourceIndex) -> Callable[[Frames], Frames]:
-    """One frame in, one frame twice as large out, on every core of this machine."""
-    stage = make_stage("upscale", {"scale": 2})
+def compare_engines(film: Path) -> dict[str, float]:
+    """CPU seconds a frame of the upscaling stage by each engine, exact under the name "exact":
+    medians of interleaved frames, on one thread."""
+    index = index_source(str(film))
+    ways = {name: _upscaler(index, threads=1, engine=name) for name in (EXACT, fastest_here())}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for frame in FrameReader(index).read(range(min(SLICE, len(index)))):
+        for name, upscale in ways.items():
+            began = time.process_time()
+            upscale(frame)
+            spent[name].append(time.process_time() - began)
+    return {name or "exact": median(seconds) for name, seconds in spent.items()}
+
+
+def _upscaler(
+    index: SourceIndex, *, threads: int = os.cpu_count() or 1, engine: str = EXACT
+) -> Callable[[Frames], Frames]:
+    """One frame in, one frame twice as large out; by torch on every core of this machine, for one
+    process is all there is here."""
+    stage = make_stage("upscale", {"scale": 2, "fast": engine})
     stage.setup(Device(), lambda path: Path(path).read_bytes())
-    torch.set_num_threads(os.cpu_count() or 1)  # one process is all there is here
+    torch.set_num_threads(threads)
     track = Track(picture=index.picture, times=index.times[:1], end=index.end)
 
     def upscale(frame: Frames) -> Frames:
@@ -87,6 +107,9 @@ def _upscaler(index: SourceIndex) -> Callable[[Frames], Frames]:
 
 
 if __name__ == "__main__":
-    way = {"loop": time_loop, "script": time_script}[sys.argv[1]]
-    count, seconds = way(Path(sys.argv[2]))
-    print(json.dumps({"frames": count, "seconds": seconds}))
+    if sys.argv[1] == "engines":
+        print(json.dumps(compare_engines(Path(sys.argv[2]))))
+    else:
+        way = {"loop": time_loop, "script": time_script}[sys.argv[1]]
+        count, seconds = way(Path(sys.argv[2]))
+        print(json.dumps({"frames": count, "seconds": seconds}))

@@ -28,13 +28,20 @@ emulated, and slower than float32."""
 def engines_here() -> dict[str, str]:
     """The fast engines that this machine has, the fastest first, each with the version of its
     library; none without OpenVINO. Imports nothing."""
-    try:
-        found = version(LIBRARY)
-    except PackageNotFoundError:
+    library = library_here()
+    if not library:
         return {}
     flags = processor_flags()
     fitting = [name for flag, name in _UNITS if flag in flags]
-    return dict.fromkeys((*fitting[:1], PLAIN), f"{LIBRARY} {found}")
+    return dict.fromkeys((*fitting[:1], PLAIN), library)
+
+
+def library_here() -> str:
+    """The library of the fast engines with its version; empty where it is not installed."""
+    try:
+        return f"{LIBRARY} {version(LIBRARY)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def fastest_here() -> str:

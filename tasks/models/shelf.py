@@ -255,12 +255,17 @@ def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
 
 
 def load_graph(card: ModelCard) -> Callable[..., Any]:
-    """What builds a built-in network's graph from its weights, checked; torch is not imported.
+    """What builds a built-in network's graph from its weights, checked; torch is not imported,
+    OpenVINO is.
 
-    Errors: StageError where the weights are missing or differ from the card's digest.
+    Errors: StageError where the weights are missing or differ from the card's digest, ClusterError
+    where OpenVINO is not installed.
     """
     from safetensors.numpy import load
 
+    from tasks.models.openvino_graph import operations
+
+    operations()
     weights = load(weights_of(card, _no_asset))
     return partial(import_module(f"tasks.models.{card.name}.graph").build, card, weights)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from cluster.errors import ClusterError
 from cluster.keys import make_key
 from tasks.decode.content import decoder_build
+from tasks.models.engine import engines_here, library_here
 from tasks.stages.registry import STAGES, stage_class
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "onnxruntime", "imagecodecs")
@@ -35,6 +36,16 @@ def this_build() -> dict[str, str]:
         "decoder": decoder_build(),
         **{name: _version(name) for name in PACKAGES},
     }
+
+
+def worker_build() -> dict[str, str]:
+    """What a worker is made of: this machine's build, and its engines."""
+    return {**this_build(), **{f"engine {name}": by for name, by in engines_here().items()}}
+
+
+def build_for(engine: str) -> dict[str, str]:
+    """What a worker must be made of for a plan of this machine whose networks run by `engine`."""
+    return {**this_build(), **({f"engine {engine}": library_here()} if engine else {})}
 
 
 def build_id() -> str:

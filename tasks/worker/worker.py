@@ -38,7 +38,7 @@ from tasks.frames.codes import Frames
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.stages.stage import Note, Stage, Window
-from tasks.worker.build import check_build, this_build
+from tasks.worker.build import check_build, worker_build
 from tasks.worker.errors import errors_at, errors_at_moment, is_memory_error
 from tasks.worker.item import (
     ChunkInput,
@@ -98,8 +98,8 @@ class Worker:
         cv2.setNumThreads(1)
 
     def build(self) -> dict[str, str]:
-        """What makes the pixels here, as the driver's `this_build` says it of its own machine."""
-        return this_build()
+        """What makes the pixels here, as the driver's `build_for` says what must."""
+        return worker_build()
 
     def pid(self, _: None) -> int:
         """The worker's process id."""

@@ -49,6 +49,8 @@ def plan_document(
         "size": [plan.picture.width, plan.picture.height],
         "pix_fmt": plan.picture.pix_fmt,
         "duration_s": float(plan.end - plan.times[0]),
+        "engine": plan.engine,
+        "engine_why": prepared.engine.words,
         **(_expected(expected) if expected else {}),
     }
 
@@ -146,6 +148,8 @@ def _totals(document: dict[str, Any]) -> Iterator[str]:
     else:
         frames = f"{document['frames_in']} frames in, {document['frames_out']} out"
         yield f"{frames} at {width}x{height}: {amount}"
+    if document["engine_why"]:
+        yield document["engine_why"]
     if "based_on" not in document:
         return
     p50, p90 = document["finish_p50_s"], document["finish_p90_s"]

@@ -57,6 +57,9 @@ def show_bench(document: dict[str, Any]) -> None:
     rows = [(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}") for way in document["ways"]]
     console = make_console()
     console.print(make_table(("way", "frames/s>", "share of the limit>"), rows))
+    for name, share in document["engines"].items():
+        if name != "exact":
+            say(console, f"upscaling by {name} takes {share:.2f} of exact's CPU time, one thread")
     say(console, document["on"])
 
 

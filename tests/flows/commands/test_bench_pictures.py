@@ -139,7 +139,7 @@ def test_bench_alone_is_the_speed_bench(monkeypatch: pytest.MonkeyPatch) -> None
 
     def run_bench(reporter: object, **options: Any) -> dict[str, Any]:
         seen.append(options)
-        return {"ways": [], "frames": 0, "on": "nothing"}
+        return {"ways": [], "frames": 0, "engines": {}, "on": "nothing"}
 
     monkeypatch.setattr("flows.commands.bench_speed.run_bench", run_bench)
     good("--seconds", "3", "--json")
