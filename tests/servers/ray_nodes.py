@@ -18,7 +18,16 @@ from cluster.settings import quiet_environment
 from tests.servers.namespaces import Namespace
 
 ROOT = Path(__file__).parents[2]
-NODE = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80 << 20, "memory": 4 << 30}
+NODE = {
+    "num_cpus": 1,
+    "num_gpus": 0,
+    "object_store_memory": 80 << 20,
+    "memory": 4 << 30,
+    # Nobody looks at a page, reads a log or scales.
+    "include_dashboard": False,
+    "include_log_monitor": False,
+    "no_monitor": True,
+}
 NOTICED_WITHIN_S = 90
 """Ray takes a node for dead after five silences of three seconds or more."""
 
