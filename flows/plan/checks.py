@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster.errors import InputError, UsageError, shortly
 from flows.plan.plan import RenderPlan
-from flows.spec.documents import EpisodeSpec, nearest_name
+from flows.spec.documents import EpisodeSpec, StageSpec, nearest_name
 from flows.spec.request import RenderRequest
 from flows.spec.shots import Shot, parse_frames
 from tasks.stages.registry import make_stage
@@ -17,10 +17,10 @@ from tasks.stages.registry import make_stage
 def check_recipes(episode: EpisodeSpec) -> None:
     """UsageError for a stage or parameter that does not exist, wherever it is named."""
     for step in episode.recipe:
-        make_stage(step.stage, step.params)
+        _check_step(step)
     for name, override in episode.shots.items():
         for step in episode.recipe_for(name):
-            make_stage(step.stage, step.params)
+            _check_step(step)
         known = {step.stage for step in episode.recipe_for(name)}
         for stage in override.params:
             if stage not in known:
@@ -29,6 +29,18 @@ def check_recipes(episode: EpisodeSpec) -> None:
                     where=episode.where("shots", name, "params", stage) or episode.name,
                     remedy=nearest_name(stage, known),
                 )
+
+
+def _check_step(step: StageSpec) -> None:
+    """UsageError for what no such stage has, and for what only a plan may fill in."""
+    fields = type(make_stage(step.stage, step.params).params).model_fields
+    filled_in = {name for name, field in fields.items() if field.exclude}
+    for name in filled_in & set(step.params):
+        raise UsageError(
+            f"unknown parameter {name!r}",
+            where=f"stage {step.stage}",
+            remedy=f"parameters are {', '.join(name for name in fields if name not in filled_in)}",
+        )
 
 
 def check_cast(episode: EpisodeSpec) -> None:

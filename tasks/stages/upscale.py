@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from cluster.errors import StageError
 from tasks.frames.codes import Frames, from_float, to_float
@@ -53,8 +54,8 @@ class UpscaleParams(Params):
     model: str = ""
     precision: AskedPrecision | None = None
     engine: Literal["own", "tensorrt"] = "own"
-    cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
-    fast: str = Field(default=EXACT, exclude=True, repr=False)
+    cards: SkipJsonSchema[tuple[ModelCard, ...]] = Field(default=(), exclude=True, repr=False)
+    fast: SkipJsonSchema[str] = Field(default=EXACT, exclude=True, repr=False)
 
 
 class Upscale(Stage[UpscaleParams]):

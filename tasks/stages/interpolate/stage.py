@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from cluster.errors import StageError, UsageError
@@ -73,8 +74,7 @@ class InterpolateParams(Params):
     draw the in-betweens, "dis" is the light one, along classical optical flow alone, "average"
     mixes neighbours. `model` names another network. `precision` "exact" is the model's own, "fast"
     the fastest engine within 60 dB of it; unset is fast where the plan's workers are known to have
-    one. `cards` and `fast` are filled in by the plan: what workers must know of a model that a user
-    brought, and the engine to run another by.
+    one. `cards` and `fast`, the engine's name, are filled in by the plan, for workers.
     """
 
     factor: Ratio | None = None
@@ -83,8 +83,8 @@ class InterpolateParams(Params):
     engine: Literal["network", "dis", "average"] = "network"
     model: str = ""
     precision: AskedPrecision | None = None
-    cards: tuple[ModelCard, ...] = Field(default=(), exclude=True, repr=False)
-    fast: str = Field(default=EXACT, exclude=True, repr=False)
+    cards: SkipJsonSchema[tuple[ModelCard, ...]] = Field(default=(), exclude=True, repr=False)
+    fast: SkipJsonSchema[str] = Field(default=EXACT, exclude=True, repr=False)
 
     @model_validator(mode="after")
     def _one_target(self) -> InterpolateParams:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, UsageError
 from cluster.pool.actor import ActorLocation
 from cluster.pool.spec import PoolSpec, other_build
 from flows.changes.manifest import write_missing_manifests
@@ -150,6 +150,12 @@ def test_networks_of_one_stage_may_be_exact(episode: Episode) -> None:
 def test_a_recipe_without_networks_has_no_engine(episode: Episode) -> None:
     prepared = episode.plan(recipe=["hold: {}"])
     assert (prepared.plan.engine, prepared.engine.words) == (EXACT, "")
+
+
+@pytest.mark.parametrize("step", ["upscale: {fast: openvino-fp32}", "upscale: {cards: []}"])
+def test_what_the_plan_fills_in_is_not_typed(episode: Episode, step: str) -> None:
+    with pytest.raises(UsageError, match=r"unknown parameter .*precision"):
+        episode.plan(recipe=[step])
 
 
 def test_workers_elsewhere_are_exact_unless_asked(episode: Episode) -> None:
