@@ -34,7 +34,10 @@ def packets(film: Path) -> list[tuple[int, int | None, int | None, bytes]]:
 
 
 def words(nodes: RayNodes, film: Path, store: Path) -> tuple[str | Path, ...]:
-    return ("-o", film, "--store", store, "--ray", nodes.address, "--chunk", "1", "--json")
+    """With the engine that a render on this machine chooses by itself."""
+    recipe = ("--stage", "hold", "--stage", "upscale:precision=fast")
+    where = ("--ray", nodes.address, "--chunk", "1", "--json")
+    return ("-o", film, "--store", store, *recipe, *where)
 
 
 def test_more_workers_than_fit_are_refused(
