@@ -78,8 +78,8 @@ class Settings(BaseSettings):
     prefect: str = Field(
         default="auto",
         pattern="^(auto|embedded|off)$",
-        description="auto: use PREFECT_API_URL, or start a server for a run that takes longer than "
-        "some seconds; embedded: or start one for every run; off: none",
+        description="auto: use PREFECT_API_URL, or start a server for a run that takes longer "
+        "than a minute; embedded: or start one for every run; off: none",
     )
     prefect_host: str = Field(
         default="127.0.0.1", description="where a server started for the run listens"
