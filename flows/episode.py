@@ -32,8 +32,8 @@ from flows.farm.shot import ShotResult, can_retry
 from flows.farm.shots import ActiveRun, Shots, render_missing
 from flows.notify.on_exit import notify_on_exit
 from flows.plan.prepare import Prepared, new_run_id
+from flows.prefect.api import PrefectApi, is_up
 from flows.prefect.artifacts import publish_artifacts, wait_for_states
-from flows.prefect.server import PrefectApi, is_up
 from flows.progress import Plain, Reporter
 from flows.runs.result import EpisodeResult, shots_failed
 from flows.spec.request import RenderRequest, read_request

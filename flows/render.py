@@ -14,7 +14,8 @@ from flows.farm.run import Check, check_cluster, run_episode
 from flows.farm.shot import shots_to_render
 from flows.farm.shots import ActiveRun, render_missing
 from flows.plan.prepare import Prepared
-from flows.prefect.server import PrefectApi, check_prefect, kept_server
+from flows.prefect.api import PrefectApi
+from flows.prefect.server import check_prefect, kept_server
 from flows.prefect.show import shown
 from flows.progress import Reporter
 from flows.runs.result import EpisodeResult

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -132,15 +132,24 @@ def _groups_file(config: pytest.Config) -> Path:
 
 
 @pytest.fixture
-def no_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What may go goes at once, however new it is."""
+def set_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Sets variables of the environment; settings are read anew, then and after the test."""
     from cluster.settings import settings
 
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
-    settings.cache_clear()
-    yield
+    def set_them(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+
+    yield set_them
     monkeypatch.undo()
     settings.cache_clear()
+
+
+@pytest.fixture
+def no_grace(set_variables: Callable[..., None]) -> None:
+    """What may go goes at once, however new it is."""
+    set_variables(DOUGA_GC_GRACE_H="0")
 
 
 @pytest.fixture(autouse=True)

@@ -53,6 +53,11 @@ class Worker:
     lost: list[Call] = field(default_factory=list)
 
     @property
+    def is_active(self) -> bool:
+        """Whether it is up and takes calls."""
+        return self.up and not self.retired
+
+    @property
     def node(self) -> str:
         """The node that it is on."""
         return self.location.node

@@ -80,7 +80,7 @@ class Dispatcher:
 
     def take(self, worker: Worker) -> Call | None:
         """The call that a worker starts now; None if it waits."""
-        if not worker.up or worker.retired:
+        if not worker.is_active:
             return None
         now = self._clock()
         call = self.waiting.take(
@@ -107,13 +107,12 @@ class Dispatcher:
 
     def _note_state(self, worker: Worker) -> None:
         """Note whether a worker is up and takes calls."""
-        active = worker.up and not worker.retired
-        (self._active.add if active else self._active.discard)(worker)
+        (self._active.add if worker.is_active else self._active.discard)(worker)
         self._make_room(worker)
 
     def _make_room(self, worker: Worker) -> None:
         """Note how much room a worker has for calls."""
-        if worker.up and not worker.retired and worker.in_flight < IN_FLIGHT:
+        if worker.is_active and worker.in_flight < IN_FLIGHT:
             self._free.put(worker, worker.in_flight, worker.number)
         else:
             self._free.drop(worker)
@@ -138,7 +137,7 @@ class Dispatcher:
 
     def active_workers(self) -> list[Worker]:
         """The workers that are up and take calls."""
-        return [worker for worker in self.workers if worker.up and not worker.retired]
+        return [worker for worker in self.workers if worker.is_active]
 
     def _expected(self, worker: Worker) -> bool:
         """Whether a worker is up, or likely to be up again soon."""

@@ -128,7 +128,7 @@ def _prefect() -> dict[str, str]:
     url = foreign("PREFECT_API_URL")
     if not url:
         return _check("Prefect", "a server of our own for each run", "good")
-    from flows.prefect.server import is_up
+    from flows.prefect.api import is_up
 
     if is_up(url):
         return _check("Prefect", url, "good")

@@ -17,7 +17,7 @@ from flows.commands.tools import AsJson, print_json
 if TYPE_CHECKING:
     from flows.nightly.deploy import Deployed
     from flows.nightly.spec import NightlySpec
-    from flows.prefect.server import PrefectApi
+    from flows.prefect.api import PrefectApi
 
 
 def up(

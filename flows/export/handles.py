@@ -8,12 +8,13 @@ from a handle into its shot or back.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from flows.farm.farm import open_farm
 from flows.farm.pins import pinned
-from flows.farm.shot import make_work, render_shot_now, shots_at_once, shots_to_render
+from flows.farm.shot import make_work, render_shot_now, shots_to_render
+from flows.farm.shots import side_by_side
 from flows.farm.upload import upload_inputs
 from flows.plan.plan import ShotPlan, plan_render
 from flows.plan.prepare import Prepared, device_type
@@ -66,12 +67,7 @@ def render_handles(handles: Prepared, reporter: Reporter) -> None:
         upload_inputs(held)
         with open_farm(held.request, held.plan, reporter) as farm:
             work = make_work(held, farm, reporter)
-            with ThreadPoolExecutor(max_workers=shots_at_once(farm.workers)) as threads:
-                try:
-                    list(threads.map(lambda shot: render_shot_now(work, shot), work.shots))
-                except BaseException:
-                    farm.close()  # or the threads would render on to the end
-                    raise
+            side_by_side(farm, partial(render_shot_now, work), work.shots)
 
 
 def _around(shot: Shot, count: int, index: SourceIndex) -> tuple[Shot, Shot]:

@@ -137,9 +137,9 @@ class ShotWork:
         """Seconds since the work was handed over."""
         return time.monotonic() - self._began
 
-    def shot(self, shot_id: str) -> ShotPlan:
-        """A shot of the run by its id."""
-        return next(shot for shot in self.shots if shot.shot.id == shot_id)
+    def due_units(self) -> float:
+        """What all that is still to be made counts in the progress bar."""
+        return sum(self._due.values())
 
 
 def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
@@ -155,7 +155,7 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     record_partials(prepared.store, plan)
-    reporter.total(sum(_due_units(plan, work.shots).values()))
+    reporter.total(work.due_units())
     return work
 
 

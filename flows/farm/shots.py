@@ -50,15 +50,11 @@ class Shots:
 
     def render(self) -> list[ShotResult]:
         """Render all of them. One that fails stops no other; its result says why."""
-        with ThreadPoolExecutor(max_workers=self.at_once) as threads:
-            try:
-                return list(threads.map(self._try_shot, self.planned))
-            except BaseException:
-                self._farm.close()  # or the threads would render on to the end
-                raise
-            finally:
-                for outcome in (each for many in self._outcomes.values() for each in many):
-                    outcome.cancel()
+        try:
+            return side_by_side(self._farm, self._try_shot, self.planned)
+        finally:
+            for outcome in (each for many in self._outcomes.values() for each in many):
+                outcome.cancel()
 
     def _try_shot(self, shot: ShotPlan) -> ShotResult:
         for number, outcome in enumerate(self._outcomes[shot.shot.id], 1):
@@ -73,6 +69,19 @@ class Shots:
                 outcome.set_result(result)
                 return result
         raise AssertionError("a shot is tried once at least")
+
+
+def side_by_side(
+    farm: Farm, act: Callable[[ShotPlan], ShotResult], shots: Sequence[ShotPlan]
+) -> list[ShotResult]:
+    """What `act` gives for each shot, as many at once as the farm wants. The first error ends the
+    farm."""
+    with ThreadPoolExecutor(max_workers=shots_at_once(farm.workers)) as threads:
+        try:
+            return list(threads.map(act, shots))
+        except BaseException:
+            farm.close()  # or the threads would render on to the end
+            raise
 
 
 class ActiveRun:

@@ -244,8 +244,8 @@ def _play(rows: Sequence[dict[str, Any]], workers: int) -> float:
     pools = _pools(rows)
     took = [_took(row) for row in rows]
 
-    def seconds(shot: str) -> float:
-        return sum(took[item].seconds for items in shots[shot].values() for item in items)
+    def seconds(shot: tuple[str, dict[str, list[int]]]) -> float:
+        return sum(took[item].seconds for items in shot[1].values() for item in items)
 
     steps = [
         tuple(
@@ -257,8 +257,7 @@ def _play(rows: Sequence[dict[str, Any]], workers: int) -> float:
             )
             for stage, items in sorted(stages.items(), key=lambda pair: pair[0] == "encode")
         )
-        for shot in sorted(shots, key=seconds, reverse=True)
-        for stages in [shots[shot]]
+        for shot, stages in sorted(shots.items(), key=seconds, reverse=True)
     ]
     return makespan_s(steps, took, workers=pools, at_once=shots_at_once(workers))
 

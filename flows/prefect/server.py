@@ -8,9 +8,7 @@ has its password: PREFECT_SERVER_API_AUTH_STRING, or one made for it, in a file 
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import http.client
 import json
 import os
 import secrets
@@ -18,8 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -28,8 +24,8 @@ from typing import BinaryIO
 
 from cluster.errors import ClusterError
 from cluster.network import check_listening, free_port
-from cluster.secrets import without_password
 from cluster.settings import child_environment, foreign, home_folder, quiet_environment, settings
+from flows.prefect.api import PrefectApi, configured_api, is_up
 
 POLL_S = 0.1
 STOP_TIMEOUT_S = 15.0
@@ -51,14 +47,6 @@ CLIENT = {
     # What it shows is worth no minutes of waiting (its default: 5 tries again, a minute a request).
     "PREFECT_CLIENT_MAX_RETRIES": "2",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PrefectApi:
-    """Where Prefect's API is; `lasting`: it goes on when the run is over."""
-
-    url: str
-    lasting: bool
 
 
 @contextmanager
@@ -118,31 +106,6 @@ def _check_closed() -> None:
         what="Prefect's server",
         remedy="set PREFECT_SERVER_API_AUTH_STRING=user:password, or DOUGA_PREFECT_HOST=127.0.0.1",
     )
-
-
-def configured_api() -> str:
-    """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
-    wants a password that this process does not have."""
-    url = foreign("PREFECT_API_URL")
-    shown = without_password(url)
-    if shown != url:
-        raise ClusterError(
-            f"PREFECT_API_URL has a user or a password in it (of {shown})",
-            remedy="give them as PREFECT_API_AUTH_STRING=user:password",
-        )
-    if url and not is_up(url):
-        raise ClusterError(
-            f"no Prefect server answers at {url}",
-            remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
-        )
-    password = foreign("PREFECT_API_AUTH_STRING")
-    if url and not _accepts(url, password):
-        raise ClusterError(
-            f"the Prefect server at {url} "
-            + ("refused the password" if password else "wants a password"),
-            remedy="set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING",
-        )
-    return url
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,29 +283,3 @@ class _Embedded:
             "Prefect's server did not start",
             remedy=f"see {self._folder / 'server.log'}, or set DOUGA_PREFECT=off",
         )
-
-
-def is_up(url: str) -> bool:
-    """Whether a Prefect API is up at this URL."""
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-
-
-def _accepts(url: str, password: str) -> bool:
-    """Whether an API answers to a password; other troubles than that are left to Prefect."""
-    request = urllib.request.Request(f"{url}/admin/version")
-    if password:
-        told = base64.b64encode(password.encode()).decode()
-        request.add_header("Authorization", f"Basic {told}")
-    elif key := foreign("PREFECT_API_KEY"):
-        request.add_header("Authorization", f"Bearer {key}")
-    try:
-        urllib.request.urlopen(request, timeout=5).close()
-    except urllib.error.HTTPError as error:
-        return error.code not in (401, 403)
-    except (OSError, http.client.HTTPException, ValueError):
-        return True
-    return True

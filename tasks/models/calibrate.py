@@ -61,7 +61,7 @@ def _made(card: ModelCard, by: str) -> Iterator[Signal]:
         return
     morph = open_morph(card, device=Device(), read_asset=_no_asset, precision="fp32", engine=by)
     for seed in range(3):
-        frames = (from_uint8(_drawing(seed, moved=by).astype(np.uint8)) for by in (0, 5))
+        frames = (from_uint8(_drawing(seed, moved=moved).astype(np.uint8)) for moved in (0, 5))
         yield morph(Pair(*frames, depth=8), _MOMENT)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cluster.errors import UsageError
 from tasks.models.device import Device
-from tasks.models.engine import EXACT, check_here
+from tasks.models.engine import EXACT
 from tasks.models.enlarge import Enlarger, Net, Signal
 from tasks.models.shelf import (
     Format,
@@ -21,9 +20,6 @@ from tasks.models.shelf import (
     weights_of,
 )
 from tasks.models.torch_setup import start_torch
-
-if TYPE_CHECKING:
-    from tasks.models.openvino_graph import Run
 
 
 def open_enlarger(
@@ -49,15 +45,11 @@ def open_enlarger(
 def load_fast(card: ModelCard, *, engine: str) -> Net:
     """A network of the shelf run by an engine other than torch; a graph for each shape of window.
     ClusterError where this machine has not the engine."""
-    check_here(engine, where=f"model {card.name}")
-    build = load_graph(card)
-    graphs: dict[tuple[int, ...], Run] = {}
+    graph = load_graph(card, engine=engine)
 
     def run(window: Signal) -> Signal:
-        shape = window.shape
-        if shape not in graphs:
-            graphs[shape] = build(height=shape[0], width=shape[1], engine=engine)
-        made: Signal = graphs[shape](window[None])[0]
+        height, width, _ = window.shape
+        made: Signal = graph(height=height, width=width)(window[None])[0]
         return made
 
     return run

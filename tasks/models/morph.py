@@ -10,7 +10,7 @@ import numpy as np
 from cluster.errors import StageError, UsageError
 from tasks.frames.optical_flow import Floats
 from tasks.models.device import Device
-from tasks.models.engine import EXACT, check_here
+from tasks.models.engine import EXACT
 from tasks.models.enlarge import is_out_of_memory
 from tasks.models.inbetweening import Morph, Pair
 from tasks.models.shelf import Format, ModelCard, Precision, load_graph, load_model, weights_of
@@ -84,16 +84,13 @@ def _open_shelf(
 
 def _open_fast(card: ModelCard, engine: str) -> Morph:
     """One of ours run by an engine other than torch; graphs for each size of frames."""
-    check_here(engine, where=f"model {card.name}")
-    build = load_graph(card)
-    graphs: dict[tuple[int, ...], Draw] = {}
+    graph = load_graph(card, engine=engine)
 
     def morph(pair: Pair, at: float) -> Floats:
         small_a, small_b = (frame / np.float32(255) for frame in pair.small)
         size, small = pair.signals[0].shape[:2], small_a.shape[:2]
-        if (shape := (*size, *small)) not in graphs:
-            graphs[shape] = build(size=size, small=small, engine=engine)
-        return graphs[shape]((small_a, small_b), pair.signals, pair.guess(at), at)
+        draw: Draw = graph(size=size, small=small)
+        return draw((small_a, small_b), pair.signals, pair.guess(at), at)
 
     return _telling(card, morph)
 

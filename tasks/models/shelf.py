@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cluster.errors import StageError, UsageError, os_reason
 from cluster.keys import digest_bytes
 from cluster.settings import settings
+from tasks.models.engine import check_here
 
 if TYPE_CHECKING:
     from torch import nn
@@ -254,20 +255,22 @@ def load_model(card: ModelCard, *, shelf: Path = SHELF) -> nn.Module:
     return net.eval().requires_grad_(False)
 
 
-def load_graph(card: ModelCard) -> Callable[..., Any]:
-    """What builds a built-in network's graph from its weights, checked; torch is not imported,
-    OpenVINO is.
+def load_graph(card: ModelCard, *, engine: str) -> Callable[..., Any]:
+    """What gives a built-in network's graph for a shape, built once from its weights, checked;
+    torch is not imported, OpenVINO is.
 
     Errors: StageError where the weights are missing or differ from the card's digest, ClusterError
-    where OpenVINO is not installed.
+    where this machine has not the engine.
     """
+    check_here(engine, where=f"model {card.name}")
     from safetensors.numpy import load
 
     from tasks.models.openvino_graph import operations
 
     operations()
     weights = load(weights_of(card, _no_asset))
-    return partial(import_module(f"tasks.models.{card.name}.graph").build, card, weights)
+    build = import_module(f"tasks.models.{card.name}.graph").build
+    return cache(partial(build, card, weights, engine=engine))
 
 
 def _no_asset(path: str) -> bytes:

@@ -5,7 +5,7 @@ FoundationDB are tested)."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pytest
 from cluster.errors import explained
 from cluster.keys import digest_bytes
 from cluster.ledger.compaction import compact
-from cluster.settings import settings
 from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
 from flows.gc.sweep import collect
@@ -188,11 +187,11 @@ def pictures(film: Path) -> list[str]:
 
 
 @pytest.fixture
-def studio_on_s3(lab: Any, moto: Any, tmp_path: Path, own: pytest.MonkeyPatch) -> Studio:
+def studio_on_s3(
+    lab: Any, moto: Any, tmp_path: Path, own: None, set_variables: Callable[..., None]
+) -> Studio:
     """The same with its store on S3."""
-    for name, value in moto.environment().items():
-        own.setenv(name, value)
-    settings.cache_clear()
+    set_variables(**moto.environment())
     moto.bucket("studio")
     made = Studio(lab, tmp_path, store=f"s3://studio/{tmp_path.name}")
     made.render()
@@ -201,7 +200,7 @@ def studio_on_s3(lab: Any, moto: Any, tmp_path: Path, own: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def studio(lab: Any, tmp_path: Path, own: pytest.MonkeyPatch) -> Studio:
+def studio(lab: Any, tmp_path: Path, own: None) -> Studio:
     made = Studio(lab, tmp_path)
     made.render()
     made.assemble()
@@ -209,11 +208,6 @@ def studio(lab: Any, tmp_path: Path, own: pytest.MonkeyPatch) -> Studio:
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Settings of a studio's own; a lost answer is asked for again at once."""
-    monkeypatch.setenv("DOUGA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("DOUGA_GC_GRACE_H", "0")
-    settings.cache_clear()
-    yield monkeypatch
-    monkeypatch.undo()
-    settings.cache_clear()
+def own(tmp_path: Path, no_grace: None, set_variables: Callable[..., None]) -> None:
+    """A home of a studio's own, from which what may go goes at once."""
+    set_variables(DOUGA_HOME=str(tmp_path / "home"))

@@ -16,8 +16,10 @@ import pytest
 
 from cluster.settings import child_environment
 from cluster.store.open import open_store
+from flows.prefect import show
 from flows.progress import Silent
 from flows.render import render
+from flows.runs.result import EpisodeResult
 from flows.runs.state import places, read_status
 from flows.spec.request import make_request
 from tests.conftest import ROOT
@@ -72,14 +74,12 @@ def test_a_deployment_puts_its_run_on_record_and_does_a_job_once(
 SHOWN = """
 import sys
 from pathlib import Path
-from flows.prefect import show
 from flows.progress import Plain
 from flows.render import render
 from flows.spec.request import make_request
 from tests.farm_here import FarmHere
 
 here = Path(sys.argv[1])
-exec(sys.argv[2])
 def wait():
     number = len(farm.made)
     (here / f"begun{number}").touch()
@@ -102,10 +102,10 @@ def shown(
     )
     with ExitStack() as stack:
 
-        def start(*, first: str = "", **more: str) -> subprocess.Popen[str]:
+        def start(**more: str) -> subprocess.Popen[str]:
             home = {"DOUGA_HOME": str(prefect_home), "PYTHONPATH": str(ROOT)}
             process = subprocess.Popen(
-                [sys.executable, "-c", SHOWN, str(tmp_path), first],
+                [sys.executable, "-c", SHOWN, str(tmp_path)],
                 env=child_environment({**home, "DOUGA_SHOTS_AT_ONCE": "1", **more}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -146,31 +146,46 @@ def test_a_server_that_goes_and_comes_back_is_told_everything_once(
     assert out.split() == ["True", f"{server.api.removesuffix('/api')}/runs/flow-run/{flow['id']}"]
 
 
+class Listening(Silent):
+    """Keeps what is noted."""
+
+    def __init__(self) -> None:
+        self.noted: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.noted.append(text)
+
+
+def render_here(film: Path, folder: Path) -> tuple[EpisodeResult, list[str]]:
+    """What came of a run in this process, and its notes."""
+    (folder / "ep.yaml").write_text(f"source: {film}\nrecipe: [hold]\nstore: store\n")
+    request = make_request(str(folder / "ep.yaml"), output=str(folder / "ep.mkv"))
+    said = Listening()
+    result = render(request, said, farm=FarmHere().opened, check=lambda _: None)
+    return result, said.noted
+
+
 def test_a_server_that_never_comes_is_a_note(
-    shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    tiny_film: Path,
+    tmp_path: Path,
+    set_variables: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for number in (0, 2):
-        (tmp_path / f"go{number}").touch()
-    process = shown(
-        first="show.SETTLES_WITHIN_S = 1",
-        DOUGA_PREFECT="auto",
-        PREFECT_API_URL="http://127.0.0.1:9/api",
-    )
-    out, err = process.communicate()
-    assert (process.returncode, out.split()) == (0, ["True", "None"]), err
-    (note,) = (line for line in err.splitlines() if "Prefect" in line)
-    assert note.startswith("douga: note: Prefect does not know the end of this run: ")
+    monkeypatch.setattr(show, "SETTLES_WITHIN_S", 1)
+    set_variables(DOUGA_PREFECT="auto", PREFECT_API_URL="http://127.0.0.1:9/api")
+    result, noted = render_here(tiny_film, tmp_path)
+    assert (result.verified, result.prefect) == (True, None)
+    (note,) = (line for line in noted if "Prefect" in line)
+    assert note.startswith("Prefect does not know the end of this run: ")
     assert "127.0.0.1:9" in note
 
 
 def test_a_short_run_starts_no_server(
-    shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    tiny_film: Path, tmp_path: Path, set_variables: Callable[..., None]
 ) -> None:
-    for number in (0, 2):
-        (tmp_path / f"go{number}").touch()
     home = tmp_path / "home"
-    process = shown(first="show.LONG_S = 1e6", DOUGA_PREFECT="auto", DOUGA_HOME=str(home))
-    out, err = process.communicate()
-    assert (process.returncode, out.split()) == (0, ["True", "None"]), err
-    assert "Prefect" not in err
+    set_variables(DOUGA_PREFECT="auto", DOUGA_HOME=str(home))
+    result, noted = render_here(tiny_film, tmp_path)
+    assert (result.verified, result.prefect) == (True, None)
+    assert not any("Prefect" in line for line in noted)
     assert not (home / "prefect").exists()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Barrier
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cluster.errors import StoreError
-from cluster.settings import settings
 from cluster.store.open import open_store
 from flows.farm.shot import longest_first, shots_to_render
 from flows.plan.prepare import Prepared, prepare
@@ -40,12 +39,8 @@ class WideFarm(FarmHere):
 
 
 @pytest.fixture(autouse=True)
-def no_prefect(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DOUGA_PREFECT", "off")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
+def no_prefect(set_variables: Callable[..., None]) -> None:
+    set_variables(DOUGA_PREFECT="off")
 
 
 def asked(film: Path, folder: Path, cut: str, **options: Any) -> RenderRequest:
@@ -81,10 +76,9 @@ def test_the_longest_shots_come_first_by_what_is_left_to_do(
 
 
 def test_shots_are_handed_over_in_that_order(
-    tiny_film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_film: Path, tmp_path: Path, set_variables: Callable[..., None]
 ) -> None:
-    monkeypatch.setenv("DOUGA_SHOTS_AT_ONCE", "1")
-    settings.cache_clear()
+    set_variables(DOUGA_SHOTS_AT_ONCE="1")
     farm = FarmHere()
     render(asked(tiny_film, tmp_path, "[4, 28]"), Silent(), farm=farm.opened)
     assert [item.frames for item in farm.made if isinstance(item, SegmentItem)] == [24, 20, 4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,6 @@ import pytest
 
 from cluster.errors import Exit, RefusedError, StoreError, TimedOut, UsageError
 from cluster.keys import Digest
-from cluster.settings import settings
 from cluster.store.folder import FolderStore
 from cluster.store.open import open_store
 from flows.forecast.forecast import Forecast
@@ -360,12 +359,8 @@ def test_two_episodes_of_one_name_are_refused(farm: Farm) -> None:
 
 
 @pytest.fixture
-def prices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("DOUGA_CPU_HOUR_PRICE", "60")
-    settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    settings.cache_clear()
+def prices(set_variables: Callable[..., None]) -> None:
+    set_variables(DOUGA_CPU_HOUR_PRICE="60")
 
 
 def test_a_budget_in_money_needs_a_price(farm: Farm) -> None:

@@ -24,7 +24,8 @@ from cluster.errors import ClusterError, Exit, RefusedError
 from cluster.network import free_port
 from cluster.settings import settings
 from flows.prefect import server
-from flows.prefect.server import configured_api, is_up, prefect_api
+from flows.prefect.api import configured_api, is_up
+from flows.prefect.server import prefect_api
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.servers
