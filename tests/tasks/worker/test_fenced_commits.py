@@ -55,7 +55,7 @@ print(receipt.reused)
 """
 BEFORE = {
     "make_chunk": "tasks.worker.worker encode_chunk",
-    "make_segment": "tasks.worker.worker encode_segment",
+    "make_segment": "tasks.worker.segment_work encode_segment",
 }
 """Stopped when it has looked, and not begun to compute or encode."""
 FOLDER = {

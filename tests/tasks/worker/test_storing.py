@@ -15,7 +15,8 @@ from tasks.decode import index_source
 from tasks.frames.track import Span, Track
 from tasks.models.device import Device
 from tasks.worker.item import SourceInput, WorkItem, chunk_name
-from tasks.worker.worker import STORE_RETRIES, Worker, WorkerConfig
+from tasks.worker.storing import STORE_RETRIES
+from tasks.worker.worker import Worker, WorkerConfig
 
 
 @pytest.fixture
