@@ -23,7 +23,7 @@ help:
 	@echo "make docs         the pages of docs/ as a site in build/site"
 	@echo "make map          the picture and the page of the rooms, from the code"
 	@echo "make schemas      docs/schemas, from the code"
-	@echo "make bench        frames per second beside the bare loop, pictures beside the references"
+	@echo "make bench        docs/bench/latest.md: speed beside the limit and peers, in ten minutes"
 
 install: .venv/.installed
 
@@ -82,8 +82,7 @@ map: install-dev
 	$(BIN)/python docs/map.py
 
 bench: install
-	$(BIN)/douga bench speed
-	$(BIN)/douga bench pictures
+	$(BIN)/python -m flows.commands.bench_page docs/bench
 
 clean:
 	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache

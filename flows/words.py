@@ -28,8 +28,10 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / 3600:,.0f} h"
 
 
-def size_words(size_bytes: float) -> str:
-    """`312 B`, `4.2 kB`, `1.3 GB`."""
+def size_words(size_bytes: float | None) -> str:
+    """`312 B`, `4.2 kB`, `1.3 GB`; a dash for none."""
+    if size_bytes is None:
+        return NONE
     if round(size_bytes) < 1000:
         return f"{size_bytes:.0f} B"
     for unit in ("kB", "MB", "GB", "TB"):

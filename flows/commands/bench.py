@@ -50,7 +50,7 @@ def speed(
     repeats: Repeats = 3,
     as_json: AsJson = False,
 ) -> None:
-    """Measure end-to-end frames per second beside the bare network loop and a PNG script."""
+    """Measure a render beside a tight loop with the same engine, a PNG script and ffmpeg."""
     from flows.commands.bench_speed import run_bench
     from flows.commands.tables.tools import show_bench
     from flows.progress import make_reporter

@@ -327,14 +327,25 @@ class Notify(Printed):
 class Way(Printed):
     way: str
     name: str
+    precision: str
     fps: float
-    share: float
+    share: float | None
+    of_tight: float | None
+    frames: int
+    seconds: float
+    cpu_s: float | None
+    peak_bytes: float | None
+    moved_bytes: float | None
+    stored_bytes: float | None
     rounds: list[float]
 
 
 class BenchSpeed(Printed):
     ways: list[Way]
     frames: int
+    size: str
+    rounds: int
+    engine: str
     engines: dict[str, float] = {}
     on: str
 

@@ -19,7 +19,7 @@ sys.meta_path[:] = [each for each in sys.meta_path if "editable" not in repr(eac
 assert importlib.util.find_spec("tasks.synthetic") is None
 """
 """An installation of the checkout would lend the copy what it lacks."""
-COMMANDS_OF_LABORATORIES = ("samples", "bench_speed", "bench_pictures", "pictures")
+COMMANDS_OF_LABORATORIES = ("samples", "bench_speed", "bench_page", "bench_pictures", "pictures")
 """Modules of flows.commands and its tables that stand for a laboratory."""
 
 

@@ -18,7 +18,8 @@ STARTS = {
     "tasks/analysis/sandbox/run.py": "this Python: the process that looks at unknown files",
     "flows/prefect/server.py": "this Python: Prefect's server",
     "cluster/connect/watch.py": "this Python: the watchdog of a run, which starts its Ray",
-    "flows/commands/bench_speed.py": "this Python: the script that people write, to compare",
+    "flows/commands/bench_speed.py": "this Python: renders, and the peers to compare",
+    "tasks/benchmarks/process_tree.py": "the command that `douga bench` measures",
     "flows/commands/self_test/proofs.py": "this Python: the command, rendering a tiny film",
     "flows/commands/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
 }

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from cluster.errors import printable
 from flows.commands.tables.tables import make_console, make_table, say
-from flows.words import size_words
+from flows.words import number_words, size_words
 
 MODELS = ("model", "verb", "scale", "kind", "parameters>", "size>", "from", "licence")
 
@@ -53,10 +53,19 @@ def show_model(document: dict[str, Any]) -> None:
 
 
 def show_bench(document: dict[str, Any]) -> None:
-    """Frames per second of each way, and the ratios that count."""
-    rows = [(way["name"], f"{way['fps']:.2f}", f"{way['share']:.2f}") for way in document["ways"]]
+    """Frames per second of each way, what its processes took, and the ratios that count."""
+    rows = [
+        (
+            *(way["name"].partition(":")[0], way["precision"]),
+            *(f"{way['fps']:.2f}", number_words(way["of_tight"], 2)),
+            *(number_words(way["cpu_s"], 1), size_words(way["peak_bytes"])),
+            *(size_words(way["moved_bytes"]), size_words(way["stored_bytes"])),
+        )
+        for way in document["ways"]
+    ]
+    heads = ("way", "", "frames/s>", "of tight>", "CPU s>", "peak>", "moved>", "stored>")
     console = make_console()
-    console.print(make_table(("way", "frames/s>", "share of the limit>"), rows))
+    console.print(make_table(heads, rows))
     for name, share in document["engines"].items():
         if name != "exact":
             say(console, f"upscaling by {name} takes {share:.2f} of exact's CPU time, one thread")
