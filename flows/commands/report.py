@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,14 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="write the page, one HTML file, here")
     ] = None,
+    timeline: Annotated[
+        bool,
+        typer.Option(
+            "--timeline",
+            help="write every piece of work on a page by worker (-o, else timeline.html), "
+            "and a trace for Perfetto beside it",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what rendering cost, what was reused, where time went, and what went wrong.
@@ -45,8 +54,12 @@ def report(
     from flows.report.usage.make import make_report
 
     check_folder(str(output or ""), option="-o")
-    made = make_report(store or settings().store_url, since=since, until=until, episode=episode)
-    if output is not None:
+    url = store or settings().store_url
+    made = make_report(url, since=since, until=until, episode=episode)
+    if timeline:
+        output = output or Path("timeline.html")
+        _write_timeline(output, url, since=since, until=until, episode=episode)
+    elif output is not None:
         from flows.report.usage.page import render_page
 
         _write(output, render_page(made))
@@ -76,6 +89,22 @@ def compact_ledger(
     done = compact(opened, dry_run=dry_run)
     document = {"store": opened.url, "dry_run": dry_run, **asdict(done)}
     print_json(document, "compaction") if as_json else show_compaction(document)
+
+
+def _write_timeline(page: Path, url: str, *, since: str, until: str, episode: str) -> None:
+    """The page of a timeline, and its trace beside it."""
+    from cluster.store.open import open_store
+    from flows.report.timeline.page import render_page
+    from flows.report.timeline.pieces import read_timeline
+    from flows.report.timeline.trace import to_trace
+    from flows.report.usage.period import parse_period
+
+    begin, end = parse_period(since, until, now=datetime.now(UTC))
+    store = open_store(url)
+    found = read_timeline(store, since=begin, until=end, episode=episode)
+    trace = page.with_name(f"{page.stem}.trace.json")
+    _write(page, render_page(found, store=store.url, trace=trace.name))
+    _write(trace, to_trace(found))
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,5 @@
-"""Pages of reports: HTML files that open from disk, without a network and without scripts.
+"""Pages of reports: HTML files that open from disk, without a network and, but for the timeline,
+without scripts.
 
 Everything that comes from outside (names, errors, paths) is escaped, and characters that no page
 can hold are replaced.
