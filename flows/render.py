@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
 from cluster.connect.connect import kept_cluster
+from cluster.errors import DougaError
 from cluster.settings import settings
 from flows.farm.farm import OpenFarm, open_farm
 from flows.farm.run import Check, check_cluster, run_episode
@@ -54,6 +56,8 @@ def render(
 def _render(
     prepared: Prepared, reporter: Reporter, *, began: float, farm: OpenFarm
 ) -> EpisodeResult:
+    if reporter.shows_end and shots_to_render(prepared):
+        threading.Thread(target=_foresee, args=(prepared, reporter), daemon=True).start()
     if settings().prefect == "off" or not shots_to_render(prepared):
         return render_missing(prepared, reporter, began=began, farm=farm)
     run = ActiveRun(prepared)
@@ -67,6 +71,17 @@ def _render(
             raise
         run.result.set_result(result)
     return replace(result, prefect=run.link)
+
+
+def _foresee(prepared: Prepared, reporter: Reporter) -> None:
+    """Tell when a render ends by what is known of earlier ones, as `douga plan` does; the farm
+    starts meanwhile."""
+    from flows.forecast.estimate import forecast  # with pyarrow, which nothing missing needs
+
+    with suppress(DougaError):  # whoever asks the plan hears of it
+        found = forecast(prepared, calibrate=False)
+        if found.basis != "none":
+            reporter.expect(found.finish_p50_s, found.finish_p90_s)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from flows.farm.shot import shots_to_render
 from flows.farm.upload import upload_inputs
 from flows.plan.partial_record import ask_store
 from flows.plan.prepare import Prepared, new_run_id, prepare
-from flows.progress import Reporter
+from flows.progress import Reporter, told_as_whole
 from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
 from flows.runs.record import record_result, run_record
 from flows.runs.result import EpisodeResult
@@ -83,7 +83,10 @@ def _run(
     began = time.monotonic()
     name, job, command = request.episode.name, claim.job if claim else "", request.command
     store = open_store(request.store)
-    with run_record(store, name, run, command=command, job=job) as record:
+    with (
+        run_record(store, name, run, command=command, job=job) as record,
+        told_as_whole(reporter, name),
+    ):
         if claim:  # others wait for it already
             record.begin()
         prepared = prepare(request, reporter, run=run)

@@ -155,7 +155,8 @@ def make_work(prepared: Prepared, farm: Farm, reporter: Reporter) -> ShotWork:
     )
     reporter.phase(f"rendering {len(work.shots)} of {len(plan.shots)} shots")
     record_partials(prepared.store, plan)
-    reporter.total(work.due_units())
+    pieces = sum(len(plan.todo(shot)) for shot in work.shots) or len(work.shots)
+    reporter.total(work.due_units(), piece=work.due_units() / pieces, workers=farm.workers)
     return work
 
 

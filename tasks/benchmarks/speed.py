@@ -158,11 +158,16 @@ class Upscalers:
 
     def __init__(self, index: SourceIndex, engine: str) -> None:
         self._mine = threading.local()
-        ready = threading.Barrier(CORES)
+        ready, one_by_one = threading.Barrier(CORES), threading.Lock()
 
         def start() -> None:
-            self._mine.upscale = upscaler(index, engine)
-            self._mine.upscale(FrameReader(index).read([0])[0])
+            try:
+                with one_by_one:  # OpenVINO's first inferences block one another for ever
+                    self._mine.upscale = upscaler(index, engine)
+                    self._mine.upscale(FrameReader(index).read([0])[0])
+            except BaseException:
+                ready.abort()
+                raise
 
         self._threads = ThreadPoolExecutor(CORES, initializer=start)
         for started in [self._threads.submit(ready.wait) for _ in range(CORES)]:

@@ -179,7 +179,8 @@ def test_units_done_by_many_threads_are_all_counted(
 ) -> None:
     monkeypatch.setattr(progress, "LINE_EVERY_S", 0.0)
     reporter = Plain()
-    reporter.total(20.0)
+    reporter.whole("ep01")
+    reporter.total(20.0, piece=0.0, workers=1)
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(reporter.advance, [Slow(1)] * 20))
-    assert "douga: 100 %, 0 s left" in capsys.readouterr().err
+    assert "ep01: 90 %" in capsys.readouterr().err, "verifying is still to come"

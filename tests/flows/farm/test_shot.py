@@ -91,7 +91,7 @@ class Progress(Silent):
         self.units = self.done = 0.0
         self.shares: list[float] = []
 
-    def total(self, units: float) -> None:
+    def total(self, units: float, *, piece: float, workers: int) -> None:
         self.units, self.done = units, 0.0
 
     def advance(self, units: float) -> None:
