@@ -1,4 +1,6 @@
-"""Chunks: consecutive frames as an Arrow IPC file, one record batch per frame.
+"""Chunks, read: consecutive frames as an Arrow IPC file, one record batch per frame.
+
+A frame is R'G'B' codes, or the planes that a delivery takes; all frames of a chunk are of one kind.
 
 Columns of a row: `index` (of the frame in its shot), `pts_num`/`pts_den` (its time in seconds, an
 exact rational), `codec` and `shift` (see `cluster.chunks.codec`), `same_as` (index of an earlier
@@ -16,19 +18,22 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import zstandard
 from numpy.typing import NDArray
 
-from cluster.chunks.codec import PackedFrame, pack, unpack_into
+from cluster.chunks.codec import PackedFrame, Planes, unpack_into, unpack_planes
 from cluster.errors import DigestError, StoreError
 from cluster.keys import canonical, digest_bytes
 from cluster.store.base import Store
 
 FORMAT = "douga chunk 1"
+"""Of codes."""
+PLANES_FORMAT = "douga chunk 2"
+"""Of planes."""
 OWN = "chunk."
 """Prefix of the format's own metadata names."""
 SAME = "same"
@@ -44,6 +49,8 @@ Frames = NDArray[np.uint16]
 """(N, H, W, 3) uint16."""
 Frame = NDArray[np.uint16]
 """(H, W, 3) uint16."""
+Picture = Frame | Planes
+"""A frame as it is stored: codes, or planes (rows, columns)."""
 
 REMEDY = "douga store check --repair"
 
@@ -71,92 +78,47 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkInfo:
-    """A chunk's head: frames `[first, first + count)` of (height, width)."""
+    """A chunk's head: frames `[first, first + count)` of (height, width).
+
+    `planes` are the (rows, columns) of each plane, of `dtype`; none in a chunk of codes.
+    """
 
     first: int
     count: int
     height: int
     width: int
     meta: dict[str, str]
-
-
-def encode_chunk(
-    frames_nhwc: Frames,
-    *,
-    first: int,
-    times: Sequence[Fraction],
-    meta: Mapping[str, str],
-    codec: str = "zstd",
-) -> bytes:
-    """Frames `first`, `first + 1`, … and their times as one chunk, losslessly.
-
-    Frames are (N, H, W, 3) uint16 with N ≥ 1. Equal frames are stored once. ValueError for other
-    shapes; StoreError for an unknown codec.
-    """
-    if frames_nhwc.dtype != np.uint16 or frames_nhwc.ndim != 4 or frames_nhwc.shape[3] != 3:
-        got = f"{frames_nhwc.shape} {frames_nhwc.dtype}"
-        raise ValueError(f"a chunk takes frames (N, H, W, 3) uint16, got {got}")
-    if not 0 < len(frames_nhwc) == len(times):
-        raise ValueError(f"a chunk takes one time per frame: {len(frames_nhwc)} and {len(times)}")
-    if any(name.startswith(OWN) for name in meta):
-        raise ValueError(f"metadata names must not begin with {OWN!r}")
-    _, height, width, _ = frames_nhwc.shape
-    info = ChunkInfo(
-        first=first, count=len(times), height=height, width=width, meta=dict(sorted(meta.items()))
-    )
-    schema = pa.schema(COLUMNS, metadata=_head(info))
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
-        packed_frames: dict[tuple[int, bytes], int] = {}
-        for offset, time in enumerate(times):
-            index = first + offset
-            if offset == 0 or not np.array_equal(frames_nhwc[offset], frames_nhwc[offset - 1]):
-                packed = pack(frames_nhwc[offset], codec=codec)
-            same_as = packed_frames.setdefault((packed.shift, packed.data), index)
-            repeats = same_as != index
-            row = {
-                "index": index,
-                "pts_num": time.numerator,
-                "pts_den": time.denominator,
-                "codec": SAME if repeats else packed.codec,
-                "shift": 0 if repeats else packed.shift,
-                "same_as": same_as if repeats else NOT_SAME,
-                "data": b"" if repeats else packed.data,
-            }
-            row["digest"] = _row_digest(row, info)
-            writer.write_batch(pa.RecordBatch.from_pylist([row], schema=schema))
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    planes: tuple[tuple[int, int], ...] = ()
+    dtype: str = "uint16"
 
 
 def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None) -> Chunk:
     """The frames `indices` (of the shot; default: all) of a chunk, in the order asked for.
 
-    DigestError names the frame whose bytes are damaged; StoreError a frame that is not there.
+    DigestError names the frame whose bytes are damaged; StoreError a frame that is not there, or a
+    chunk of planes.
     """
-    return _read(pa.BufferReader(pa.py_buffer(data)), indices)
+    info, pictures = _read(pa.BufferReader(pa.py_buffer(data)), indices)
+    wanted = tuple(range(info.first, info.first + info.count) if indices is None else indices)
+    if info.planes:
+        raise StoreError("expected a chunk of codes, got one of planes")
+    frames, times = np.empty((len(wanted), info.height, info.width, 3), np.uint16), []
+    for place, (_, time, frame) in enumerate(pictures):
+        frames[place] = frame  # type: ignore[assignment]  # codes
+        times.append(time)
+    return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
 
 
-def iter_frames(data: bytes | memoryview) -> Iterator[tuple[int, Fraction, Frame]]:
-    """Every frame of a chunk in order: its index in the shot, its time, (H, W, 3) uint16.
+def iter_frames(
+    data: bytes | memoryview, indices: Sequence[int] | None = None
+) -> Iterator[tuple[int, Fraction, Picture]]:
+    """Frames of a chunk (default: all) in the order asked for: the index in the shot, the time, and
+    (H, W, 3) uint16 codes or planes.
 
-    One frame is unpacked at a time; one that repeats the frame before it is the same array. Errors
+    One frame is unpacked at a time; one that repeats the frame before it is the same object. Errors
     as of `decode_chunk`.
     """
-    reader = _open(pa.BufferReader(pa.py_buffer(data)))
-    info = _info(reader)
-    unpacked_at, frame = NOT_SAME, np.empty(0, np.uint16)
-    for index in range(info.first, info.first + info.count):
-        row = _row(reader, info, index)
-        packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
-        time = Fraction(row["pts_num"], row["pts_den"])
-        if packed_at != unpacked_at:
-            if packed_at != index:
-                row = _row(reader, info, packed_at)
-            frame = np.empty((info.height, info.width, 3), np.uint16)
-            _unpack(row, frame, index)
-            unpacked_at = packed_at
-        yield index, time, frame
+    yield from _read(pa.BufferReader(pa.py_buffer(data)), indices)[1]
 
 
 def chunk_info(data: bytes | memoryview) -> ChunkInfo:
@@ -165,19 +127,35 @@ def chunk_info(data: bytes | memoryview) -> ChunkInfo:
 
 
 def read_frames(store: Store, name: str, indices: Sequence[int] | None = None) -> Frames:
-    """Frames `indices` (default: all) of a stored chunk, (N, H, W, 3), in the order asked for.
+    """Frames `indices` (default: all) of a stored chunk of codes, (N, H, W, 3), in the order asked
+    for. Read and errors as of `read_pictures`."""
+    frames = list(read_pictures(store, name, indices))
+    if any(isinstance(frame, tuple) for frame in frames):
+        where = f"{store.url}: {name}"
+        raise StoreError("expected a chunk of codes, got one of planes", where=where)
+    return np.stack(frames)
 
-    A few frames of a large chunk are read by range. Where one of them comes back damaged, or more
-    are wanted, the whole chunk is read and checked. Errors as of `decode_chunk`.
+
+def read_pictures(
+    store: Store, name: str, indices: Sequence[int] | None = None
+) -> Iterator[Picture]:
+    """Frames `indices` (default: all) of a stored chunk, codes or planes, in the order asked for.
+
+    One is unpacked at a time; one that repeats the frame before it is the same object. A few frames
+    of a large chunk are read by range. Where one of them comes back damaged, or more are wanted,
+    the whole chunk is read and checked. Errors as of `decode_chunk`.
     """
     try:
         if indices is not None and len(indices) <= FEW_FRAMES:
             size = store.size(name)
             if size > WHOLE_BYTES:
+                source = pa.PythonFile(_Ranges(store, name, size), mode="r")
                 with contextlib.suppress(DigestError):
-                    source = pa.PythonFile(_Ranges(store, name, size), mode="r")
-                    return _read(source, indices).frames_nhwc
-        return decode_chunk(store.get(name), indices).frames_nhwc
+                    few = [picture for _, _, picture in _read(source, indices)[1]]
+                    yield from few
+                    return
+        for _, _, picture in iter_frames(store.get(name), indices):
+            yield picture
     except StoreError as error:
         if error.where.startswith(store.url):
             raise
@@ -216,33 +194,42 @@ class _Ranges(io.RawIOBase):
         return self._store.get_range(self._name, start=start, length=length)
 
 
-def _read(source: Any, indices: Sequence[int] | None) -> Chunk:
+def _read(
+    source: Any, indices: Sequence[int] | None
+) -> tuple[ChunkInfo, Iterator[tuple[int, Fraction, Picture]]]:
     reader = _open(source)
     info = _info(reader)
+    wanted = range(info.first, info.first + info.count) if indices is None else indices
+    return info, _pictures(reader, info, wanted)
+
+
+def _pictures(
+    reader: Any, info: ChunkInfo, wanted: Sequence[int]
+) -> Iterator[tuple[int, Fraction, Picture]]:
+    unpacked_at, picture = NOT_SAME, cast(Picture, ())
     last = info.first + info.count
-    wanted = tuple(range(info.first, last) if indices is None else indices)
-    frames = np.empty((len(wanted), info.height, info.width, 3), np.uint16)
-    times, unpacked = [], dict[int, int]()
-    for place, index in enumerate(wanted):
+    for index in wanted:
         if not info.first <= index < last:
             raise StoreError(f"expected a frame of [{info.first}, {last}), asked for {index}")
         row = _row(reader, info, index)
-        times.append(Fraction(row["pts_num"], row["pts_den"]))
         packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
-        if packed_at in unpacked:
-            frames[place] = frames[unpacked[packed_at]]
-            continue
-        if packed_at != index:
-            row = _row(reader, info, packed_at)
-        _unpack(row, frames[place], index)
-        unpacked[packed_at] = place
-    return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
+        time = Fraction(row["pts_num"], row["pts_den"])
+        if packed_at != unpacked_at:
+            if packed_at != index:
+                row = _row(reader, info, packed_at)
+            picture = _unpack(row, info, index)
+            unpacked_at = packed_at
+        yield index, time, picture
 
 
-def _unpack(row: Mapping[str, Any], frame: Frame, index: int) -> None:
+def _unpack(row: Mapping[str, Any], info: ChunkInfo, index: int) -> Picture:
     packed = PackedFrame(codec=row["codec"], shift=row["shift"], data=row["data"])
     try:
+        if info.planes:
+            return unpack_planes(packed, info.planes, np.dtype(info.dtype))
+        frame = np.empty((info.height, info.width, 3), np.uint16)
         unpack_into(frame, packed)
+        return frame
     except (zstandard.ZstdError, ValueError) as error:
         raise StoreError(f"frame {index} cannot be unpacked ({error})") from error
 
@@ -254,13 +241,15 @@ def _open(source: Any) -> Any:
         raise DigestError("not a readable chunk (its footer is damaged)", remedy=REMEDY) from error
 
 
-def _head(info: ChunkInfo) -> dict[str, str]:
+def head_of(info: ChunkInfo) -> dict[str, str]:
+    """What a chunk's head says, its own digest included."""
+    shapes = info.planes or ((info.height, info.width, 3),)
     own = {
-        f"{OWN}format": FORMAT,
+        f"{OWN}format": PLANES_FORMAT if info.planes else FORMAT,
         f"{OWN}first": str(info.first),
         f"{OWN}count": str(info.count),
-        f"{OWN}shape": f"{info.height},{info.width},3",
-        f"{OWN}dtype": "uint16",
+        f"{OWN}shape": ";".join(",".join(map(str, shape)) for shape in shapes),
+        f"{OWN}dtype": info.dtype,
     }
     return {**own, f"{OWN}digest": digest_bytes(canonical([own, info.meta]).encode()), **info.meta}
 
@@ -269,17 +258,23 @@ def _info(reader: Any) -> ChunkInfo:
     raw = reader.schema.metadata or {}
     try:
         head = {name.decode(): value.decode() for name, value in raw.items()}
-        height, width, _ = (int(part) for part in head[f"{OWN}shape"].split(","))
+        shapes = [
+            tuple(int(side) for side in shape.split(","))
+            for shape in head[f"{OWN}shape"].split(";")
+        ]
+        of_planes = head[f"{OWN}format"] == PLANES_FORMAT
         info = ChunkInfo(
             first=int(head[f"{OWN}first"]),
             count=int(head[f"{OWN}count"]),
-            height=height,
-            width=width,
+            height=shapes[0][0],
+            width=shapes[0][1],
             meta={name: value for name, value in head.items() if not name.startswith(OWN)},
+            planes=tuple((rows, columns) for rows, columns in shapes) if of_planes else (),
+            dtype=head[f"{OWN}dtype"],
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise DigestError("not a readable chunk (its head is damaged)", remedy=REMEDY) from error
-    if _head(info) != head or reader.num_record_batches != info.count:
+    if head_of(info) != head or reader.num_record_batches != info.count:
         raise DigestError("the chunk's head is damaged", remedy=REMEDY)
     return info
 
@@ -289,7 +284,7 @@ def _row(reader: Any, info: ChunkInfo, index: int) -> dict[str, Any]:
         batch = reader.get_batch(index - info.first)
         batch.validate(full=True)  # damaged offsets would be followed out of the buffer
         (row,) = batch.to_pylist()
-        intact = row["index"] == index and row["digest"] == _row_digest(row, info)
+        intact = row["index"] == index and row["digest"] == row_digest(row, info)
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise _damaged(index) from error
     if not intact:
@@ -297,9 +292,11 @@ def _row(reader: Any, info: ChunkInfo, index: int) -> dict[str, Any]:
     return row  # type: ignore[no-any-return]
 
 
-def _row_digest(row: Mapping[str, Any], info: ChunkInfo) -> str:
+def row_digest(row: Mapping[str, Any], info: ChunkInfo) -> str:
+    """Of a whole row and the shape of its frame."""
     known = [row[field.name] for field in COLUMNS if field.name not in ("data", "digest")]
-    sha = hashlib.sha256(canonical([*known, info.height, info.width]).encode())
+    shape = [info.planes, info.dtype] if info.planes else [info.height, info.width]
+    sha = hashlib.sha256(canonical([*known, *shape]).encode())
     sha.update(row["data"])
     return sha.hexdigest()
 

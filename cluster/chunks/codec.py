@@ -9,10 +9,15 @@ scaled to 1080p, 8-bit codes, CPU time on one core, part of raw / pack / unpack:
 20 ms; the same zstd without the filter .39 / 23 / 9; JPEG XL effort 1 .15 / 13 / 50 with the shift
 and .30 / 13 / 47 without. On film and on photographs the filter halves to thirds what plain zstd
 gives; only drawings of a few flat colours (a GIF) pack as well without it.
+
+Planes, as a delivery takes them, are packed by `pack_planes`: each row as its difference from the
+row above, then zstd. The same frames at 2160p, 4:2:0 of 8 bits, part of raw / pack / unpack: this
+.13 / 35 / 22 ms; by the plane predictor .13 / 35 / 47, without a filter .18 / 36 / 12.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -27,6 +32,8 @@ CODECS: tuple[Codec, ...] = get_args(Codec)
 
 Pixels = NDArray[np.uint16]
 """(H, W, 3) uint16."""
+Planes = tuple[NDArray[np.unsignedinteger[Any]], ...]
+"""(rows, columns) each, all of them uint8 or all uint16."""
 
 ZSTD_LEVEL = 1
 """Level 3 packs no better after the filter and takes half as long again."""
@@ -77,6 +84,70 @@ def unpack_into(target: Pixels, packed: PackedFrame) -> None:
         np.left_shift(pixels.reshape(target.shape), packed.shift, out=target)
     else:
         raise _unknown(packed.codec)
+
+
+def pack_planes(planes: Planes, *, codec: str) -> PackedFrame:
+    """Pack planes. JPEG XL is for codes alone: where it is asked for, planes are packed by zstd."""
+    if codec == "raw":
+        data = b"".join(
+            plane.astype(_little(plane.dtype), copy=False).tobytes() for plane in planes
+        )
+        return PackedFrame(codec=codec, shift=0, data=data)
+    filtered = [_differences_down(plane) for plane in planes]
+    if planes[0].itemsize == 2:
+        folded = [((rows << 1) ^ (rows.view(np.int16) >> 15).view(np.uint16)) for rows in filtered]
+        filtered = [rows.astype(np.uint8) for rows in folded]
+        filtered += [(rows >> 8).astype(np.uint8) for rows in folded]
+    packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL)
+    return PackedFrame(
+        codec="zstd",
+        shift=0,
+        data=packer.compress(np.concatenate([rows.ravel() for rows in filtered]).data),
+    )
+
+
+def unpack_planes(
+    packed: PackedFrame, shapes: Sequence[tuple[int, int]], dtype: np.dtype[Any]
+) -> Planes:
+    """The planes of these (rows, columns). StoreError if that cannot be done."""
+    sizes = [rows * columns for rows, columns in shapes]
+    total = sum(sizes)
+    if packed.codec == "raw":
+        whole = np.frombuffer(packed.data, _little(dtype), count=total).astype(dtype, copy=False)
+    elif packed.codec == "zstd":
+        unpacker = zstandard.ZstdDecompressor()
+        size = total * dtype.itemsize
+        whole = np.frombuffer(unpacker.decompress(packed.data, max_output_size=size), np.uint8)
+        if dtype.itemsize == 2:
+            low, high = whole.reshape(2, total)
+            words = high.astype(np.uint16) << 8
+            words |= low
+            whole = (words >> 1) ^ -(words & 1)
+    else:
+        raise _unknown(packed.codec)
+    parts = np.split(whole, np.cumsum(sizes)[:-1])
+    planes = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return tuple(planes if packed.codec == "raw" else map(_sums_down, planes))
+
+
+def _differences_down(plane: NDArray[Any]) -> NDArray[Any]:
+    """Each row less the row above, modulo 2^bits."""
+    rest = np.array(plane, order="C")
+    rest[1:] -= plane[:-1]
+    return rest
+
+
+def _sums_down(rest: NDArray[Any]) -> NDArray[Any]:
+    """The inverse of `_differences_down`; row by row, three times as fast as numpy's `cumsum`."""
+    plane = np.empty_like(rest)
+    plane[:1] = rest[:1]
+    for row in range(1, len(rest)):
+        np.add(rest[row], plane[row - 1], out=plane[row])
+    return plane
+
+
+def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    return dtype.newbyteorder("<")
 
 
 def _zero_bits(pixels: Pixels) -> int:

@@ -20,7 +20,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from cluster.chunks.chunk import chunk_info, encode_chunk, read_frames
+from cluster.chunks.chunk import chunk_info, read_frames
+from cluster.chunks.write import encode_chunk
 from cluster.errors import DigestError, DougaError
 from cluster.keys import Key, canonical
 from cluster.ledger.receipts import Receipt

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from cluster.chunks.chunk import chunk_info, decode_chunk, encode_chunk
+from cluster.chunks.chunk import chunk_info, decode_chunk
+from cluster.chunks.write import encode_chunk
 from cluster.store.base import Store
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared

@@ -17,7 +17,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from cluster.chunks.chunk import encode_chunk, read_frames
+from cluster.chunks.chunk import read_frames
+from cluster.chunks.write import encode_chunk
 from cluster.errors import DigestError
 from cluster.settings import child_environment
 from cluster.store.open import open_store

@@ -19,10 +19,10 @@ from cluster.chunks.chunk import (
     ChunkInfo,
     chunk_info,
     decode_chunk,
-    encode_chunk,
     iter_frames,
     read_frames,
 )
+from cluster.chunks.write import ChunkWriter, encode_chunk
 from cluster.errors import DigestError, StoreError
 from cluster.store.base import NotStored
 from cluster.store.folder import FolderStore
@@ -91,6 +91,56 @@ def test_any_chunk_round_trips(
         zip(back.indices, times, strict=True)
     )
     assert all(np.array_equal(got, frames[at]) for at, (_, _, got) in enumerate(one_by_one))
+
+
+@st.composite
+def plane_frames(draw: st.DrawFn) -> list[tuple[np.ndarray, ...]]:
+    """Frames of planes of one or of several sizes, 8 or 16 bits, some of them repeated."""
+    dtype = draw(st.sampled_from([np.uint8, np.uint16]))
+    sides = st.tuples(st.integers(1, 9), st.integers(1, 9))
+    shapes = draw(st.lists(sides, min_size=1, max_size=3))
+    one = st.tuples(*(hnp.arrays(dtype, shape) for shape in shapes))
+    different = draw(st.lists(one, min_size=1, max_size=3))
+    return draw(st.lists(st.sampled_from(different), min_size=1, max_size=6))
+
+
+@pytest.mark.parametrize("codec", ["zstd", "raw", "jxl"])
+@settings(max_examples=40)
+@given(frames=plane_frames())
+def test_any_planes_round_trip(codec: str, frames: list[tuple[np.ndarray, ...]]) -> None:
+    writer = ChunkWriter(first=7, codec=codec)
+    times = times_for(len(frames))
+    for frame, time in zip(frames, times, strict=True):
+        writer.add(frame, time)
+    data = writer.finish(META)
+    back = list(iter_frames(data))
+    assert [(index, time) for index, time, _ in back] == list(enumerate(times, start=7))
+    for (_, _, got), put in zip(back, frames, strict=True):
+        assert len(got) == len(put)
+        assert all(
+            a.dtype == b.dtype and np.array_equal(a, b) for a, b in zip(got, put, strict=True)
+        )
+    info = chunk_info(data)
+    assert (info.first, info.count, info.meta) == (7, len(frames), META)
+    assert info.planes == tuple(plane.shape for plane in frames[0])
+
+
+def test_planes_are_packed_once_for_equal_frames() -> None:
+    planes = [tuple(plane for plane in drawing(seed).transpose(2, 0, 1)) for seed in (0, 1, 0)]
+    size = {}
+    for count in (2, 3):
+        writer = ChunkWriter(first=0)
+        for frame, time in zip(planes[:count], times_for(count), strict=True):
+            writer.add(frame, time)
+        size[count] = len(writer.finish({}))
+    assert size[3] - size[2] < 1000
+
+
+def test_a_chunk_of_planes_gives_no_codes() -> None:
+    writer = ChunkWriter(first=0)
+    writer.add((np.zeros((4, 4), np.uint8),), Fraction(0))
+    with pytest.raises(StoreError, match="planes"):
+        decode_chunk(writer.finish({}))
 
 
 @pytest.mark.parametrize("height", [1, 63, 64, 65, 128, 130])
