@@ -18,7 +18,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -104,7 +104,7 @@ def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None)
         raise StoreError("expected a chunk of codes, got one of planes")
     frames, times = np.empty((len(wanted), info.height, info.width, 3), np.uint16), []
     for place, (_, time, frame) in enumerate(pictures):
-        frames[place] = frame  # type: ignore[assignment]  # codes
+        frames[place] = frame
         times.append(time)
     return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
 
@@ -128,38 +128,72 @@ def chunk_info(data: bytes | memoryview) -> ChunkInfo:
 
 def read_frames(store: Store, name: str, indices: Sequence[int] | None = None) -> Frames:
     """Frames `indices` (default: all) of a stored chunk of codes, (N, H, W, 3), in the order asked
-    for. Read and errors as of `read_pictures`."""
-    frames = list(read_pictures(store, name, indices))
-    if any(isinstance(frame, tuple) for frame in frames):
+    for. Read and errors as of `StoredChunk`."""
+    chunk = StoredChunk(store, name, indices)
+    if chunk.info.planes:
         where = f"{store.url}: {name}"
         raise StoreError("expected a chunk of codes, got one of planes", where=where)
-    return np.stack(frames)
+    frames = np.empty((len(chunk.wanted), chunk.info.height, chunk.info.width, 3), np.uint16)
+    for place, index in enumerate(chunk.wanted):
+        frames[place] = chunk.picture(index)
+    return frames
 
 
-def read_pictures(
-    store: Store, name: str, indices: Sequence[int] | None = None
-) -> Iterator[Picture]:
-    """Frames `indices` (default: all) of a stored chunk, codes or planes, in the order asked for.
+class StoredChunk:
+    """Frames of a stored chunk, each unpacked when it is asked for.
 
-    One is unpacked at a time; one that repeats the frame before it is the same object. A few frames
-    of a large chunk are read by range. Where one of them comes back damaged, or more are wanted,
-    the whole chunk is read and checked. Errors as of `decode_chunk`.
+    `wanted` are those that may be asked for, all if none are given: a few of a large chunk are read
+    by range, one request each; where one comes back damaged, or more are wanted, the whole chunk is
+    read and checked. Errors as of `decode_chunk`.
     """
-    try:
-        if indices is not None and len(indices) <= FEW_FRAMES:
-            size = store.size(name)
-            if size > WHOLE_BYTES:
-                source = pa.PythonFile(_Ranges(store, name, size), mode="r")
-                with contextlib.suppress(DigestError):
-                    few = [picture for _, _, picture in _read(source, indices)[1]]
-                    yield from few
-                    return
-        for _, _, picture in iter_frames(store.get(name), indices):
-            yield picture
-    except StoreError as error:
-        if error.where.startswith(store.url):
-            raise
-        raise error.at(f"{store.url}: {name}") from error
+
+    def __init__(self, store: Store, name: str, wanted: Sequence[int] | None = None) -> None:
+        self._store, self._name = store, name
+        self._last: tuple[int, Picture] | None = None
+        self._by_range = False
+        with self._named():
+            if wanted is not None and len(wanted) <= FEW_FRAMES:
+                size = store.size(name)
+                self._by_range = size > WHOLE_BYTES
+            if self._by_range:
+                try:
+                    self._reader = _open(pa.PythonFile(_Ranges(store, name, size), mode="r"))
+                    self.info = _info(self._reader)
+                except DigestError:
+                    self._read_whole()
+            else:
+                self._read_whole()
+        first = self.info.first
+        self.wanted = range(first, first + self.info.count) if wanted is None else wanted
+
+    def picture(self, index: int) -> Picture:
+        """A frame by its index in the shot; one that repeats the last one is the same object."""
+        with self._named():
+            try:
+                return self._picture(index)
+            except DigestError:
+                if not self._by_range:
+                    raise
+                self._read_whole()
+                return self._picture(index)
+
+    def _picture(self, index: int) -> Picture:
+        _, self._last = _unpacked(self._reader, self.info, index, self._last)
+        return self._last[1]
+
+    def _read_whole(self) -> None:
+        self._by_range = False
+        self._reader = _open(pa.BufferReader(pa.py_buffer(self._store.get(self._name))))
+        self.info = _info(self._reader)
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            if error.where.startswith(self._store.url):
+                raise
+            raise error.at(f"{self._store.url}: {self._name}") from error
 
 
 class _Ranges(io.RawIOBase):
@@ -206,20 +240,27 @@ def _read(
 def _pictures(
     reader: Any, info: ChunkInfo, wanted: Sequence[int]
 ) -> Iterator[tuple[int, Fraction, Picture]]:
-    unpacked_at, picture = NOT_SAME, cast(Picture, ())
-    last = info.first + info.count
+    last: tuple[int, Picture] | None = None
     for index in wanted:
-        if not info.first <= index < last:
-            raise StoreError(f"expected a frame of [{info.first}, {last}), asked for {index}")
-        row = _row(reader, info, index)
-        packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
-        time = Fraction(row["pts_num"], row["pts_den"])
-        if packed_at != unpacked_at:
-            if packed_at != index:
-                row = _row(reader, info, packed_at)
-            picture = _unpack(row, info, index)
-            unpacked_at = packed_at
-        yield index, time, picture
+        time, last = _unpacked(reader, info, index, last)
+        yield index, time, last[1]
+
+
+def _unpacked(
+    reader: Any, info: ChunkInfo, index: int, last: tuple[int, Picture] | None
+) -> tuple[Fraction, tuple[int, Picture]]:
+    """A frame's time, and the frame with the index that it is packed at: `last` if it is that."""
+    end = info.first + info.count
+    if not info.first <= index < end:
+        raise StoreError(f"expected a frame of [{info.first}, {end}), asked for {index}")
+    row = _row(reader, info, index)
+    time = Fraction(row["pts_num"], row["pts_den"])
+    packed_at = index if row["same_as"] == NOT_SAME else row["same_as"]
+    if last is None or last[0] != packed_at:
+        if packed_at != index:
+            row = _row(reader, info, packed_at)
+        last = (packed_at, _unpack(row, info, index))
+    return time, last
 
 
 def _unpack(row: Mapping[str, Any], info: ChunkInfo, index: int) -> Picture:

@@ -76,7 +76,7 @@ def remake_chunks(
             )
         try:
             stored = read_frames(prepared.store, place.name, place.item.out.indices())
-            fresh = workers[kind].remake(place.item)
+            fresh = np.stack(list(workers[kind].remake(place.item)))
         except (DigestError, NotStored) as error:
             if any(name in error.where for name in (place.name, *_made_from(place.item))):
                 continue

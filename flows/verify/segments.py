@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 
-from cluster.chunks.chunk import ChunkInfo, Frame, chunk_info, iter_frames
+from cluster.chunks.chunk import ChunkInfo, Picture, chunk_info, iter_frames
 from cluster.errors import DigestError, InputError, StoreError
 from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
@@ -17,7 +17,8 @@ from flows.plan.shot_plan import RunPlan
 from flows.verify.expected import Mismatch, SourceComparison
 from tasks.frames.track import Track
 from tasks.verify import Finding, PacketDigests, frames_words, read_packet_digests
-from tasks.verify.pictures import Small, is_nonsense, small_frame
+from tasks.verify.pictures import Small, is_nonsense, small_stored
+from tasks.worker.delivered import nonsense_of
 from tasks.worker.item import WorkItem, chunk_name, segment_name
 
 AS_PUT = "as it was put"
@@ -91,6 +92,7 @@ class StoredFrames:
     ) -> None:
         self._store = store
         self._source = source
+        self._delivered = plan.picture
         self._missing_is_wrong = missing_is_wrong
         places = list(chunk_places(plan))
         self._others = [place for place in places if not place.last]
@@ -156,16 +158,18 @@ class StoredFrames:
         times = place.run.track.times
         wrong: list[StoreFinding] = []
         small: list[Small] = []
-        before: Frame | None = None
+        before: Picture | None = None
         nonsense = False
+        known = nonsense_of(chunk_info(data))
         for index, time, frame in iter_frames(data):
             here = (index, index + 1)
             if (due := times[index] - times[0]) != time:
                 what = "frame time of a chunk"
                 wrong.append(place.finding(what, str(due), str(time), frames=here))
             if frame is not before:
-                nonsense = is_nonsense(frame)
-            small.append(small_frame(frame) if frame is not before else small[-1])
+                nonsense = index in known if isinstance(frame, tuple) else is_nonsense(frame)
+            same = frame is before
+            small.append(small[-1] if same else small_stored(frame, self._delivered))
             before = frame
             if nonsense:
                 got = "codes at the ends of their room (NaN, overflow)"

@@ -27,7 +27,7 @@ from cluster.keys import Digest, digest_bytes, digest_file
 from tasks.encode.encoders import EncodeSpec, encoder_options
 from tasks.encode.ffmpeg import ffmpeg_build, local_url, run_ffmpeg
 from tasks.frames.codes import Frames
-from tasks.frames.colour import planes_from_rgb
+from tasks.frames.colour import Planes, planes_from_rgb
 from tasks.frames.picture import Picture
 
 RATE_MOST = Fraction(500)
@@ -53,7 +53,7 @@ class SegmentInfo:
 
 def encode_segment(
     path: Path,
-    frames: Iterable[Frames],
+    frames: Iterable[Frames | Planes],
     *,
     count: int,
     spec: EncodeSpec,
@@ -64,7 +64,8 @@ def encode_segment(
 ) -> SegmentInfo:
     """Encode one shot; `path` appears when the segment is whole, or not at all.
 
-    `frames` gives (H, W, 3) or (N, H, W, 3) uint16 codes in order, `count` in all; `picture` is
+    `frames` gives (H, W, 3) or (N, H, W, 3) uint16 codes in order, or the picture's own planes of a
+    frame as `planes_from_rgb` gives them, `count` in all; `picture` is
     what `delivery_picture` gave, with every tag set; `rate` is the film's nominal frame rate, for
     the encoder's rate control and the stream's header alone. Converting a frame overlaps with
     encoding the ones before it. EncodeError when ffmpeg fails, or frames are missing or too many.
@@ -169,12 +170,12 @@ def _tags(picture: Picture) -> tuple[str, str, str]:
 
 
 def _raw_frames(
-    frames: Iterable[Frames], *, count: int, picture: Picture, where: str
+    frames: Iterable[Frames | Planes], *, count: int, picture: Picture, where: str
 ) -> Iterator[bytes]:
     """Frames as ffmpeg's rawvideo, one block each."""
     done = 0
     for given in frames:
-        for frame in given if given.ndim == 4 else (given,):
+        for frame in given if isinstance(given, np.ndarray) and given.ndim == 4 else (given,):
             if done == count:
                 raise EncodeError(f"expected {count} frames, got more", where=where)
             yield raw_frame(frame, picture)
@@ -183,9 +184,9 @@ def _raw_frames(
         raise EncodeError(f"expected {count} frames, got {done}", where=where)
 
 
-def raw_frame(frame: Frames, picture: Picture) -> bytes:
-    """One frame's bytes as ffmpeg's rawvideo of the picture's pixel format."""
-    planes = planes_from_rgb(frame, picture)
+def raw_frame(frame: Frames | Planes, picture: Picture) -> bytes:
+    """The bytes of one frame, codes or the picture's planes, as ffmpeg's rawvideo of its format."""
+    planes = frame if isinstance(frame, tuple) else planes_from_rgb(frame, picture)
     if picture.pix_fmt.startswith("bgr0"):
         blank = np.zeros_like(planes[0])
         return np.stack([planes[2], planes[1], planes[0], blank], axis=-1).tobytes()

@@ -28,7 +28,7 @@ class Hold(Stage[HoldParams]):
 
     def card(self) -> Card:
         """Copies frames; asks for the drawings."""
-        return Card(engine="copy", needs_drawings=True, same_drawings=True)
+        return Card(engine="copy", needs_drawings=True, same_drawings=True, one_at_a_time=True)
 
     def needs(self, out: Span, track: Track) -> tuple[int, ...]:
         """The first frames of the drawings in `out`."""

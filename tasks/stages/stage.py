@@ -39,8 +39,10 @@ class Card:
     `model` is the digest of its weights ("" for none) and `engine` names what computes the pixels
     where that changes them ("torch-fp32", "openvino-fp32"); both go into keys. `gpu_share` is the
     part of a GPU it wants where the cluster has any. `keep` says that its frames are worth
-    storing; `per_frame` that output i depends on input i alone and keeps the track's times, so
-    that identical neighbours are computed once. `needs_drawings` asks for the track's `drawing`.
+    storing; `one_at_a_time` that each output frame needs one input frame, so that frames need not
+    stand in memory together; `per_frame`, more than that, that output i depends on input i alone
+    and keeps the track's times, so that identical neighbours are computed once. `needs_drawings`
+    asks for the track's `drawing`.
     `same_drawings` promises that where a drawing of the input begins, the output of that moment is
     this drawing in its own colours, at any size: verification then holds it against the source.
     `memory_bytes` is the working memory for one frame of one megapixel, in and out included.
@@ -53,6 +55,7 @@ class Card:
     engine: str = "numpy"
     keep: bool = False
     per_frame: bool = False
+    one_at_a_time: bool = False
     needs_drawings: bool = False
     same_drawings: bool = False
 

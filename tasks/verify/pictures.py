@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.frames.codes import BLACK, WHITE, Frames, to_uint8
-from tasks.frames.colour import layout_of, rgb_from_planes
+from tasks.frames.colour import Planes, layout_of, rgb_from_planes
 from tasks.frames.picture import Picture
 
 Small = NDArray[np.uint8]
@@ -51,6 +51,13 @@ def shrink(picture: NDArray[Any]) -> NDArray[Any]:
 def small_frame(frame: Frames) -> Small:
     """Codes (H, W, 3), clipped to what a screen shows, made small."""
     return to_uint8(shrink(np.clip(frame, BLACK, WHITE)))
+
+
+def small_stored(stored: Frames | Planes, delivered: Picture) -> Small:
+    """A frame as it is stored, codes or the planes of the delivered picture, made small."""
+    if isinstance(stored, tuple):
+        return small_planes(stored, delivered)
+    return small_frame(stored)
 
 
 def small_planes(planes: Sequence[NDArray[Any]], coded: Picture) -> Small:

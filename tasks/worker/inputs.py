@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-import numpy as np
-
-from cluster.chunks.chunk import read_frames
+from cluster.chunks.chunk import Picture, StoredChunk
 from cluster.errors import DougaError, StageError
+from cluster.keys import Key
 from cluster.store.base import Store
 from tasks.frames.codes import Frames
 from tasks.worker.errors import errors_at_moment, is_memory_error
 from tasks.worker.item import ChunkInput, WorkItem, chunk_name
+from tasks.worker.process import Pull, Spent
 from tasks.worker.readers import Readers
 
 
@@ -23,16 +24,63 @@ class Inputs:
         self._store = store
         self._readers = readers
 
-    def load(self, item: WorkItem, indices: Sequence[int]) -> Frames:
-        """Frames (N, H, W, 3) by shot-relative index, ascending. The error of the first frame that
-        cannot be read, with its moment."""
-        try:
-            return self._read(item, indices)
-        except DougaError as error:
-            if error.retryable or is_memory_error(error):
+    def open(self, item: WorkItem, indices: Sequence[int], spent: Spent) -> Pull:
+        """These frames of an item's input, by shot-relative index. A source's are decoded now, and
+        become codes one by one as they are asked for, each again unless it was the last.
+
+        The error of the first frame that cannot be read, with its moment.
+        """
+        if item.source is None and item.chunks is None:
+            raise StageError("a work item without input", where=item.where)
+        with _timed(spent):
+            try:
+                read = self._of_source if item.source is not None else self._of_chunks
+                codes = read(item, indices)
+            except DougaError as error:
+                if error.retryable or is_memory_error(error):
+                    raise
+                self._name_unreadable(item, indices)
                 raise
-            self._name_unreadable(item, indices)
-            raise
+        last: tuple[int, Frames] | None = None
+
+        def pull(index: int) -> Frames:
+            nonlocal last
+            if last is None or last[0] != index:
+                with _timed(spent):
+                    frame = codes(index)
+                frame.flags.writeable = False
+                spent.bytes_in += frame.nbytes
+                last = (index, frame)
+            return last[1]
+
+        return pull
+
+    def _of_source(self, item: WorkItem, indices: Sequence[int]) -> Callable[[int], Frames]:
+        assert item.source is not None
+        first = item.source.first
+        reader, decoded = self._readers.decode(item.source, [first + index for index in indices])
+        planes = dict(zip(indices, decoded, strict=True))
+        return lambda index: reader.codes_of(planes[index])
+
+    def _of_chunks(self, item: WorkItem, indices: Sequence[int]) -> Callable[[int], Frames]:
+        """Each chunk is read when a frame of it is first asked for, and kept until one of another
+        is."""
+        assert item.chunks is not None
+        chunks = item.chunks.chunks
+        opened: tuple[Key, StoredChunk] | None = None
+
+        def codes(index: int) -> Frames:
+            nonlocal opened
+            key, held = next((key, held) for key, held in chunks if index in held.indices())
+            if opened is None or opened[0] != key:
+                wanted = [one for one in indices if held.start <= one < held.end]
+                opened = (key, StoredChunk(self._store, chunk_name(key), wanted))
+            picture = opened[1].picture(index)
+            if isinstance(picture, tuple):
+                raise StageError("expected a chunk of codes, got one of planes", where=item.where)
+            return picture
+
+        return codes
 
     def _name_unreadable(self, item: WorkItem, indices: Sequence[int]) -> None:
         """Raises the error of the first unreadable frame, with its moment. Raises nothing if no
@@ -42,28 +90,25 @@ class Inputs:
         for index in indices:
             try:
                 with errors_at_moment(item.track.times[index] - item.track.times[0]):
-                    self._read(item, (index,))
+                    self._of_source(item, (index,))
                 some = True
             except DougaError as error:
                 first = first or error
             if some and first is not None:
                 raise first
 
-    def _read(self, item: WorkItem, indices: Sequence[int]) -> Frames:
-        if item.source is not None:
-            first = item.source.first
-            return self._readers.read(item.source, [first + index for index in indices])
-        if item.chunks is None:
-            raise StageError("a work item without input", where=item.where)
-        parts = []
-        for key, held in item.chunks.chunks:
-            wanted = indices[bisect_left(indices, held.start) : bisect_left(indices, held.end)]
-            if wanted:
-                parts.append(read_frames(self._store, chunk_name(key), wanted))
-        return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+@contextmanager
+def _timed(spent: Spent) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        spent.load_s += time.monotonic() - began
 
 
-def stored_frames(store: Store, chunks: ChunkInput) -> Iterator[Frames]:
-    """The frames of chunks, a stored part at a time."""
+def stored_pictures(store: Store, chunks: ChunkInput) -> Iterator[Picture]:
+    """The frames of chunks, one by one, as they are stored."""
     for key, held in chunks.chunks:
-        yield from read_frames(store, chunk_name(key), held.indices())
+        chunk = StoredChunk(store, chunk_name(key), held.indices())
+        yield from map(chunk.picture, held.indices())

@@ -1,7 +1,16 @@
-"""Runs one stage on frames, and checks what comes of it."""
+"""Runs stages on frames, and checks what comes of them.
+
+`Pull` is how frames pass: a function that gives the frame of an index. A stage that takes frames
+one at a time is a `Pull` on the one before it, so that a chunk never stands in memory as a whole;
+any other is given a window and gives all frames of a batch.
+"""
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,50 +18,74 @@ import numpy as np
 from cluster.errors import StageError
 from tasks.frames.codes import Frames
 from tasks.frames.track import Span, Track
-from tasks.stages.stage import Stage, Window
+from tasks.stages.stage import Note, Stage, Window
 from tasks.worker.errors import errors_at_moment
 
+Pull = Callable[[int], Frames]
+"""The frame (H, W, 3) of an index, read only; the same object where it repeats the last one."""
 
-def process(
-    stage: Stage[Any], track: Track, given: tuple[int, ...], frames: Frames, out: Span
+
+@dataclass(slots=True, kw_only=True)
+class Spent:
+    """What the frames of a chunk took so far: seconds, bytes of frames read, and notes left."""
+
+    load_s: float = 0.0
+    compute_s: float = 0.0
+    bytes_in: int = 0
+    notes: list[Note] = field(default_factory=list)
+
+
+def process_window(
+    stage: Stage[Any], track: Track, before: Pull, out: Span, *, turn: threading.Lock, spent: Spent
 ) -> Frames:
-    """The frames `out` of a stage that is set up, (len(out), H, W, 3) uint16.
-
-    `frames` are those `given` of the track that goes in, and are read only from now on. StageError
-    for frames of another shape.
+    """The frames `out` of a stage that is set up, (len(out), H, W, 3) uint16, from those `before`
+    it on `track`, when it is this chunk's `turn` to compute. StageError for another shape.
     """
-    frames.flags.writeable = False
     needed = stage.needs(out, track)
-    if stage.card().per_frame:
-        made = _process_per_frame(stage, track, given, frames, out)
-    else:
-        picked = frames if needed == given else frames[_offsets(needed, given)]
-        made = stage.process(Window(track=track, indices=needed, frames_nhwc=picked), out)
-    expected = stage.track_after(track).picture
-    if made.dtype != np.uint16 or made.shape != (len(out), expected.height, expected.width, 3):
-        raise StageError(
-            f"expected uint16 frames {(len(out), expected.height, expected.width, 3)}, "
-            f"got {made.dtype} {made.shape}",
-            where=stage.name,
-        )
+    frames = np.stack([before(index) for index in needed])
+    frames.flags.writeable = False
+    window = Window(track=track, indices=needed, frames_nhwc=frames)
+    made = _process(stage, window, out, turn, spent)
+    made.flags.writeable = False
     return made
 
 
-def _process_per_frame(
-    stage: Stage[Any], track: Track, given: tuple[int, ...], frames: Frames, out: Span
-) -> Frames:
-    """Processes frame by frame and reuses the result for an equal frame: holds cost nothing."""
-    made: list[Frames] = []
-    for offset, index in enumerate(out.indices(), start=given.index(out.start)):
-        if made and np.array_equal(frames[offset], frames[offset - 1]):
-            made.append(made[-1])
-            continue
-        window = Window(track=track, indices=(index,), frames_nhwc=frames[offset : offset + 1])
+def one_at_a_time(
+    stage: Stage[Any], track: Track, before: Pull, *, turn: threading.Lock, spent: Spent
+) -> Pull:
+    """The frames of a stage that takes them one at a time. One whose input is equal to that of the
+    one before is the same: holds cost nothing."""
+    alone = stage.card().per_frame
+    last: tuple[Frames, Frames] | None = None
+
+    def pull(index: int) -> Frames:
+        nonlocal last
+        (needed,) = stage.needs(Span(index, index + 1), track)
+        given = before(needed)
+        if alone and last is not None and (last[0] is given or np.array_equal(last[0], given)):
+            return last[1]
+        window = Window(track=track, indices=(needed,), frames_nhwc=given[None])
         with errors_at_moment(track.times[index] - track.times[0]):
-            made.append(stage.process(window, Span(index, index + 1))[0])
-    return np.stack(made)
+            made: Frames = _process(stage, window, Span(index, index + 1), turn, spent)[0]
+        made.flags.writeable = False
+        last = (given, made)
+        return made
+
+    return pull
 
 
-def _offsets(indices: tuple[int, ...], given: tuple[int, ...]) -> list[int]:
-    places = {index: place for place, index in enumerate(given)}
-    return [places[index] for index in indices]
+def _process(
+    stage: Stage[Any], window: Window, out: Span, turn: threading.Lock, spent: Spent
+) -> Frames:
+    with turn:
+        began = time.monotonic()
+        made = stage.process(window, out)
+        spent.notes.extend(stage.take_notes())
+        spent.compute_s += time.monotonic() - began
+    picture = stage.track_after(window.track).picture
+    due = (len(out), picture.height, picture.width, 3)
+    if made.dtype != np.uint16 or made.shape != due:
+        raise StageError(
+            f"expected uint16 frames {due}, got {made.dtype} {made.shape}", where=stage.name
+        )
+    return made

@@ -14,7 +14,7 @@ from cluster.store.base import NotStored, Store
 from tasks.decode import FrameReader, SourceIndex
 from tasks.decode.digest import file_digest
 from tasks.decode.fetch import local_source
-from tasks.frames.codes import Frames
+from tasks.decode.planes import Planes
 from tasks.worker.item import SourceInput, source_name
 
 MAX_OPEN = 4
@@ -44,10 +44,14 @@ class Readers:
         self._lock = threading.Lock()
         self._open: OrderedDict[str, FrameReader] = OrderedDict()
 
-    def read(self, source: SourceInput, indices: Sequence[int]) -> Frames:
-        """Frames (N, H, W, 3) of a source by source frame index. InputError if one cannot be."""
+    def decode(
+        self, source: SourceInput, indices: Sequence[int]
+    ) -> tuple[FrameReader, list[Planes]]:
+        """Frames of a source by ascending source frame index, as coded, and the reader that makes
+        codes of them, in any thread. InputError if one cannot be decoded."""
         with self._lock:
-            return self._reader(source).read(indices)
+            reader = self._reader(source)
+            return reader, reader.decode(indices)
 
     def _reader(self, source: SourceInput) -> FrameReader:
         reader = self._open.get(source.digest)

@@ -13,7 +13,7 @@ from tasks.encode.segment import encode_segment
 from tasks.models.device import Device
 from tasks.worker.build import check_build
 from tasks.worker.errors import errors_at
-from tasks.worker.inputs import stored_frames
+from tasks.worker.inputs import stored_pictures
 from tasks.worker.item import SegmentItem, segment_name
 from tasks.worker.receipt import now, segment_receipt
 from tasks.worker.storing import put_with_retry
@@ -34,7 +34,7 @@ def make_segment(store: Store, item: SegmentItem, *, device: Device) -> Receipt:
         path = folder / "segment.mkv"
         encode_segment(
             path,
-            stored_frames(store, item.chunks),
+            stored_pictures(store, item.chunks),
             count=item.frames,
             spec=item.spec,
             picture=item.picture,

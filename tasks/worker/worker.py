@@ -12,16 +12,16 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 
 from cluster.chunks.chunk import chunk_info, read_frames
-from cluster.chunks.write import encode_chunk
+from cluster.chunks.write import ChunkWriter
 from cluster.errors import DigestError, DougaError
 from cluster.keys import Key, canonical
 from cluster.ledger.receipts import Receipt
@@ -43,7 +43,7 @@ from tasks.worker.item import (
     notes_name,
 )
 from tasks.worker.notes import pack_notes, unpack_notes
-from tasks.worker.process import process
+from tasks.worker.process import Pull, Spent, one_at_a_time, process_window
 from tasks.worker.readers import Readers
 from tasks.worker.receipt import chunk_receipt, now
 from tasks.worker.segment_work import make_segment
@@ -61,18 +61,6 @@ class WorkerConfig:
     cache: str
     device: Device
     codec: str = "zstd"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Result:
-    """Finished frames of a chunk, their track, and what they cost."""
-
-    frames: Frames
-    track: Track
-    notes: tuple[Note, ...]
-    bytes_in: int
-    load_s: float
-    compute_s: float
 
 
 class Worker:
@@ -109,73 +97,69 @@ class Worker:
         began_at = now()
         if self._store.has([name]):
             return self._receipt(item, began_at=began_at, reused=True)
-        where = f"{item.where} frames {item.out.start}-{item.out.end - 1}"
-        with errors_at(where):
-            made, taken = self._make_missing(item)
-            after = made.track
+        spent, kept = Spent(), _Stored()
+        track = self._tracks(item)[-1]
+        writer = ChunkWriter(first=item.out.start, codec=self._config.codec)
+        with errors_at(_where(item)):
+            for index, frame in enumerate(self._frames(item, spent, kept), item.out.start):
+                began = time.monotonic()
+                writer.add(frame, track.times[index] - track.times[0])
+                kept.store_s += time.monotonic() - began
             stored_from = time.monotonic()
-            data = encode_chunk(
-                np.ascontiguousarray(made.frames),
-                first=item.out.start,
-                times=[after.times[i] - after.times[0] for i in item.out.indices()],
-                meta={
-                    "key": item.key,
-                    "stage": item.name,
-                    "picture": canonical(after.picture),
-                },
-                codec=self._config.codec,
-            )
-            if made.notes:
-                notes = pack_notes(made.notes)
+            meta = {"key": item.key, "stage": item.name, "picture": canonical(track.picture)}
+            data = writer.finish(meta)
+            if spent.notes:
+                notes = pack_notes(spent.notes)
                 put_with_retry(
                     partial(self._store.put, notes_name(item.key), notes, if_absent=True)
                 )
             digest = put_with_retry(partial(self._store.put, name, data, if_absent=True))
-            stored = time.monotonic()
+            kept.store_s += time.monotonic() - stored_from
         return replace(
             self._receipt(item, began_at=began_at),
             digest=digest,
-            frames=len(item.out) - taken,
-            load_s=made.load_s,
-            compute_s=made.compute_s,
-            store_s=stored - stored_from,
-            bytes_in=made.bytes_in,
+            frames=len(item.out) - kept.taken,
+            load_s=spent.load_s,
+            compute_s=spent.compute_s,
+            store_s=kept.store_s,
+            bytes_in=spent.bytes_in,
             bytes_out=len(data),
         )
 
-    def remake(self, item: WorkItem) -> Frames:
-        """The frames of a chunk, made anew whatever is stored; nothing is stored of them."""
-        with errors_at(f"{item.where} frames {item.out.start}-{item.out.end - 1}"):
-            return self._make_frames(item, item.out).frames
+    def remake(self, item: WorkItem) -> Iterator[Frames]:
+        """The frames of a chunk one by one, made anew whatever is stored; nothing is stored of
+        them."""
+        with errors_at(_where(item)):
+            yield from self._make_frames(item, item.out, Spent())
 
     def make_segment(self, item: SegmentItem) -> Receipt:
         """Encodes a shot's chunks as one segment and stores it. EncodeError naming the shot."""
         return make_segment(self._store, item, device=self._config.device)
 
-    def _make_missing(self, item: WorkItem) -> tuple[_Result, int]:
-        """The frames of a chunk, and how many of them were copied from other objects."""
-        parts: list[_Result] = []
-        at, taken = item.out.start, 0
+    def _frames(self, item: WorkItem, spent: Spent, kept: _Stored) -> Iterator[Frames]:
+        """The frames of a chunk one by one, some of them copied from other objects."""
+        at = item.out.start
         for key, span in item.have:
-            held = self._copy(item, key, span)
+            held = self._copy(item, key, span, spent)
             if held is None:
                 continue
-            if at < span.start:
-                parts.append(self._make_frames(item, Span(at, span.start)))
-            parts.append(held)
-            at, taken = span.end, taken + len(span)
-        if at < item.out.end or not parts:
-            parts.append(self._make_frames(item, Span(at, item.out.end)))
-        return _join(parts), taken
+            yield from self._make_frames(item, Span(at, span.start), spent)
+            yield from held
+            kept.taken += len(span)
+            at = span.end
+        yield from self._make_frames(item, Span(at, item.out.end), spent)
 
-    def _copy(self, item: WorkItem, key: Key, span: Span) -> _Result | None:
+    def _copy(
+        self, item: WorkItem, key: Key, span: Span, spent: Spent
+    ) -> tuple[Frames, ...] | None:
         """Copies frames of a chunk, and its notes, from another object.
 
         None if they must be made: the object is gone or damaged, or its notes cover other frames.
         """
         began = time.monotonic()
-        name, notes = chunk_name(key), tuple[Note, ...]()
+        name = chunk_name(key)
         try:
+            notes: tuple[Note, ...] = ()
             if self._store.has([notes_name(key)]):
                 info = chunk_info(self._store.get(name))
                 if (info.first, info.count) != (span.start, len(span)):
@@ -185,27 +169,21 @@ class Worker:
         except (NotStored, DigestError) as error:
             log.warning("%s: %s; its frames are made again", error.where, error.what)
             return None
-        track = item.track
-        for call in item.calls:
-            track = self._stage(call).track_after(track)
-        load_s = time.monotonic() - began
-        return _Result(
-            frames=frames,
-            track=track,
-            notes=notes,
-            bytes_in=frames.nbytes,
-            load_s=load_s,
-            compute_s=0.0,
-        )
+        spent.notes.extend(notes)
+        spent.bytes_in += frames.nbytes
+        spent.load_s += time.monotonic() - began
+        return tuple(frames)
 
-    def _make_frames(self, item: WorkItem, out: Span) -> _Result:
-        """Makes frames of a chunk in batches, and halves the batch whenever memory runs out."""
-        count = max(1, len(out))
-        while True:
-            batch = min(count, item.batch or count, self._batches.get(item.name, count))
-            spans = [Span(at, min(at + batch, out.end)) for at in _starts(out, batch)]
+    def _make_frames(self, item: WorkItem, out: Span, spent: Spent) -> Iterator[Frames]:
+        """Makes frames of a chunk one by one. Stages that need frames together are given half as
+        many at once whenever memory runs out."""
+        at, whole = out.start, max(1, len(out))
+        while at < out.end:
+            batch = min(whole, item.batch or whole, self._batches.get(item.name, whole))
             try:
-                return _join([self._make_batch(item, span) for span in spans])
+                for frame in self._make_batch(item, Span(at, min(at + batch, out.end)), spent):
+                    yield frame
+                    at += 1
             except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
                 if batch == 1 or not is_memory_error(error):
                     raise
@@ -214,47 +192,27 @@ class Worker:
                     "%s: out of memory; going on with %d frames at once", item.name, batch // 2
                 )
 
-    def _make_batch(self, item: WorkItem, out: Span) -> _Result:
-        """Runs all stages on one batch of a chunk."""
-        tracks, read, spans = self._unroll(item, out)
-        began = time.monotonic()
-        frames = self._inputs.load(item, read)
-        loaded = time.monotonic()
-        bytes_in = frames.nbytes
-        notes: tuple[Note, ...] = ()
-        with self._computing:
-            started = time.monotonic()
-            given = read
-            for call, track, made in zip(item.calls, tracks, spans, strict=False):
-                stage = self._stage(call, ready=True)
-                frames = process(stage, track, given, frames, made)
-                given = made.indices()
-                notes += stage.take_notes()
-            computed = time.monotonic()
-        return _Result(
-            frames=frames,
-            track=tracks[-1],
-            notes=notes,
-            bytes_in=bytes_in,
-            load_s=loaded - began,
-            compute_s=computed - started,
-        )
+    def _make_batch(self, item: WorkItem, out: Span, spent: Spent) -> Iterator[Frames]:
+        stages = [self._stage(call, ready=True) for call in item.calls]
+        tracks = self._tracks(item)
+        spans, read = _unroll(stages, tracks, out)
+        pull = self._inputs.open(item, read, spent)
+        turn = self._computing
+        for stage, track, made in zip(stages, tracks, spans, strict=False):
+            card = stage.card()
+            if card.per_frame or card.one_at_a_time:
+                pull = one_at_a_time(stage, track, pull, turn=turn, spent=spent)
+            else:
+                frames = process_window(stage, track, pull, made, turn=turn, spent=spent)
+                pull = _picked(frames, made.start)
+        yield from map(pull, out.indices())
 
-    def _unroll(self, item: WorkItem, out: Span) -> tuple[list[Track], tuple[int, ...], list[Span]]:
-        """The track before and after each call, the frames to read, and what each call makes.
-
-        Reads only the frames that the first call asks for, however far apart: a drawing may have
-        been held for minutes.
-        """
+    def _tracks(self, item: WorkItem) -> list[Track]:
+        """The track before and after each of an item's calls."""
         tracks = [item.track]
         for call in item.calls:
             tracks.append(self._stage(call).track_after(tracks[-1]))
-        spans: list[Span] = []
-        needed = out.indices()
-        for call, track in zip(reversed(item.calls), reversed(tracks[:-1]), strict=True):
-            spans.insert(0, Span(min(needed), max(needed) + 1))
-            needed = self._stage(call).needs(spans[0], track)
-        return tracks, needed, spans
+        return tracks
 
     def _stage(self, call: StageCall, *, ready: bool = False) -> Stage[Any]:
         name = canonical([call.name, call.params, call.assets])
@@ -276,20 +234,34 @@ class Worker:
         )
 
 
-def _starts(span: Span, step: int) -> range:
-    """Where batches of `step` frames begin in a span; an empty span has one batch."""
-    return range(span.start, max(span.end, span.start + 1), step)
+@dataclass(slots=True, kw_only=True)
+class _Stored:
+    """Of a chunk so far: seconds of packing and storing, and frames that other objects had."""
+
+    store_s: float = 0.0
+    taken: int = 0
 
 
-def _join(made: list[_Result]) -> _Result:
-    """Joins batches."""
-    if len(made) == 1:
-        return made[0]
-    return _Result(
-        frames=np.concatenate([part.frames for part in made]),
-        track=made[0].track,
-        notes=tuple(note for part in made for note in part.notes),
-        bytes_in=sum(part.bytes_in for part in made),
-        load_s=sum(part.load_s for part in made),
-        compute_s=sum(part.compute_s for part in made),
-    )
+def _where(item: WorkItem) -> str:
+    return f"{item.where} frames {item.out.start}-{item.out.end - 1}"
+
+
+def _unroll(
+    stages: Sequence[Stage[Any]], tracks: Sequence[Track], out: Span
+) -> tuple[list[Span], tuple[int, ...]]:
+    """What each stage makes for the frames `out` of the last, and the frames to read.
+
+    Only the frames that the first stage asks for are read, however far apart: a drawing may have
+    been held for minutes.
+    """
+    spans: list[Span] = []
+    needed = out.indices()
+    for stage, track in zip(reversed(stages), reversed(tracks[:-1]), strict=True):
+        spans.insert(0, Span(min(needed), max(needed) + 1))
+        needed = stage.needs(spans[0], track)
+    return spans, needed
+
+
+def _picked(frames: Frames, first: int) -> Pull:
+    """Frames that stand in memory, by index; `first` is the first one's."""
+    return lambda index: frames[index - first]

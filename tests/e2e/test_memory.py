@@ -94,8 +94,9 @@ def test_the_end_of_a_long_hold_reads_the_one_frame_that_is_held(
             worker.make_chunk(replace(last, key=key, calls=(), out=span))
         last = replace(last, source=None, chunks=ChunkInput(chunks=copies))
     receipt = worker.make_chunk(last)
-    frame = Readers(open_store(url), tmp_path).read(source, [0])
+    reader, (planes,) = Readers(open_store(url), tmp_path).decode(source, [0])
+    frame = reader.codes_of(planes)
     assert receipt.bytes_in == frame.nbytes
     made = read_frames(open_store(url), chunk_name(last.key))
     assert len(made) == 24
-    assert all(np.array_equal(each, frame[0]) for each in made)
+    assert all(np.array_equal(each, frame) for each in made)

@@ -54,7 +54,7 @@ assert getattr(owner, name) is whole, "it was never stopped"
 print(receipt.reused)
 """
 BEFORE = {
-    "make_chunk": "tasks.worker.worker encode_chunk",
+    "make_chunk": "tasks.worker.worker put_with_retry",
     "make_segment": "tasks.worker.segment_work encode_segment",
 }
 """Stopped when it has looked, and not begun to compute or encode."""

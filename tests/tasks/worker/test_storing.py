@@ -63,9 +63,9 @@ def counted(worker: Worker) -> list[int]:
     """Grows by one whenever frames are made."""
     make, made = worker._make_frames, list[int]()
 
-    def count(item: WorkItem, out: Span) -> Any:
-        made.append(len(out))
-        return make(item, out)
+    def count(item: WorkItem, out: Span, spent: Any) -> Any:
+        made.extend([len(out)] if len(out) else [])
+        return make(item, out, spent)
 
     worker._make_frames = count  # type: ignore[method-assign]
     return made
