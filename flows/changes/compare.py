@@ -97,10 +97,13 @@ def changes_between(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
     if was.settings and now.settings and was.settings != now.settings:
         # A larger picture follows from the stages; only what was asked of the encoder counts then.
         passed_on = {"size", "pix_fmt"} if stages or was.size != now.size else set()
-        changes = list(_encoder_changes(was, now, passed_on))
+        # Frames are stored as the delivery takes them: other planes are made of other frames.
+        other_planes = "" not in (was.planes, now.planes) and was.planes != now.planes
+        run = len(now.runs) - 1 if other_planes else len(now.runs)
+        changes = list(_encoder_changes(was, now, passed_on, run))
         yield from changes
         if not (changes or material or stages or other_device or other_chunks):
-            yield Reason(kind="encoder", words="encoder changed", run=len(now.runs))
+            yield Reason(kind="encoder", words="encoder changed", run=run)
 
 
 def _material_changes(was: Fingerprint, now: Fingerprint) -> Iterator[Reason]:
@@ -201,9 +204,8 @@ def _value(value: Any) -> str:
 
 
 def _encoder_changes(
-    was: Fingerprint, now: Fingerprint, passed_on: AbstractSet[str]
+    was: Fingerprint, now: Fingerprint, passed_on: AbstractSet[str], run: int
 ) -> Iterator[Reason]:
-    run = len(now.runs)
     differ = [
         name
         for name in ("encoder", *sorted({*was.encoder, *now.encoder} - {"encoder"}))

@@ -9,7 +9,7 @@ from typing import Any
 
 from cluster.keys import canonical, make_key
 from flows.plan.plan import ShotPlan
-from flows.plan.shot_plan import RunPlan
+from flows.plan.shot_plan import RunPlan, planes_key
 from tasks.encode.segment import encoder_settings_key
 from tasks.worker.item import SegmentItem
 
@@ -37,7 +37,8 @@ class StageMark:
 class Fingerprint:
     """`frames` marks each source frame's own content, empty where only the whole source is known
     by its `digest`; `content` marks all of it with the shot's range, `times` when each is shown,
-    `settings` all of the encoder's settings. `first`, `end` are frames of the source."""
+    `settings` all of the encoder's settings, `planes` those that the stored frames follow, empty
+    where frames are stored as codes. `first`, `end` are frames of the source."""
 
     source: int
     digest: str
@@ -55,6 +56,7 @@ class Fingerprint:
     runs: tuple[tuple[StageMark, ...], ...]
     encoder: Mapping[str, Any] = field(default_factory=dict)
     settings: str = ""
+    planes: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for a manifest."""
@@ -87,6 +89,7 @@ def fingerprint(shot: ShotPlan) -> Fingerprint:
         runs=tuple(_stages(run) for run in shot.runs),
         encoder=_encoder(shot.segment) if shot.segment else {},
         settings=_settings(shot.segment) if shot.segment else "",
+        planes=_planes(shot.runs[-1]),
     )
 
 
@@ -143,6 +146,12 @@ def _encoder(segment: SegmentItem) -> dict[str, Any]:
 def _settings(segment: SegmentItem) -> str:
     spec, picture = segment.spec, segment.picture
     return _mark([encoder_settings_key(spec, picture, rate=segment.rate), picture, segment.rate])
+
+
+def _planes(run: RunPlan) -> str:
+    """A mark of what the planes of a run's frames depend on, empty where it stores codes."""
+    delivered = run.items[0].delivered if run.items else None
+    return _mark(planes_key(delivered)) if delivered else ""
 
 
 def _short(value: Any) -> Any:

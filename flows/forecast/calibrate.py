@@ -170,7 +170,9 @@ class _TrialWorkers:
         picked = pick_frames(shot.runs, range(start, start + frames), stored=frozenset())
         for run, items in zip(shot.runs, picked, strict=True):
             worker = self._workers[device_of(run, self._pools)]
-            receipts.append(_sum([worker.make_chunk(item) for item in items]))
+            delivered = run.items[0].delivered
+            made = [worker.make_chunk(replace(item, delivered=delivered)) for item in items]
+            receipts.append(_sum(made))
         assert shot.segment is not None
         segment = replace(
             shot.segment,

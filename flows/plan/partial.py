@@ -58,6 +58,7 @@ def pick_chunks(
     picked: list[tuple[WorkItem, ...]] = []
     for number, run in reversed(list(enumerate(runs))):
         held = _held_frames(partials[number], stored) if partials else {}
+        held |= _codes_stored(run, stored)
         missing = tuple(
             _with_held(item, held)
             for item in run.items
@@ -98,7 +99,7 @@ def frame_places(
     run: RunPlan, partials: Sequence[Iterable[WorkItem]], stored: AbstractSet[str]
 ) -> Places:
     """Where the stored frames of a run are: in its chunks, or else in partial ones."""
-    places: Places = {}
+    places = _codes_stored(run, stored)
     for known in partials:
         places.update(_held_frames(known, stored))
     for item in run.items:
@@ -149,6 +150,16 @@ def _held_frames(partials: Iterable[WorkItem], stored: AbstractSet[str]) -> Plac
         index: item.key
         for item in partials
         if chunk_name(item.key) in stored
+        for index in item.out.indices()
+    }
+
+
+def _codes_stored(run: RunPlan, stored: AbstractSet[str]) -> Places:
+    """The frames that are stored as codes, of chunks that are stored as planes by now."""
+    return {
+        index: item.codes
+        for item in run.items
+        if item.codes and chunk_name(item.codes) in stored
         for index in item.out.indices()
     }
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from cluster.errors import UsageError
-from cluster.keys import make_key
+from cluster.keys import Key, make_key
 from flows.plan.partial import EVERYTHING, ItemsByRun, Selection, pick_chunks, pick_frames
 from flows.plan.shot_plan import KEY_FORMAT, RunPlan, ShotInput, plan_shot
 from flows.spec.shots import Shot
@@ -57,8 +57,11 @@ class ShotPlan:
         return [chunk_name(item.key) for item in self.items()] + segment
 
     def objects(self) -> list[str]:
-        """Every object to ask the store for: what the shot is made of, and partial chunks."""
-        return self.names() + [chunk_name(item.key) for made in self.partials for item in made]
+        """Every object to ask the store for: what the shot is made of, partial chunks, and codes of
+        what is stored as planes: an earlier douga left those."""
+        partials = [chunk_name(item.key) for made in self.partials for item in made]
+        codes = [chunk_name(item.codes) for item in self.runs[-1].items if item.codes]
+        return self.names() + partials + codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,13 @@ class RenderPlan:
     def objects(self) -> list[str]:
         """Every object to ask the store for: `names` and the known partial chunks."""
         return [name for shot in self.shots for name in shot.objects()]
+
+    def key_of(self, item: WorkItem) -> Key:
+        """The key by which the store has a chunk, or would: that of its codes where only they are
+        there."""
+        if item.codes is None or chunk_name(item.key) in self.stored:
+            return item.key
+        return item.codes if chunk_name(item.codes) in self.stored else item.key
 
     def with_stored(self, stored: AbstractSet[str]) -> RenderPlan:
         """The same plan, knowing what the store has."""
@@ -147,20 +157,20 @@ def plan_render(
     picture = _one_picture([(shot, runs[-1].track.picture) for shot, runs in planned])
     delivered = delivery(picture)
     rate = _film_rate([runs[-1].track for _, runs in planned])
-    shots = tuple(
-        ShotPlan(
-            shot=shot,
-            runs=runs,
-            segment=_plan_segment(
-                shot, runs[-1], episode=episode, run=run, picture=delivered, rate=rate, spec=encode
-            ),
+    shots = []
+    for entry, (shot, runs) in zip(inputs, planned, strict=True):
+        if not (entry.recipe and entry.recipe[-1].keep):
+            runs = (*runs[:-1], runs[-1].as_delivered(delivered))
+        segment = _plan_segment(
+            shot, runs[-1], episode=episode, run=run, picture=delivered, rate=rate, spec=encode
         )
-        for shot, runs in planned
-    )
+        shots.append(ShotPlan(shot=shot, runs=runs, segment=segment))
     if not any(len(shot.track) for shot in shots):
         raise UsageError("the recipe leaves no frame", where=episode, remedy="raise the rate")
     _check_order(shots)
-    return RenderPlan(episode=episode, run=run, shots=shots, picture=delivered, engine=engine)
+    return RenderPlan(
+        episode=episode, run=run, shots=tuple(shots), picture=delivered, engine=engine
+    )
 
 
 def _plan_segment(
@@ -178,7 +188,7 @@ def _plan_segment(
     key = make_key(
         {
             "format": KEY_FORMAT,
-            "chunks": [[item.key, len(item.out)] for item in last.items],
+            "chunks": [[item.codes or item.key, len(item.out)] for item in last.items],
             "encode": encoder_settings_key(spec, picture, rate=rate),
             "picture": picture,
             "rate": rate,

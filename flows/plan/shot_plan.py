@@ -11,6 +11,7 @@ from cluster.errors import DougaError
 from cluster.keys import Key, make_key
 from flows.spec.documents import StageSpec
 from flows.spec.shots import Shot
+from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track, chunk_spans
 from tasks.models.engine import EXACT
 from tasks.stages.stage import Card, Stage
@@ -44,6 +45,10 @@ class RunPlan:
     track: Track
     items: tuple[WorkItem, ...]
     planner: ChunkPlanner = field(repr=False, compare=False)
+
+    def as_delivered(self, picture: Picture) -> RunPlan:
+        """The run with its chunks stored as the planes of a picture."""
+        return replace(self, items=tuple(_as_planes(item, picture) for item in self.items))
 
     def makes(self, item: WorkItem) -> bool:
         """Whether a work item, a chunk or a partial one, is one of this run."""
@@ -176,6 +181,16 @@ class ChunkPlanner:
                 "in": material,
             }
         )
+
+
+def planes_key(picture: Picture) -> list[object]:
+    """What of a delivered picture its planes depend on, as plain data for a key."""
+    return [picture.pix_fmt, picture.depth, picture.matrix, picture.range, picture.siting]
+
+
+def _as_planes(item: WorkItem, picture: Picture) -> WorkItem:
+    key = make_key({"format": KEY_FORMAT, "codes": item.key, "planes": planes_key(picture)})
+    return replace(item, key=key, codes=item.key, delivered=picture)
 
 
 def _hull(indices: Sequence[int]) -> Span:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunks.chunk import read_frames
+from cluster.chunks.chunk import StoredChunk
 from cluster.errors import unwritable
 from cluster.keys import make_key
 from cluster.scratch import scratch_folder
@@ -32,6 +32,7 @@ from tasks.frames.codes import BLACK, Frames, to_uint8
 from tasks.frames.colour import delivery_picture
 from tasks.frames.contact_sheet import contact_sheet
 from tasks.frames.picture import Picture
+from tasks.worker.delivered import codes_of
 from tasks.worker.item import chunk_name
 
 MAX_WIDTH = 640
@@ -74,7 +75,7 @@ def make_proxy(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> Prox
     output = Path(prepared.request.output)
     film = output.with_name(f"{output.stem}.preview.mkv")
     picture = output.with_name(f"{output.stem}.preview.png")
-    png = _sheet(prepared.store, cells)
+    png = _sheet(prepared.store, cells, plan.picture)
     sheet = f"reviews/{plan.episode}/preview-{make_key([cell.name for cell in cells])}.png"
     prepared.store.put(sheet, png)
     try:
@@ -123,7 +124,7 @@ def _write_film(
     segment = folder / "preview.mkv"
     encode_segment(
         segment,
-        _fitted(prepared.store, cells, small),
+        _fitted(prepared.store, cells, plan.picture, small),
         count=len(cells),
         spec=SPEC,
         picture=small,
@@ -152,15 +153,17 @@ def _small_picture(picture: Picture) -> Picture:
     return delivery_picture(small, pix_fmt="yuv420p", encoder="libx264")
 
 
-def _fitted(store: Store, cells: list[_Cell], picture: Picture) -> Iterator[Frames]:
-    for frame in _frames(store, cells):
+def _fitted(
+    store: Store, cells: list[_Cell], delivered: Picture, picture: Picture
+) -> Iterator[Frames]:
+    for frame in _frames(store, cells, delivered):
         if frame is None:
             yield np.full((picture.height, picture.width, 3), BLACK, np.uint16)
         else:
             yield _resized(frame, picture.width, picture.height)
 
 
-def _sheet(store: Store, cells: list[_Cell]) -> bytes:
+def _sheet(store: Store, cells: list[_Cell], delivered: Picture) -> bytes:
     """PNG of all frames; of as many of each shot, well apart, as a page holds, where there are
     more than that."""
     shots: dict[str, list[_Cell]] = {}
@@ -172,7 +175,7 @@ def _sheet(store: Store, cells: list[_Cell]) -> bytes:
     few = len(picked) <= 24
     pictures = [
         (f"{cell.shot}  {cell.frame}", _thumbnail(frame, 240 if few else 160))
-        for cell, frame in zip(picked, _frames(store, picked), strict=True)
+        for cell, frame in zip(picked, _frames(store, picked, delivered), strict=True)
         if frame is not None
     ]
     columns, width = (4, 240) if few else (8, 160)
@@ -192,17 +195,17 @@ def _resized(frame: Frames, width: int, height: int) -> Frames:
     return resized.astype(np.uint16, copy=False)
 
 
-def _frames(store: Store, cells: list[_Cell]) -> Iterator[Frames | None]:
+def _frames(store: Store, cells: list[_Cell], delivered: Picture) -> Iterator[Frames | None]:
     """The frame of each cell, some read ahead; None where there is none."""
 
     def read(cell: _Cell) -> Frames | None:
         if cell.name is None:
             return None
         try:
-            frame: Frames = read_frames(store, cell.name, [cell.frame])[0]
+            chunk = StoredChunk(store, cell.name, [cell.frame])
+            return codes_of(chunk.picture(cell.frame), delivered)
         except NotStored:
             return None
-        return frame
 
     with ThreadPoolExecutor(READ_AHEAD) as threads:
         waiting = iter(cells)

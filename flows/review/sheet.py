@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunks.chunk import read_frames
+from cluster.chunks.chunk import StoredChunk
 from cluster.errors import DigestError
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.frames.codes import to_uint8
 from tasks.frames.contact_sheet import contact_sheet
+from tasks.worker.delivered import codes_of
 from tasks.worker.item import chunk_name
 
 JPEG_QUALITY = 85
@@ -38,7 +39,7 @@ def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str
     pictures = [
         (f"{shot.shot.id}  {len(shot.track)} frames", picture)
         for shot in shots
-        if (picture := _middle(store, shot)) is not None
+        if (picture := _middle(store, plan, shot)) is not None
     ]
     if not pictures:
         return None
@@ -55,7 +56,7 @@ def _as_jpeg(png: bytes) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
 
 
-def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
+def _middle(store: Store, plan: RenderPlan, shot: ShotPlan) -> NDArray[np.uint8] | None:
     """(H, W, 3) 8-bit R'G'B' of a shot's middle frame, or None where it is not stored."""
     drawn = shot.runs[0].items[0].track.times if shot.runs[0].items else ()
     # A frame of the source, not one in between: it shows what was drawn.
@@ -63,7 +64,8 @@ def _middle(store: Store, shot: ShotPlan) -> NDArray[np.uint8] | None:
     for item in shot.runs[-1].items:
         if item.out.start <= middle < item.out.end:
             try:
-                return to_uint8(read_frames(store, chunk_name(item.key), [middle])[0])
+                chunk = StoredChunk(store, chunk_name(plan.key_of(item)), [middle])
+                return to_uint8(codes_of(chunk.picture(middle), plan.picture))
             except (NotStored, DigestError):  # who needs the chunk says so
                 return None
     return None

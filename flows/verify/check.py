@@ -142,7 +142,7 @@ def _gather(
         stays = finding.frames is None or finding.what not in MADE_ANEW
         if finding.frames is not None and not stays:
             for shot, first in zip(plan.shots, starts, strict=False):
-                names = _names(shot, finding.frames[0] - first, finding.frames[1] - first)
+                names = _names(plan, shot, finding.frames[0] - first, finding.frames[1] - first)
                 objects |= names if finding.what == "stored picture" else set()
                 failed |= {shot.shot.id} if names else set()
         placed = _place(finding, plan, starts)
@@ -156,10 +156,10 @@ def _gather(
     return CheckResult(findings=tuple(findings), objects=tuple(sorted(objects)))
 
 
-def _names(shot: ShotPlan, start: int, end: int) -> set[str]:
+def _names(plan: RenderPlan, shot: ShotPlan, start: int, end: int) -> set[str]:
     """The last chunks of a shot that hold some of its frames `[start, end)`."""
     return {
-        chunk_name(item.key)
+        chunk_name(plan.key_of(item))
         for item in shot.runs[-1].items
         if item.out.start < end and start < item.out.end
     }

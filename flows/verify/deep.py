@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cluster.chunks.chunk import read_frames
+from cluster.chunks.chunk import StoredChunk
 from cluster.errors import DigestError
 from cluster.settings import home_folder, settings
 from cluster.store.base import NotStored
@@ -23,6 +25,7 @@ from flows.progress import Reporter
 from flows.verify.segments import ChunkPlace, StoreFinding, chunk_places
 from flows.words import count_words
 from tasks.frames.codes import Frames
+from tasks.frames.colour import planes_from_rgb
 from tasks.models.device import Device
 from tasks.worker.item import WorkItem, chunk_name
 from tasks.worker.worker import Worker, WorkerConfig
@@ -75,25 +78,42 @@ def remake_chunks(
                 )
             )
         try:
-            stored = read_frames(prepared.store, place.name, place.item.out.indices())
-            fresh = np.stack(list(workers[kind].remake(place.item)))
+            stored = StoredChunk(prepared.store, place.name)
+            found = _compare(place, workers[kind].remake(place.item), stored)
         except (DigestError, NotStored) as error:
             if any(name in error.where for name in (place.name, *_made_from(place.item))):
                 continue
             raise
         made += 1
-        if not np.array_equal(fresh, stored):
-            findings.append(_other_pictures(place, fresh, stored))
+        findings += [found] if found else []
         reporter.fraction((done + 1) / len(places))
     return tuple(findings), made
 
 
-def _other_pictures(place: ChunkPlace, fresh: Frames, stored: Frames) -> StoreFinding:
-    """What differs between a chunk made again and the one stored."""
-    alike = fresh.shape == stored.shape
-    wrong = [at for at, (a, b) in enumerate(zip(fresh, stored, strict=False)) if (a != b).any()]
-    first = place.item.out.start + (wrong[0] if wrong else 0)
-    most = int(np.abs(fresh.astype(np.int32) - stored).max()) if alike else 0
+def _compare(
+    place: ChunkPlace, fresh: Iterator[Frames], stored: StoredChunk
+) -> StoreFinding | None:
+    """What differs between a chunk made again and the one stored, a frame at a time."""
+    wrong: list[int] = []
+    most = 0
+    delivered = place.item.delivered if stored.info.planes else None
+    for index, frame in enumerate(fresh, place.item.out.start):
+        if index not in stored.wanted:
+            wrong.append(index)
+            continue
+        there = stored.picture(index)
+        pairs = (
+            zip(planes_from_rgb(frame, delivered), there, strict=True)
+            if delivered
+            else [(frame, there)]
+        )
+        apart = [_most_apart(one, other) for one, other in pairs]
+        if any(apart):
+            wrong.append(index)
+            most = max(most, *apart)
+    if not wrong and len(stored.wanted) == len(place.item.out):
+        return None
+    first = wrong[0] if wrong else place.item.out.start
     found = place.finding(
         "stored chunk",
         "what its source gives",
@@ -101,6 +121,13 @@ def _other_pictures(place: ChunkPlace, fresh: Frames, stored: Frames) -> StoreFi
         frames=(first, first + max(1, len(wrong))),
     )
     return replace(found, objects=_made_of(place))
+
+
+def _most_apart(one: NDArray[Any], other: Any) -> int:
+    """The greatest difference of two arrays; of another shape, more than any."""
+    if one.shape != other.shape:
+        return 1 << 16
+    return int(np.abs(one.astype(np.int32) - other).max()) if (one != other).any() else 0
 
 
 def _made_from(item: WorkItem) -> tuple[str, ...]:
@@ -112,7 +139,7 @@ def _made_of(place: ChunkPlace) -> tuple[str, ...]:
     """A chunk and every other object of its shot that may hold what it holds: what later runs made
     of it, and partial chunks."""
     shot = place.shot
-    keys = {place.item.key}
+    keys = {place.key}
     for item in shot.items():
         if item.chunks and keys.intersection(key for key, _ in item.chunks.chunks):
             keys.add(item.key)

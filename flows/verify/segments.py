@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from cluster.chunks.chunk import ChunkInfo, Picture, chunk_info, iter_frames
 from cluster.errors import DigestError, InputError, StoreError
+from cluster.keys import Key
 from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -44,9 +45,12 @@ class ChunkPlace:
     first: int
     last: bool
 
+    key: Key
+    """What it is stored under."""
+
     @property
     def name(self) -> str:
-        return chunk_name(self.item.key)
+        return chunk_name(self.key)
 
     def finding(
         self, what: str, expected: str, got: str, *, frames: tuple[int, int] | None = None
@@ -262,7 +266,9 @@ def chunk_places(plan: RenderPlan) -> Iterator[ChunkPlace]:
         for run in shot.runs:
             for item in run.items:
                 last = run is shot.runs[-1]
-                yield ChunkPlace(shot=shot, run=run, item=item, first=first, last=last)
+                yield ChunkPlace(
+                    shot=shot, run=run, item=item, first=first, last=last, key=plan.key_of(item)
+                )
 
 
 def _compare_head(place: ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
@@ -271,7 +277,7 @@ def _compare_head(place: ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
     out = place.item.out
     found: list[StoreFinding] = []
     for what, due, got in (
-        ("chunk's key", str(place.item.key), info.meta.get("key", str(place.item.key))),
+        ("chunk's key", str(place.key), info.meta.get("key", str(place.key))),
         ("chunk's stages", place.item.name, info.meta.get("stage", place.item.name)),
         ("frames of a chunk", _span(out.start, len(out)), _span(info.first, info.count)),
         (

@@ -55,9 +55,7 @@ def small_frame(frame: Frames) -> Small:
 
 def small_stored(stored: Frames | Planes, delivered: Picture) -> Small:
     """A frame as it is stored, codes or the planes of the delivered picture, made small."""
-    if isinstance(stored, tuple):
-        return small_planes(stored, delivered)
-    return small_frame(stored)
+    return small_frame(rgb_from_planes(stored, delivered) if isinstance(stored, tuple) else stored)
 
 
 def small_planes(planes: Sequence[NDArray[Any]], coded: Picture) -> Small:

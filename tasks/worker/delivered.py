@@ -7,13 +7,13 @@ Planes of the delivered picture are what the encoder is given, a quarter of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 
 from cluster.chunks.chunk import ChunkInfo
 from cluster.chunks.chunk import Picture as Stored
 from tasks.frames.codes import Frames
-from tasks.frames.colour import rgb_from_planes
+from tasks.frames.colour import Planes, planes_from_rgb, rgb_from_planes
 from tasks.frames.picture import Picture
+from tasks.verify.pictures import is_nonsense
 
 NONSENSE = "nonsense"
 
@@ -23,11 +23,27 @@ def codes_of(stored: Stored, delivered: Picture) -> Frames:
     return rgb_from_planes(stored, delivered) if isinstance(stored, tuple) else stored
 
 
-def nonsense_meta(frames: Iterable[int]) -> dict[str, str]:
-    """What the head of a chunk of planes says of frames whose codes were no picture: their planes
-    look like one."""
-    listed = list(frames)
-    return {NONSENSE: json.dumps(listed)} if listed else {}
+class Delivered:
+    """Makes planes of codes, one frame after the other; one that repeats the last is the same."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._last: tuple[Frames, Planes, bool] | None = None
+        self._nonsense: list[int] = []
+
+    def planes_of(self, index: int, frame: Frames) -> Planes:
+        """The planes of frame `index`, (H, W, 3) uint16 codes."""
+        if self._last is None or self._last[0] is not frame:
+            self._last = (frame, planes_from_rgb(frame, self._picture), is_nonsense(frame))
+        _, planes, nonsense = self._last
+        if nonsense:
+            self._nonsense.append(index)
+        return planes
+
+    def meta(self) -> dict[str, str]:
+        """What the chunk's head says of frames whose codes were no picture: their planes look like
+        one."""
+        return {NONSENSE: json.dumps(self._nonsense)} if self._nonsense else {}
 
 
 def nonsense_of(info: ChunkInfo) -> frozenset[int]:

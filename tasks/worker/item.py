@@ -60,6 +60,9 @@ class WorkItem:
     does `have`: other objects that hold frames of `out` already, with the stretch of each, in
     order. These are taken as they are. `build` is what makes the pixels where it was planned
     (build.py); a worker made of anything else refuses it.
+
+    Frames that go into the film are stored as the planes of the picture that is `delivered`, under
+    a key of their own; `codes` is then the key that the same chunk has as codes.
     """
 
     key: Key
@@ -75,6 +78,8 @@ class WorkItem:
     batch: int = 0
     have: tuple[tuple[Key, Span], ...] = ()
     build: str = ""
+    delivered: Picture | None = None
+    codes: Key | None = None
 
     @property
     def where(self) -> str:

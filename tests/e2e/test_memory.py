@@ -58,6 +58,56 @@ def test_memory_is_flat_however_many_chunks(small_film: Path, tmp_path: Path, ch
     assert max(resident) <= 1.05 * resident[0], resident
 
 
+HEIGHT, WIDTH = 720, 1280
+PEAK = """
+import sys
+from pathlib import Path
+from dataclasses import replace
+from cluster.store.open import open_store
+from flows.plan.inputs import index_name
+from tasks.decode import index_source
+from tasks.frames.track import Span, Track
+from tasks.models.device import Device
+from tasks.worker.item import SourceInput, WorkItem
+from tasks.worker.worker import Worker, WorkerConfig
+from cluster.keys import make_key
+
+film, url, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+index = index_source(film)
+open_store(url).put(index_name(index), index.to_json().encode())
+track = Track(picture=index.picture, times=index.times, end=index.end, rate=index.rate)
+source = SourceInput(path=film, digest=index.digest, index_name=index_name(index), first=0)
+item = WorkItem(
+    key=make_key(count), run="r", episode="ep", shot="sh010", name="decode", calls=(), track=track,
+    out=Span(0, count), source=source, delivered=index.picture,
+)
+Worker(WorkerConfig(store_url=url, cache=url[7:] + "-cache", device=Device())).make_chunk(item)
+lines = Path("/proc/self/status").read_text().splitlines()
+print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")))
+"""
+
+
+def test_a_chunk_does_not_stand_in_memory(tmp_path: Path) -> None:
+    """Twenty frames more cost no more than their planes as decoded and as packed."""
+    film = tmp_path / "film.mkv"
+    noise = ("-f", "lavfi", "-i", f"testsrc2=size={WIDTH}x{HEIGHT}:rate=24:duration=1")
+    run_ffmpeg([*noise, "-pix_fmt", "yuv420p", "-c:v", "libx264", "-crf", "30", str(film)])
+    peaks = [
+        int(
+            subprocess.run(
+                [sys.executable, "-c", PEAK, str(film), (tmp_path / "store").as_uri(), str(count)],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )
+        for count in (4, 24)
+    ]
+    codes_kib = 20 * HEIGHT * WIDTH * 6 >> 10
+    assert peaks[1] - peaks[0] < 0.75 * codes_kib, peaks
+
+
 @pytest.mark.parametrize("stored", [False, True], ids=["from the source", "from chunks"])
 def test_the_end_of_a_long_hold_reads_the_one_frame_that_is_held(
     small_film: Path, tmp_path: Path, stored: bool

@@ -17,12 +17,10 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.chunks.chunk import read_frames
 from cluster.errors import InputError
 from cluster.keys import digest_bytes
 from cluster.settings import home_folder
-from cluster.store.base import Store
-from flows.plan.prepare import prepare
+from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.render import render
 from flows.spec.request import RenderRequest
@@ -32,6 +30,7 @@ from tasks.frames.codes import Frames
 from tasks.worker.item import chunk_name, segment_name
 from tests.farm_here import FarmHere
 from tests.seeded.store_faults import put_frames
+from tests.stored_codes import stored_codes
 
 CHANGED = "changed since it was indexed"
 
@@ -153,9 +152,10 @@ def test_a_source_exported_again_poisons_nothing(studio: Studio, at: str | int) 
     assert studio.render(store="store") == undisturbed
 
 
-def poison(store: Store, name: str, change: Callable[[Frames], Frames]) -> None:
+def poison(prepared: Prepared, name: str, change: Callable[[Frames], Frames]) -> None:
     """Have a stored chunk show other pictures under a right digest."""
-    put_frames(store, name, change(read_frames(store, name)))
+    store = prepared.store
+    put_frames(store, name, change(stored_codes(store, name, prepared.plan.picture)))
 
 
 def test_a_chunk_of_other_pictures_does_not_vouch_for_itself(studio: Studio) -> None:
@@ -163,9 +163,7 @@ def test_a_chunk_of_other_pictures_does_not_vouch_for_itself(studio: Studio) -> 
     prepared = prepare(studio.request(store="store"), Silent())
     shot = prepared.plan.shots[1]
     assert shot.segment is not None
-    poison(
-        prepared.store, chunk_name(shot.runs[-1].items[0].key), lambda frames: frames[:, :, ::-1]
-    )
+    poison(prepared, chunk_name(shot.runs[-1].items[0].key), lambda frames: frames[:, :, ::-1])
     prepared.store.delete(segment_name(shot.segment.key))
     studio.film.unlink()
     request = studio.request(store="store")
@@ -187,7 +185,7 @@ def test_what_was_poisoned_earlier_is_found_by_making_it_again(studio: Studio) -
     prepared = prepare(studio.request(store="store"), Silent())
     first, *later = prepared.plan.shots[1].runs
     name = chunk_name(first.items[0].key)
-    poison(prepared.store, name, lambda frames: frames + np.uint16(200))
+    poison(prepared, name, lambda frames: frames + np.uint16(200))
     made_of_it = [item for run in later for item in run.items]
     segment = prepared.plan.shots[1].segment
     assert segment is not None

@@ -1,9 +1,9 @@
 """A stage that does nothing but fail as a folder tells it to, so that the same keys can be mended.
 
-A file named as a frame of the episode says how that frame fails: bug, die (its process) or flaky
-(twice, then never again). A file `most` says how many frames fit in memory at once. With a folder
-`bad host`, all work fails where HURT_HOST is set; elsewhere it waits until so many shots have
-failed there that the host is known as bad.
+A file named as a frame of the episode says how that frame fails: bug, die (its process), flaky
+(twice, then never again) or nan (it is no picture). A file `most` says how many frames fit in
+memory at once. With a folder `bad host`, all work fails where HURT_HOST is set; elsewhere it waits
+until so many shots have failed there that the host is known as bad.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ class Hurt(Stage[HurtParams]):
             raise MemoryError(f"{len(out)} frames do not fit")
         if (folder / "bad host").exists():
             _meet_bad_host(folder / "bad host", shot=window.track.first)
-        for index in out.indices():
+        made = window.frames_nhwc.copy()
+        for place, index in enumerate(out.indices()):
             number = window.track.first + index
             order = folder / str(number)
-            if order.exists():
+            if order.exists() and order.read_text() == "nan":
+                made[place] = 0  # what a cast makes of NaN
+            elif order.exists():
                 _obey(order)
-        return window.frames_nhwc.copy()
+        return made
 
 
 def _meet_bad_host(failed: Path, *, shot: int) -> None:

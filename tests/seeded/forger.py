@@ -14,13 +14,13 @@ import av
 import numpy as np
 from av.packet import Packet
 
-from cluster.chunks.chunk import read_frames
 from flows.plan.prepare import Prepared
 from tasks.assemble import assemble_film
 from tasks.encode.ffmpeg import run_ffmpeg
 from tasks.encode.segment import encode_segment
 from tasks.worker.item import chunk_name, segment_name
 from tests.seeded.placed import Placed, place, shot_ranges
+from tests.stored_codes import stored_codes
 
 Frames = np.ndarray[Any, Any]
 Packets = list[Packet]
@@ -107,7 +107,8 @@ class Forger:
         segment = self.plan.shots[number].segment
         assert segment is not None
         store = self.prepared.store
-        parts = [read_frames(store, chunk_name(key)) for key, _ in segment.chunks.chunks]
+        names = [chunk_name(key) for key, _ in segment.chunks.chunks]
+        parts = [stored_codes(store, name, segment.picture) for name in names]
         path = self.out.with_name("changed.mkv")
         encode_segment(
             path,

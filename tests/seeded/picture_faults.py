@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from cluster.chunks.chunk import read_frames
 from tasks.frames.codes import BLACK
 from tasks.worker.item import chunk_name
 from tests.seeded.forger import Forger, Frames, Packets, copy_of
 from tests.seeded.placed import COUNTED, Placed
+from tests.stored_codes import stored_codes
 
 
 def frame_dropped(forger: Forger) -> Placed:
@@ -154,7 +154,8 @@ def a_frozen_run(forger: Forger) -> Placed:
 def moves(forger: Forger, number: int) -> bool:
     segment = forger.plan.shots[number].segment
     assert segment is not None
-    frames = read_frames(forger.prepared.store, chunk_name(segment.chunks.chunks[0][0]))
+    name = chunk_name(segment.chunks.chunks[0][0])
+    frames = stored_codes(forger.prepared.store, name, segment.picture)
     return not np.array_equal(frames[5], frames[9]) and not np.array_equal(frames[9], frames[13])
 
 

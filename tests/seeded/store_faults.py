@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cluster.chunks.chunk import chunk_info, decode_chunk
+from cluster.chunks.chunk import chunk_info, iter_frames
 from cluster.chunks.write import encode_chunk
 from cluster.store.base import Store
 from flows.plan.plan import ShotPlan
@@ -19,6 +19,7 @@ from tasks.frames.codes import BLACK
 from tasks.verify.pictures import difference_of, small_frame
 from tasks.worker.item import WorkItem, chunk_name, segment_name
 from tests.seeded.placed import Placed, place, shot_ranges
+from tests.stored_codes import stored_codes
 
 Frames = np.ndarray[Any, Any]
 MOVING = 0.08
@@ -77,7 +78,7 @@ class Vandal:
 
     def frames(self, item: WorkItem) -> Frames:
         """A chunk's frames."""
-        return decode_chunk(self.prepared.store.get(chunk_name(item.key))).frames_nhwc
+        return stored_codes(self.prepared.store, chunk_name(item.key), self.plan.picture)
 
     def put(self, item: WorkItem, frames: Frames) -> None:
         """Store other frames in place of a chunk's."""
@@ -87,7 +88,7 @@ class Vandal:
 def put_frames(store: Store, name: str, frames: Frames) -> None:
     """Store other frames under a chunk's name, as properly as a faulty stage would."""
     data = store.get(name)
-    info, old = chunk_info(data), decode_chunk(data).times
+    info, old = chunk_info(data), [time for _, time, _ in iter_frames(data)]
     step = old[1] - old[0] if len(old) > 1 else old[0]
     data = encode_chunk(
         np.ascontiguousarray(frames),

@@ -43,15 +43,22 @@ def folder_shot(frames: list[str], **more: Any) -> ShotInput:
     return replace(made, source=source, material=material)
 
 
-def planned(entry: ShotInput, *, chunk: int = 8, device: str = "cpu", **encode: Any) -> RenderPlan:
+def planned(
+    entry: ShotInput,
+    *,
+    chunk: int = 8,
+    device: str = "cpu",
+    pix_fmt: str | None = None,
+    **encode: Any,
+) -> RenderPlan:
     return plan_render(
         [entry],
         episode="ep",
         run="now",
         chunk=chunk,
         device=device,
-        delivery=partial(delivery_picture, pix_fmt=None, encoder="libx264"),
-        encode=EncodeSpec(encoder="libx264", **encode),
+        delivery=partial(delivery_picture, pix_fmt=pix_fmt, encoder="libx264"),
+        encode=EncodeSpec(encoder="libx264", pix_fmt=pix_fmt, **encode),
     )
 
 
@@ -143,6 +150,17 @@ def test_frames_beyond_a_moved_cut_are_not_said_to_have_changed() -> None:
 def test_the_encoder_alone_leaves_the_frames() -> None:
     assert why(planned(shot()), planned(shot(), quality=20)) == ["encoder: quality unset → 20"]
     assert why(planned(shot()), planned(shot(), preset="slow")) == ["encoder: preset unset → slow"]
+
+
+def test_other_planes_are_made_of_other_frames() -> None:
+    was, now = planned(shot()), planned(shot(), pix_fmt="yuv420p10le")
+    assert why(was, now) == ["encoder: pix_fmt yuv420p → yuv420p10le"]
+    (made,), (before,) = now.shots, was.shots
+    seen = LastRender(
+        run="then", objects=frozenset(before.names()), made_from=kept(fingerprint(before))
+    )
+    (reason,) = reasons_for(now.with_stored(frozenset(before.names())), made, seen)
+    assert reason.run == len(made.runs) - 1
 
 
 def test_a_larger_picture_is_not_told_as_the_encoders_change() -> None:

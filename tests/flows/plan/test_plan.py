@@ -23,7 +23,7 @@ from flows.plan.shot_plan import ShotInput
 from flows.spec.documents import StageSpec
 from flows.spec.shots import Shot, shot_name
 from tasks.encode.encoders import EncodeSpec
-from tasks.frames.colour import delivery_picture
+from tasks.frames.colour import Encoder, delivery_picture
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.stages.upscale import Upscale
@@ -88,15 +88,22 @@ def make_film(shots: Sequence[Sequence[str]], **more: Any) -> list[ShotInput]:
     return inputs
 
 
-def plan(inputs: Sequence[ShotInput], *, chunk: int = 8, device: str = "cpu") -> RenderPlan:
+def plan(
+    inputs: Sequence[ShotInput],
+    *,
+    chunk: int = 8,
+    device: str = "cpu",
+    encoder: Encoder = "ffv1",
+    pix_fmt: str | None = None,
+) -> RenderPlan:
     return plan_render(
         inputs,
         episode="ep01",
         run="now",
         chunk=chunk,
         device=device,
-        delivery=partial(delivery_picture, pix_fmt=None, encoder="ffv1"),
-        encode=EncodeSpec(encoder="ffv1"),
+        delivery=partial(delivery_picture, pix_fmt=pix_fmt, encoder=encoder),
+        encode=EncodeSpec(encoder=encoder),
     )
 
 
@@ -400,6 +407,43 @@ print(json.dumps([prepared.plan.counts(), heavy]))
     counts, heavy = json.loads(done.stdout)
     assert counts[0] == counts[1] > 0
     assert heavy == []
+
+
+def test_what_goes_into_the_film_is_stored_as_its_planes() -> None:
+    film = make_film([names("a", 9)], recipe=(step("interpolate", True, factor=2), UPSCALE))
+    deep = plan(film, encoder="libx265", pix_fmt="yuv420p10le")
+    both = plan(film, encoder="libsvtav1", pix_fmt="yuv420p10le"), plan(film, pix_fmt="yuv420p")
+    for made in (deep, *both):
+        first, last = made.shots[0].runs
+        assert all(item.delivered is None for item in first.items)
+        assert all(item.delivered == made.picture for item in last.items)
+    same, other = both
+    assert run_keys(deep, 1) == run_keys(same, 1)
+    assert not run_keys(deep, 1) & run_keys(other, 1)
+    assert run_keys(deep, 0) == run_keys(other, 0)
+
+
+def test_a_last_stage_whose_frames_are_kept_keeps_their_codes() -> None:
+    film = make_film([names("a", 9)], recipe=(step("upscale", True),))
+    made = [plan(film, pix_fmt=pix_fmt) for pix_fmt in ("yuv420p", "yuv444p10le")]
+    assert run_keys(made[0], 0) == run_keys(made[1], 0)
+    assert all(item.delivered is None for each in made for item in each.shots[0].items())
+    segments = [shot.segment for each in made for shot in each.shots]
+    assert len({segment.key for segment in segments if segment}) == 2
+
+
+def test_codes_that_an_earlier_douga_stored_are_made_planes_of() -> None:
+    film = make_film([names("a", 20)], recipe=(step("interpolate", True, factor=2), UPSCALE))
+    made = plan(film)
+    codes = {chunk_name(i.codes): i for i in made.shots[0].runs[-1].items if i.codes}
+    assert set(codes) <= set(made.objects())
+    old = made.with_stored(set(codes))
+    todo = old.todo(made.shots[0])
+    assert {item.key for item in todo} == {item.key for item in codes.values()}
+    assert all(item.have == ((item.codes, item.out),) for item in todo)
+    assert {chunk_name(old.key_of(item)) for item in codes.values()} == set(codes)
+    new = made.with_stored({*codes, *made.names()})
+    assert [new.key_of(item) for item in codes.values()] == [i.key for i in codes.values()]
 
 
 def test_segments_follow_their_chunks_and_encoder() -> None:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cluster.chunks.chunk import read_frames
+from cluster.chunks.chunk import StoredChunk
 from cluster.errors import InputError, OutOfMemory, StageError
 from cluster.keys import Key
 from cluster.store.open import open_store
@@ -20,8 +20,10 @@ from flows.farm.upload import upload_inputs
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request
+from tasks.frames.colour import planes_from_rgb
 from tasks.models.device import Device
 from tasks.stages.registry import STAGES
+from tasks.worker.delivered import codes_of, nonsense_of
 from tasks.worker.item import WorkItem, chunk_name
 from tasks.worker.worker import Worker, WorkerConfig
 from tests.conftest import ROOT
@@ -68,8 +70,44 @@ def long_item(prepared: Prepared, name: str = "") -> WorkItem:
     return replace(item, key=Key(name.rjust(40, "0")) if name else item.key)
 
 
+def stored(film: Path, item: WorkItem) -> list[Any]:
+    """The frames of a chunk as they are stored: codes or planes."""
+    chunk = StoredChunk(open_store(str(film / "store")), chunk_name(item.key))
+    assert list(chunk.wanted) == list(item.out.indices())
+    return [chunk.picture(index) for index in chunk.wanted]
+
+
 def pixels(film: Path, item: WorkItem) -> Any:
-    return read_frames(open_store(str(film / "store")), chunk_name(item.key), item.out.indices())
+    there = stored(film, item)
+    return np.stack([codes_of(one, item.delivered) if item.delivered else one for one in there])
+
+
+def test_what_is_delivered_is_stored_as_planes_of_the_very_codes(film: Path) -> None:
+    prepared = plan(film, "[{interpolate: {factor: 2}}]")
+    item = long_item(prepared)
+    assert item.delivered is not None
+    codes = replace(item, key=Key("c" * 40), delivered=None)
+    one = worker(film)
+    one.make_chunk(item)
+    one.make_chunk(codes)
+    for planes, frame in zip(stored(film, item), stored(film, codes), strict=True):
+        due = planes_from_rgb(frame, item.delivered)
+        assert all(map(np.array_equal, planes, due))
+    again = replace(item, key=Key("d" * 40), have=((codes.key, item.out),))
+    copied = one.make_chunk(again)
+    assert (copied.frames, copied.compute_s) == (0, 0)
+    assert np.array_equal(pixels(film, again), pixels(film, item))
+
+
+def test_codes_that_are_no_picture_are_told_of_though_their_planes_look_like_one(
+    film: Path,
+) -> None:
+    prepared = plan(film, hurting(film, per_frame=True))
+    (film / "orders" / "4").write_text("nan")
+    item = long_item(prepared)
+    worker(film).make_chunk(item)
+    store = open_store(str(film / "store"))
+    assert nonsense_of(StoredChunk(store, chunk_name(item.key)).info) == {3}
 
 
 @pytest.mark.parametrize(
