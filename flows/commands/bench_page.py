@@ -116,6 +116,7 @@ def page(figures: dict[str, Any]) -> str:
 
 def _lines(figures: dict[str, Any]) -> Iterator[str]:
     yield "# The latest bench"
+    yield ""
     yield (
         "Made by `make bench`, from the figures [beside it](latest.json). What counts are the "
         "shares of the tight loop with the same engine in the same run: decode thread, network on "
@@ -144,6 +145,7 @@ def _lines(figures: dict[str, Any]) -> Iterator[str]:
 def _table(film: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield f"## {_title(film)}"
+    yield ""
     rounds = f"{film['rounds']} rounds" if film["rounds"] > 1 else "one round, no median"
     yield f"{film['frames']} frames upscaled 2x, {rounds}; fast is {film['engine']}."
     yield ""
@@ -161,6 +163,7 @@ def _table(film: dict[str, Any]) -> Iterator[str]:
 def _aims(films: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield ""
     yield "## Aims"
+    yield ""
     yield "| of the tight loop | film | aim | came | |"
     yield "|---|---|---|---|---|"
     for aim in AIMS:

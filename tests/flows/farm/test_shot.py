@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -128,3 +128,32 @@ def test_what_a_second_attempt_makes_again_moves_no_progress(
     assert len(farm.made) > 7, "six chunks and a segment"
     assert told.shares == sorted(told.shares)
     assert told.shares[-1] == pytest.approx(1.0)
+
+
+class Expecting(Silent):
+    """Hears a forecast, and of which render it is."""
+
+    shows_end = True
+
+    def __init__(self) -> None:
+        self.heard = Event()
+        self.named: list[str] = []
+        self.ends = (0.0, 0.0)
+
+    def whole(self, name: str) -> None:
+        self.named.append(name)
+
+    def expect(self, p50_s: float, p90_s: float) -> None:
+        self.ends = (p50_s, p90_s)
+        self.heard.set()
+
+
+def test_whoever_sees_the_end_hears_what_earlier_runs_say_of_it(
+    tiny_film: Path, tmp_path: Path
+) -> None:
+    for chunk in (24, 8):
+        told = Expecting()
+        render(asked(tiny_film, tmp_path, "[]", chunk=chunk), told, farm=FarmHere().opened)
+        assert told.named == ["ep", ""], "it begins, and it has ended"
+    assert told.heard.wait(60)
+    assert 0 < told.ends[0] <= told.ends[1]
