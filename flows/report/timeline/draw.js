@@ -12,6 +12,7 @@ const COUNT = D.from.length;
 const TOOK = D.took.map(parts => parts.reduce((sum, ms) => sum + ms, 0));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
+let summing = 0, busy = null;
 let view = [0, 1], whole = [0, 1], rows = [], colour = "shot", chosen = -1, css = {};
 
 // ---- what is shown: the pieces of one run, on rows from top to bottom
@@ -34,6 +35,7 @@ function chooseRun(run) {
     if (!at.has(D.worker[i])) at.set(D.worker[i], []);
     at.get(D.worker[i]).push(i);
   }
+  busy = null;
   rows = [...at.keys()].sort((a, b) => a - b).map(worker => {
     const pieces = at.get(worker);
     return {
@@ -128,7 +130,8 @@ function draw() {
   for (const ms of ticks(width)) pen.fillRect(Math.round(x(ms)), 0, 1, height);
   for (const row of rows) drawRow(pen, row, x, perMs, width);
   drawOverview();
-  sum();
+  clearTimeout(summing);
+  summing = setTimeout(sum, 60);  // figures follow when the view comes to rest
 }
 
 function drawRow(pen, row, x, perMs, width) {
@@ -149,6 +152,7 @@ function drawRow(pen, row, x, perMs, width) {
   pen.beginPath();
   pen.rect(HEAD, row.top, width - HEAD - 8, row.height);
   pen.clip();
+  Object.assign(pen, { strokeStyle: "#0009", lineWidth: 2.5, lineJoin: "round" });
   const reached = new Array(row.lanes).fill(-1);
   for (let at = firstIn(row); at < row.pieces.length; at++) {
     const i = row.pieces[at];
@@ -166,7 +170,7 @@ function drawPiece(pen, i, left, right, top, height, perMs) {
   const wide = right - left;
   pen.globalAlpha = strength;
   pen.fillStyle = pieceColour(i);
-  if (wide < 4) {
+  if (wide < 10) {
     pen.fillRect(left, top, Math.max(1, wide), height);
   } else {
     let at = left;
@@ -185,21 +189,14 @@ function drawPiece(pen, i, left, right, top, height, perMs) {
   }
   const seen = Math.max(left, HEAD), room = right - seen - 8;
   if (height >= 10 && room > 34) {
-    const shot = D.shots[D.shot[i]].split("/").pop();
-    const text = room > 130 ? `${shot}  ${D.stages[D.stage[i]]}  ${D.start[i]}–${D.end[i] - 1}` : shot;
-    pen.save();
-    pen.beginPath();
-    pen.rect(seen, top, right - seen - 2, height);
-    pen.clip();
+    const shot = D.shots[D.shot[i]].split("/").pop(), size = Math.min(12, height - 2);
+    const all = room > 130 ? `${shot}  ${D.stages[D.stage[i]]}  ${D.start[i]}–${D.end[i] - 1}` : shot;
+    const text = all.slice(0, Math.floor(room / (size * 0.58)));
     pen.globalAlpha = strength;
-    pen.font = `${Math.min(12, height - 2)}px system-ui, sans-serif`;
-    pen.strokeStyle = "#0009";
-    pen.lineWidth = 2.5;
-    pen.lineJoin = "round";
+    pen.font = `${size}px system-ui, sans-serif`;
     pen.strokeText(text, seen + 5, top + height / 2 + 0.5);
     pen.fillStyle = "#ffffff";
     pen.fillText(text, seen + 5, top + height / 2 + 0.5);
-    pen.restore();
   }
 }
 
@@ -243,16 +240,7 @@ function drawAxis(x) {
 function drawOverview() {
   const [pen, width, height] = canvas("overview");
   const columns = Math.max(1, Math.floor(width - HEAD - 8)), perMs = columns / (whole[1] - whole[0]);
-  const at = ms => Math.max(0, Math.min(columns, Math.floor((ms - whole[0]) * perMs)));
-  const busy = new Float64Array(columns + 1);
-  for (const row of rows) {
-    let until = -1;
-    for (const i of row.pieces) {  // a worker counts once, however much it has in hand
-      const left = Math.max(until, at(D.from[i])), right = at(D.from[i] + TOOK[i]) + 1;
-      for (let c = left; c < right && c <= columns; c++) busy[c] += 1;
-      until = Math.max(until, right);
-    }
-  }
+  if (!busy || busy.length !== columns + 1) busy = countBusy(columns, perMs);
   pen.fillStyle = css["--soft"];
   pen.fillText("workers at work", 10, height / 2 - 8);
   pen.fillText(`of ${rows.length}`, 10, height / 2 + 8);
@@ -271,4 +259,18 @@ function drawOverview() {
   pen.strokeStyle = css["--soft"];
   pen.lineWidth = 1;
   pen.strokeRect(left + 0.5, 1.5, Math.max(3, right - left - 1), height - 3);
+}
+
+function countBusy(columns, perMs) {  // workers at work in each column of pixels
+  const at = ms => Math.max(0, Math.min(columns, Math.floor((ms - whole[0]) * perMs)));
+  const counts = new Float64Array(columns + 1);
+  for (const row of rows) {
+    let until = -1;
+    for (const i of row.pieces) {  // a worker counts once, however much it has in hand
+      const left = Math.max(until, at(D.from[i])), right = at(D.from[i] + TOOK[i]) + 1;
+      for (let c = left; c < right && c <= columns; c++) counts[c] += 1;
+      until = Math.max(until, right);
+    }
+  }
+  return counts;
 }

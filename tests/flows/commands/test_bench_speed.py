@@ -83,7 +83,7 @@ def test_page_names_the_machine_and_says_when_it_was_busy() -> None:
 
 @pytest.mark.nightly
 def test_every_way_is_measured_on_one_film(douga: Douga) -> None:
-    done = douga("bench", "--size", "64x48", "--seconds", "2", "--repeats", "1", "--json")
+    done = douga("bench", "--size", "64x48", "--seconds", "3", "--repeats", "1", "--json")
     assert done.code == 0, done.err
     ways = {(way["way"], way["precision"]): way for way in done.document["ways"]}
     assert {name for name, _ in ways} == {
