@@ -28,6 +28,11 @@ from tasks.worker.build import build_for, build_id
 from tasks.worker.item import SegmentItem, StageCall, WorkItem
 from tasks.worker.worker import WorkerConfig
 
+CODES_BYTES, PLANES_BYTES = 6, 2
+"""Of a pixel: as codes, and at the most as planes of 8 bits in 4:2:0 with some to spare."""
+IN_HAND = 3
+"""Chunks that a worker loads, makes and stores at once."""
+
 
 class Farm:
     """Takes work items and gives futures of receipts."""
@@ -192,7 +197,13 @@ def _distinct_calls(runs: list[RunPlan]) -> tuple[StageCall, ...]:
 
 
 def _memory_bytes(run: RunPlan, chunk: int) -> int:
-    """What one worker may hold: the stage's working memory and two chunks of codes."""
-    picture = run.track.picture
-    pixels = picture.width * picture.height
-    return int(run.card.memory_bytes * pixels / 1e6) + 2 * chunk * pixels * 6
+    """What one worker may hold: the stage's working memory, and two chunks of codes; where frames
+    pass one at a time, the decoded planes of the chunks in hand, and two frames of codes of each.
+    """
+    before, after = (
+        track.picture.width * track.picture.height for track in (run.planner.tracks[0], run.track)
+    )
+    held = 2 * chunk * after * CODES_BYTES
+    if run.card.one_at_a_time:
+        held = IN_HAND * (chunk * before * PLANES_BYTES + 2 * after * CODES_BYTES)
+    return int(run.card.memory_bytes * after / 1e6) + held

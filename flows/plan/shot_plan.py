@@ -228,10 +228,11 @@ def _fuse(
 def _fused_card(cards: Sequence[Card]) -> Card:
     """What a worker needs that runs all of them, one after the other."""
     if not cards:
-        return Card(num_cpus=1, same_drawings=True)
+        return Card(num_cpus=1, one_at_a_time=True, same_drawings=True)
     return Card(
         num_cpus=max(card.num_cpus for card in cards),
         gpu_share=max(card.gpu_share for card in cards),
         memory_bytes=max(card.memory_bytes for card in cards),
+        one_at_a_time=all(card.one_at_a_time or card.per_frame for card in cards),
         same_drawings=all(card.same_drawings for card in cards),
     )
