@@ -111,7 +111,7 @@ def other_build(spec: PoolSpec, location: ActorLocation) -> str:
         for name, expected in spec.build.items()
         if location.build.get(name) != expected
     ]
-    return f"{location.host} has another douga: {'; '.join(wrong)}" if wrong else ""
+    return f"{location.host} is not as this machine: {'; '.join(wrong)}" if wrong else ""
 
 
 def needs(spec: PoolSpec) -> str:

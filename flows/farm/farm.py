@@ -17,6 +17,7 @@ from cluster.pool.hosts import Hosts
 from cluster.pool.pool import Pool
 from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
+from flows.farm.pins import pin_name
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import device_type
 from flows.plan.shot_plan import RunPlan
@@ -26,6 +27,7 @@ from tasks.models.device import Device
 from tasks.models.engine import check_here
 from tasks.worker.build import build_for, build_id
 from tasks.worker.item import SegmentItem, StageCall, WorkItem
+from tasks.worker.node import STORE, THE_RUNS
 from tasks.worker.worker import WorkerConfig
 
 CODES_BYTES, PLANES_BYTES = 6, 2
@@ -113,7 +115,7 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
         hosts = Hosts(tell=reporter.note)
-        build = build_for(plan.engine)
+        build = build_for(plan.engine) | ({STORE: THE_RUNS} if request.ray else {})
         pools = {
             kind: stack.enter_context(
                 Pool(replace(spec, build=build), cluster, hosts=hosts, tell=reporter.note)
@@ -151,12 +153,12 @@ def pool_specs(
         need = _need(on_gpu, request.chunk, share=max(run.card.gpu_share for run in on_gpu))
         fits = cluster.fits(need)
         workers = min(request.workers, fits) or fits or 1
-        specs["gpu"] = _spec(request, need, "cuda", workers, on_gpu)
+        specs["gpu"] = _spec(request, plan, need, "cuda", workers, on_gpu)
         cluster = cluster.beside(need)
     if rest or not specs:
         need = _need(rest, request.chunk)
         workers = request.workers or max(1, cluster.fits(need))
-        specs["cpu"] = _spec(request, need, "cpu", workers, rest)
+        specs["cpu"] = _spec(request, plan, need, "cpu", workers, rest)
     return specs
 
 
@@ -169,16 +171,24 @@ def _need(runs: list[RunPlan], chunk: int, *, share: float = 0.0) -> Node:
 
 
 def _spec(
-    request: RenderRequest, need: Node, kind: str, workers: int, runs: list[RunPlan]
+    request: RenderRequest,
+    plan: RenderPlan,
+    need: Node,
+    kind: str,
+    workers: int,
+    runs: list[RunPlan],
 ) -> PoolSpec:
+    """Workers of a cluster that was joined have caches of their own machines, and are to see the
+    run's own store."""
     chosen = settings()
     return PoolSpec(
         handler="tasks.worker.worker:Worker",
         config=WorkerConfig(
             store_url=request.store,
-            cache=str(chosen.home / "cache"),
+            cache="" if request.ray else str(chosen.home / "cache"),
             device=Device(kind=kind, tile=request.tile),
             codec=chosen.cell,
+            sees=pin_name(plan) if request.ray else "",
         ),
         workers=workers,
         num_cpus=need.cpus,

@@ -25,6 +25,7 @@ from flows.progress import Reporter
 from tasks.worker.item import asset_name, chunk_name, notes_name, source_name
 
 if TYPE_CHECKING:
+    from flows.plan.plan import RenderPlan
     from flows.plan.prepare import Prepared
 
 PINS = "pins/"
@@ -46,7 +47,7 @@ def pinned(
     Yields the run with its plan as the store is once no sweep can take anything of it any more.
     """
     store, plan = prepared.store, prepared.plan
-    names = f"{PINS}{plan.run}/names.json"
+    names = pin_name(plan)
     store.put(names, record_text({"names": sorted(needed_names(prepared))}).encode())
     try:
         beat, holder = f"{PINS}{plan.run}/beat", this_process()
@@ -56,6 +57,11 @@ def pinned(
     finally:
         with suppress(StoreError):  # one that stays times out
             store.delete(names)
+
+
+def pin_name(plan: RenderPlan) -> str:
+    """The object that pins what a run reads or makes: in its store for as long as it lasts."""
+    return f"{PINS}{plan.run}/names.json"
 
 
 def needed_names(prepared: Prepared) -> set[str]:

@@ -22,15 +22,23 @@ def upload_inputs(prepared: Prepared) -> None:
         if not _is_index(store, name):
             store.put(name, pack_index(index))
         copy = source_name(index.digest)
-        distant = prepared.request.ray and store.url.startswith("s3://")
         plain = "://" not in index.path and Path(index.path).is_file()
-        if distant and plain and not store.has([copy]):
+        if is_distant(prepared.request.ray, store.url) and plain and not store.has([copy]):
             _put(store, copy, Path(index.path), digest=index.content)
     for entry in prepared.inputs:
         for path, digest in entry.assets.items():
             if not _is_whole(store, asset_name(digest), digest):
                 file = Path(prepared.request.episode.resolve(path))
                 _put(store, asset_name(digest), file, digest=digest)
+
+
+def is_distant(ray: str, store_url: str) -> bool:
+    """Whether workers may not see this machine's files: they do where Ray is on this machine and
+    the store a folder of it."""
+    if not ray:
+        return False
+    host = ray.removeprefix("ray://").rpartition(":")[0]
+    return store_url.startswith("s3://") or host not in ("", "localhost", "127.0.0.1", "[::1]")
 
 
 def _is_index(store: Store, name: str) -> bool:

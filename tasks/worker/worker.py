@@ -45,6 +45,7 @@ from tasks.worker.item import (
     chunk_name,
     notes_name,
 )
+from tasks.worker.node import STORE, node_cache, store_seen
 from tasks.worker.notes import pack_notes, unpack_notes
 from tasks.worker.process import Pull, Spent, one_at_a_time, process_window
 from tasks.worker.readers import Readers
@@ -62,13 +63,15 @@ it then takes under 900 MB, with three 1,050."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
-    """What a worker gets at its start: the store, a local cache folder, its device, the
-    codec of the chunks it writes."""
+    """What a worker gets at its start: the store, a cache folder of its machine ("" for its own
+    home's), its device, the codec of the chunks it writes. `sees` names an object of the run: a
+    worker that does not see it has another store before it."""
 
     store_url: str
     cache: str
     device: Device
     codec: str = "zstd"
+    sees: str = ""
 
 
 class Worker:
@@ -77,7 +80,8 @@ class Worker:
     def __init__(self, config: WorkerConfig, *, store: Store | None = None) -> None:
         self._config = config
         self._store: Store = store or open_store(config.store_url)
-        self._inputs = Inputs(self._store, Readers(self._store, Path(config.cache)))
+        cache = Path(config.cache) if config.cache else node_cache()
+        self._inputs = Inputs(self._store, Readers(self._store, cache))
         self._stages: dict[str, Stage[Any]] = {}
         self._ready: set[str] = set()
         self._batches: dict[str, int] = {}
@@ -86,8 +90,10 @@ class Worker:
         cv2.setNumThreads(1)
 
     def build(self) -> dict[str, str]:
-        """What makes the pixels here, as the driver's `build_for` says what must."""
-        return worker_build()
+        """What makes the pixels here, as the driver's `build_for` says what must, and whether the
+        run's store is this one."""
+        seen = {STORE: store_seen(self._store, self._config.sees)} if self._config.sees else {}
+        return worker_build() | seen
 
     def pid(self, _: None) -> int:
         """The worker's process id."""
