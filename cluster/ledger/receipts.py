@@ -34,7 +34,9 @@ class Receipt:
     `finished_at` are ISO 8601 in UTC. `kind` is of the same work with the same parameters (its part
     before the dot: with any), `width` and `height` are of the frames made, `frames` how many they
     are, `digest` is the stored object's. `threads` is how many the worker computed with, `gpu`
-    which one of its node it had ("" for none). "" and 0: not known.
+    which one of its node it had ("" for none). `verify_s` is the part of `compute_s` that went into
+    looking at what was made, `pack_s` that of `store_s` that went into packing, `decode_s` that of
+    `load_s` that went into decoding a source. "" and 0: not known.
     """
 
     run: str
@@ -64,6 +66,9 @@ class Receipt:
     began_at: str = ""
     threads: int = 0
     gpu: str = ""
+    verify_s: float = 0.0
+    pack_s: float = 0.0
+    decode_s: float = 0.0
 
 
 SCHEMA = pa.schema(
@@ -80,6 +85,7 @@ SCHEMA = pa.schema(
         *[pa.field(name, pa.string()) for name in ("digest", "began_at")],
         pa.field("threads", pa.int64()),
         pa.field("gpu", pa.string()),
+        *[pa.field(name, pa.float64()) for name in ("verify_s", "pack_s", "decode_s")],
     ]
 )
 """Grows only at its end: columns that an older douga did not write read as "" or 0."""

@@ -32,7 +32,7 @@ class Inputs:
         """
         if item.source is None and item.chunks is None:
             raise StageError("a work item without input", where=item.where)
-        with _timed(spent):
+        with _timed(spent, item):
             try:
                 read = self._of_source if item.source is not None else self._of_chunks
                 codes = read(item, indices)
@@ -46,7 +46,7 @@ class Inputs:
         def pull(index: int) -> Frames:
             nonlocal last
             if last is None or last[0] != index:
-                with _timed(spent):
+                with _timed(spent, item):
                     frame = codes(index)
                 frame.flags.writeable = False
                 spent.bytes_in += frame.nbytes
@@ -99,12 +99,14 @@ class Inputs:
 
 
 @contextmanager
-def _timed(spent: Spent) -> Iterator[None]:
+def _timed(spent: Spent, item: WorkItem) -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
     finally:
-        spent.load_s += time.monotonic() - began
+        took_s = time.monotonic() - began
+        spent.load_s += took_s
+        spent.decode_s += took_s if item.source is not None else 0.0
 
 
 def stored_pictures(store: Store, chunks: ChunkInput) -> Iterator[Picture]:

@@ -27,9 +27,11 @@ Pull = Callable[[int], Frames]
 
 @dataclass(slots=True, kw_only=True)
 class Spent:
-    """What the frames of a chunk took so far: seconds, bytes of frames read, and notes left."""
+    """What the frames of a chunk took so far: seconds (`decode_s` is a part of `load_s`), bytes of
+    frames read, and notes left."""
 
     load_s: float = 0.0
+    decode_s: float = 0.0
     compute_s: float = 0.0
     bytes_in: int = 0
     notes: list[Note] = field(default_factory=list)

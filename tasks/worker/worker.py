@@ -121,7 +121,7 @@ class Worker:
                 began = time.monotonic()
                 picture = as_stored.planes_of(index, frame) if as_stored else frame
                 writer.add(picture, track.times[index] - track.times[0])
-                kept.store_s += time.monotonic() - began
+                kept.pack_s += time.monotonic() - began
             stored_from = time.monotonic()
             meta = {"key": item.key, "stage": item.name, "picture": canonical(track.picture)}
             data = writer.finish(meta | (as_stored.meta() if as_stored else {}))
@@ -131,14 +131,16 @@ class Worker:
                     partial(self._store.put, notes_name(item.key), notes, if_absent=True)
                 )
             digest = put_with_retry(partial(self._store.put, name, data, if_absent=True))
-            kept.store_s += time.monotonic() - stored_from
+            put_s = time.monotonic() - stored_from
         return replace(
             self._receipt(item, began_at=began_at),
             digest=digest,
             frames=len(item.out) - kept.taken,
             load_s=spent.load_s,
+            decode_s=spent.decode_s,
             compute_s=spent.compute_s,
-            store_s=kept.store_s,
+            store_s=kept.pack_s + put_s,
+            pack_s=kept.pack_s,
             bytes_in=spent.bytes_in,
             bytes_out=len(data),
         )
@@ -263,9 +265,9 @@ class Worker:
 
 @dataclass(slots=True, kw_only=True)
 class _Stored:
-    """Of a chunk so far: seconds of packing and storing, and frames that other objects had."""
+    """Of a chunk so far: seconds of packing, and frames that other objects had."""
 
-    store_s: float = 0.0
+    pack_s: float = 0.0
     taken: int = 0
 
 

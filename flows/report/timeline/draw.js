@@ -6,8 +6,10 @@ const D = JSON.parse(document.getElementById("data").textContent);
 const byId = id => document.getElementById(id);
 const HEAD = 150;  // pixels of the rows' names
 const LEAST_MS = 20;
-const PART_COLOURS = { load: "--s5", wait: "--s6", compute: "--s1", encode: "--s2", store: "--s3" };
-const PART_ALPHA = { load: 0.55, wait: 0.22, compute: 1, encode: 1, store: 0.72 };
+const PART_COLOURS = {
+  load: "--s5", decode: "--s7", wait: "--s6", compute: "--s1", encode: "--s2", verify: "--s4", pack: "--s8", store: "--s3",
+};
+const PART_ALPHA = { load: 0.5, decode: 0.6, wait: 0.22, compute: 1, encode: 1, verify: 0.6, pack: 0.8, store: 0.65 };
 const COUNT = D.from.length;
 const TOOK = D.took.map(parts => parts.reduce((sum, ms) => sum + ms, 0));
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -80,7 +82,7 @@ function zoom(factor, around = (view[0] + view[1]) / 2) {
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   css = {};
-  for (const name of ["--card", "--ink", "--soft", "--grid", "--mark", "--bad", "--s1", "--s2", "--s3", "--s4", "--s5", "--s6"])
+  for (const name of ["--card", "--ink", "--soft", "--grid", "--mark", "--bad", "--s1", "--s2", "--s3", "--s4", "--s5", "--s6", "--s7", "--s8"])
     css[name] = style.getPropertyValue(name).trim();
 }
 

@@ -14,10 +14,11 @@ from flows.report.usage.facts import moment_of
 
 READ = (
     *("run", "episode", "shot", "stage", "start", "end", "device", "worker", "node", "gpu"),
-    *("load_s", "compute_s", "store_s", "bytes_out", "retries", "reused"),
+    *("load_s", "decode_s", "compute_s", "verify_s", "store_s", "pack_s"),
+    *("bytes_out", "retries", "reused"),
     *("began_at", "finished_at"),
 )
-PARTS = ("load", "wait", "compute", "encode", "store")
+PARTS = ("load", "decode", "wait", "compute", "encode", "verify", "pack", "store")
 """Of a piece's time, in the order in which they are drawn. A worker has several pieces in hand:
 `wait` is for its network, or for whatever else no receipt counts."""
 MOST = 100_000
@@ -121,12 +122,14 @@ def make_timeline(receipts: Sequence[dict[str, Any]], *, most: int = MOST) -> Ti
 def _timed(receipt: dict[str, Any]) -> tuple[float, tuple[float, ...], dict[str, Any]]:
     """(when it began, what its parts took, the receipt). Where an older douga did not write when it
     began, it waited for nothing."""
-    encodes = receipt["stage"] == "encode"
-    known = {
-        "load": receipt["load_s"],
-        "compute": 0.0 if encodes else receipt["compute_s"],
-        "encode": receipt["compute_s"] if encodes else 0.0,
-        "store": receipt["store_s"],
+    worked = "encode" if receipt["stage"] == "encode" else "compute"
+    known = dict.fromkeys(PARTS, 0.0) | {
+        "load": receipt["load_s"] - receipt["decode_s"],
+        "decode": receipt["decode_s"],
+        worked: receipt["compute_s"] - receipt["verify_s"],
+        "verify": receipt["verify_s"],
+        "pack": receipt["pack_s"],
+        "store": receipt["store_s"] - receipt["pack_s"],
     }
     busy_s = sum(known.values())
     finished_s = moment_of(receipt["finished_at"]).timestamp()

@@ -99,6 +99,17 @@ def test_what_is_delivered_is_stored_as_planes_of_the_very_codes(film: Path) -> 
     assert np.array_equal(pixels(film, again), pixels(film, item))
 
 
+def test_a_receipt_says_what_of_its_times_was_decoding_and_packing(film: Path) -> None:
+    item = replace(long_item(plan(film, "[hold]")), delivered=None)
+    one = worker(film)
+    made = one.make_chunk(item)
+    assert 0 < made.decode_s == made.load_s
+    assert 0 < made.pack_s < made.store_s
+    again = replace(item, key=Key("d" * 40), have=((item.key, item.out),))
+    copied = one.make_chunk(again)
+    assert copied.load_s > copied.decode_s == 0
+
+
 def test_codes_that_are_no_picture_are_told_of_though_their_planes_look_like_one(
     film: Path,
 ) -> None:

@@ -44,6 +44,9 @@ def receipt(began_s: float, took_s: float, **more: Any) -> dict[str, Any]:
         "node": "farm-1",
         "gpu": "",
         "load_s": 0.0,
+        "decode_s": 0.0,
+        "verify_s": 0.0,
+        "pack_s": 0.0,
         "compute_s": min(1.0, took_s),
         "store_s": 0.0,
         "bytes_out": 1000,
@@ -60,16 +63,28 @@ def parts(timeline: Timeline, at: int = 0) -> dict[str, float]:
 
 
 def test_parts_fill_a_piece_and_the_rest_is_waiting() -> None:
-    made = make_timeline([receipt(5, 4.0, load_s=0.5, compute_s=2.0, store_s=0.25)])
+    times = {"load_s": 0.5, "decode_s": 0.375, "compute_s": 2.0, "store_s": 0.25, "pack_s": 0.125}
+    made = make_timeline([receipt(5, 4.0, **times)])
     assert parts(made) == pytest.approx(
-        {"load": 0.5, "wait": 1.25, "compute": 2.0, "encode": 0.0, "store": 0.25}
+        {
+            "load": 0.125,
+            "decode": 0.375,
+            "wait": 1.25,
+            "compute": 2.0,
+            "encode": 0.0,
+            "verify": 0.0,
+            "pack": 0.125,
+            "store": 0.125,
+        }
     )
     assert made.began == NOW + timedelta(seconds=5)
 
 
 def test_a_segment_is_encoded_and_a_receipt_without_a_begin_waited_for_nothing() -> None:
-    made = make_timeline([receipt(0, 3.0, stage="encode", compute_s=3.0, began_at="")])
-    assert parts(made)["encode"] == pytest.approx(3.0)
+    works = [receipt(0, 3.0, stage="encode", compute_s=3.0, verify_s=0.5, began_at="")]
+    made = make_timeline(works)
+    assert parts(made)["encode"] == pytest.approx(2.5)
+    assert parts(made)["verify"] == pytest.approx(0.5)
     assert parts(made)["compute"] == parts(made)["wait"] == 0.0
 
 
