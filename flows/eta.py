@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import expm1
+from math import expm1, sqrt
 
 from flows.words import duration_words
 
@@ -19,9 +19,9 @@ AFTER = 0.1
 """Assembling and verifying, as a share of the rendering, where no forecast includes them."""
 SURE = 0.5
 """From this share of the rendering on only what was measured counts, not the forecast."""
-SPREAD = 0.35
+SPREAD = 0.2
 """By how much the worst end is later than the expected one, as a share of what is left, where no
-forecast says."""
+forecast says; few pieces that were measured add to it."""
 LATE = 0.05
 """What is left of a render that outlives its forecast, as a share of the time that it took."""
 SOON_S = 600
@@ -49,7 +49,7 @@ class Eta:
         self._share = self._base = 0.0
         self._began = self._phase_began = clock()
         self._fraction = 0.0
-        self._total = self._done = self._ahead = self._in_hand = 0.0
+        self._total = self._done = self._piece = self._ahead = self._in_hand = 0.0
         self._moved = 0.0
         self._rendering_s: float | None = None
         self._forecast: tuple[float, float] | None = None
@@ -72,7 +72,7 @@ class Eta:
         with self._lock:
             self._base = self._now().share
             self._began = self._moved = self._clock()
-            self._total, self._done = units, 0.0
+            self._total, self._done, self._piece = units, 0.0, piece
             self._ahead = piece * workers
             self._in_hand = piece * (workers - 1) / 2
             self._rendering_s = None
@@ -152,7 +152,8 @@ class Eta:
 
     def _spread(self, left_s: float) -> float:
         if self._forecast is None:
-            return SPREAD * left_s
+            pieces = self._done / self._piece if self._piece else 1.0
+            return (SPREAD + 1 / sqrt(max(1.0, pieces))) * left_s
         return self._forecast[1] - self._forecast[0]
 
 

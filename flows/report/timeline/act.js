@@ -65,6 +65,7 @@ function tell(parts, found, { held, stored, retries }) {
   }));
   byId("where").replaceChildren(...parts.map((ms, at) => make("i", "", { width: `${100 * ms / all}%`, background: partColour(D.parts[at]) })));
   byId("legend").replaceChildren(...parts.map((ms, at) => {
+    if (!ms) return "";
     const item = make("li");
     item.append(make("i", "", { background: partColour(D.parts[at]) }), `${D.parts[at]} ${percent(ms / all)} (${words(ms)})`);
     return item;
