@@ -144,7 +144,7 @@ class _Kept:
                 self._stack.close()
                 _joined(self._stack, address, workers=workers)
                 self._asked = asked
-            yield _describe(address or "local", local=not address)
+            yield describe_cluster(address or "local", local=not address)
         except BaseException:
             self._asked = None
             self._stack.close()
@@ -165,7 +165,7 @@ def _joined(stack: ExitStack, address: str, *, workers: int) -> Cluster:
         except Exception as error:  # Ray raises what it likes, above all where it is too slow
             if last:
                 raise _no_ray(address, error) from error
-    return _describe(address or "local", local=not address)
+    return describe_cluster(address or "local", local=not address)
 
 
 def _cpus(workers: int) -> int:
@@ -213,7 +213,7 @@ def _connected() -> Cluster | None:
 
     if not ray.is_initialized():
         return None
-    return _describe(ray.get_runtime_context().gcs_address, local=False)
+    return describe_cluster(ray.get_runtime_context().gcs_address, local=False)
 
 
 @contextmanager
@@ -243,7 +243,8 @@ def _hold_signals() -> Iterator[None]:
         signal.raise_signal(came[0])
 
 
-def _describe(address: str, *, local: bool) -> Cluster:
+def describe_cluster(address: str, *, local: bool) -> Cluster:
+    """The cluster that this process is connected to, as it is now."""
     import ray
 
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -38,13 +38,15 @@ class Call:
 class Worker:
     """An actor as the pool sees it. `life` counts its processes: Ray restarts a dead actor in a new
     one. `ended` holds the lives that the pool ended itself, `lost` the calls that died with the
-    last life, `down_since` when it ended. `last` is the group of the call taken last."""
+    last life, `down_since` when it ended. One that is `gone` did not come back. `last` is the group
+    of the call taken last."""
 
     number: int
     actor: Any = None
     location: ActorLocation = field(default_factory=lambda: ActorLocation(node="", host="", pid=0))
     up: bool = False
     retired: bool = False
+    gone: bool = False
     life: int = 0
     down_since: float = 0.0
     last: str | None = None

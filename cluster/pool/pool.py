@@ -12,6 +12,7 @@ nobody is woken for nothing.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
@@ -21,15 +22,19 @@ from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError, DougaError, explained
+from cluster.pool.background import Lines, Threads
 from cluster.pool.calls import Assignment, Call, Worker, error_of, give_up
 from cluster.pool.dispatch import IN_FLIGHT, Dispatcher
 from cluster.pool.failures import Kind, failure_kind
+from cluster.pool.growth import workers_to_ask
 from cluster.pool.hosts import Hosts
 from cluster.pool.ray_actors import RayActors
-from cluster.pool.spec import Actors, CallFailed, PoolSpec, check_resources, other_build
+from cluster.pool.spec import Actors, CallFailed, PoolSpec, check_resources, needs, other_build
 
 RECOVERY_POLL_S = 0.3
 """Time between two questions to a lost actor whether it is up again."""
+GROWTH_POLL_S = 5.0
+"""Time between two looks of an elastic pool at what the cluster has."""
 
 
 class Pool:
@@ -53,31 +58,31 @@ class Pool:
         self._actors = actors or RayActors(cluster)
         self._hosts = hosts or Hosts(tell)
         self._tell = tell
-        self._sent: set[str] = set()
+        self._lines = Lines(tell)
+        self._threads = Threads()
         self._dispatcher = Dispatcher(
             clock=time.monotonic,
             chance=random.random,
-            tell=self._queue_message,
+            tell=self._lines.add,
             label=self._hosts.label,
         )
-        self._messages: list[str] = []
-        self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._delayed = threading.Condition(self._lock)
         self._closed = False
+        self._closing = threading.Event()
         self._failure = ""
 
     def __enter__(self) -> Pool:
-        check_resources(self.spec, self._cluster)
+        if not self.spec.elastic:
+            check_resources(self.spec, self._cluster)
         workers = self._dispatcher.workers
         try:
-            for actor in self._actors.start(self.spec, concurrency=IN_FLIGHT + 1):
-                workers.append(Worker(number=len(workers), actor=actor))
+            self._ask(self.spec.workers)
             started = self._actors.wait([worker.actor for worker in workers], self.spec)
         except BaseException:
             self.close()
             raise
-        self._start_thread(self._keep_time)
+        self._threads.start(self._keep_time)
         for worker in workers:
             if location := started.located.get(worker.number):
                 self._hosts.name(location.node, location.host)
@@ -91,15 +96,39 @@ class Pool:
             else:
                 with self._lock:
                     self._dispatcher.worker_late(worker)
-                self._start_thread(self._bring_back, worker)
-        self._send_messages()
-        if late := self.spec.workers - len(started.located) - len(started.refused):
+                self._threads.start(self._bring_back, worker)
+        self._lines.send()
+        self._tell_late(len(started.located), len(started.refused))
+        if self.spec.elastic:
+            self._threads.start(self._keep_growing)
+        self._hosts.join(self)
+        return self
+
+    def _ask(self, count: int) -> list[Worker]:
+        """Workers whose actors are asked for and not up yet."""
+        workers = self._dispatcher.workers
+        asked = [
+            Worker(number=number, actor=actor)
+            for number, actor in enumerate(
+                self._actors.start(self.spec, count, concurrency=IN_FLIGHT + 1), len(workers)
+            )
+        ]
+        with self._lock:
+            workers.extend(asked)
+        return asked
+
+    def _tell_late(self, up: int, refused: int) -> None:
+        late = self.spec.workers - up - refused
+        if late and up:
             self._tell(
                 f"{late} of {self.spec.workers} workers are late; going on with the others until "
                 "they come"
             )
-        self._hosts.join(self)
-        return self
+        elif late:
+            self._tell(
+                f"waiting for room for a worker of {needs(self.spec)}; the cluster has "
+                f"{self._cluster}, and others may hold it"
+            )
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -150,16 +179,14 @@ class Pool:
 
     def close(self) -> None:
         """End the actors and cancel unfinished calls. Safe to call twice."""
+        self._closing.set()
         with self._lock:
             self._closed = True
             self._delayed.notify_all()
         self._fail_waiting("the run is ending")
         for worker in self._dispatcher.workers:
             self._actors.end(worker.actor)
-        with self._lock:
-            threads = self._threads - {threading.current_thread()}
-        for thread in threads:
-            thread.join(timeout=10)
+        self._threads.join(timeout_s=10)
 
     def nodes(self) -> Collection[str]:
         """The ids of the nodes with its active workers."""
@@ -182,23 +209,10 @@ class Pool:
 
     # -- threads ---------------------------------------------------------------------------
 
-    def _start_thread(self, target: Callable[..., None], *args: Any) -> None:
-        def run() -> None:
-            try:
-                target(*args)
-            finally:
-                with self._lock:
-                    self._threads.discard(thread)
-
-        thread = threading.Thread(target=run, daemon=True)
-        with self._lock:
-            thread.start()
-            self._threads.add(thread)
-
     def _begin(self, begun: Iterable[Assignment]) -> None:
         for at in begun:
             try:
-                self._start_thread(self._serve, at)
+                self._threads.start(self._serve, at)
             except RuntimeError as error:  # no further thread can be started
                 with self._lock:
                     self._dispatcher.release(at.worker, at.call)
@@ -213,7 +227,7 @@ class Pool:
             with self._lock:
                 self._dispatcher.release(worker, at.call)
                 begun = [] if self._closed else self._dispatcher.assign()
-            self._send_messages()
+            self._lines.send()
             if lost:
                 self._begin(begun)
                 self._bring_back(worker)
@@ -233,6 +247,25 @@ class Pool:
                 begun = [] if self._closed else self._dispatcher.assign()
             self._begin(begun)
 
+    def _keep_growing(self) -> None:
+        """Ask for more workers while there is work for them."""
+        while not self._closing.wait(GROWTH_POLL_S):
+            try:
+                fits = self._actors.fits(self.spec)
+            except Exception:  # Ray raises what it likes; the next look may succeed
+                continue
+            with self._lock:
+                asked = [worker for worker in self._dispatcher.workers if not worker.gone]
+                up = len(self._dispatcher.active_workers())
+                calls = len(self._dispatcher.waiting) + sum(worker.in_flight for worker in asked)
+            more = workers_to_ask(
+                up=up, asked=len(asked), fits=fits, calls=calls, most=self.spec.most
+            )
+            for worker in self._ask(more) if more else ():
+                with self._lock:
+                    self._dispatcher.worker_late(worker)
+                self._threads.start(self._bring_back, worker)
+
     def _bring_back(self, worker: Worker) -> None:
         """Give calls to a lost or late worker when it is up; retire it if it does not come."""
         if self._wait_for_restart(worker):
@@ -242,6 +275,7 @@ class Pool:
         else:
             with self._lock:
                 self._dispatcher.retire(worker)
+                worker.gone = True
             self._check_out(worker)
 
     def _check_out(self, worker: Worker) -> None:
@@ -249,12 +283,19 @@ class Pool:
         with self._lock:
             if self._closed or worker.calls:
                 return
-            abandoned = all(other.retired and not other.calls for other in self._dispatcher.workers)
+            abandoned = not self._may_grow() and all(
+                other.retired and not other.calls for other in self._dispatcher.workers
+            )
             if abandoned:
                 self._failure = f"no worker is left; the cluster had {self._cluster}"
         self._actors.end(worker.actor)  # frees the memory of its model
         if abandoned:
             self._fail_waiting(self._failure)
+
+    def _may_grow(self) -> bool:
+        """Whether another worker may come when all are gone: not where they were refused, or cost
+        too much memory."""
+        return self.spec.elastic and any(worker.gone for worker in self._dispatcher.workers)
 
     def _run(self, at: Assignment) -> bool:
         """Make a call; settles its future or queues a retry. True if that ended its worker."""
@@ -268,14 +309,21 @@ class Pool:
             answer = self._actors.call(worker.actor, call.method, payload, timeout_s=timeout_s)
         except CallFailed as failed:
             return self._handle_failure(at, failed.kind, error_of(call, failed))
+        except Exception as error:  # whatever goes wrong on the way, the call's future is settled
+            why = f"{type(error).__name__}: {error}"
+            unknown = ClusterError(why, where=call.group, retryable=True)
+            return self._handle_failure(at, Kind.TRANSIENT, unknown)
         for line in answer.warnings:
-            self._queue_message(line)
+            self._lines.add(line)
         if answer.error is not None:
             return self._handle_failure(at, failure_kind(answer.error), answer.error)
         try:
-            call.future.set_result(call.finish(answer.result, call.history.tries))
-        finally:
-            self._hosts.blame(call.owner, call.history.blamed)
+            result = call.finish(answer.result, call.history.tries)
+        except Exception as error:  # as above
+            call.future.set_exception(error)
+        else:
+            call.future.set_result(result)
+        self._hosts.blame(call.owner, call.history.blamed)
         return False
 
     def _handle_failure(self, at: Assignment, kind: Kind, error: DougaError) -> bool:
@@ -301,6 +349,8 @@ class Pool:
     def _wait_for_restart(self, worker: Worker) -> bool:
         """Wait until an actor is up; False if its worker is to be retired instead."""
         until = time.monotonic() + self.spec.start_timeout_s
+        if self.spec.elastic and not worker.life and not worker.location.node:
+            until = math.inf  # it never was up: there is no room yet
         while not self._closed and not worker.retired and time.monotonic() < until:
             location = self._actors.locate(worker.actor, timeout_s=self.spec.start_timeout_s)
             if location is None:
@@ -310,37 +360,26 @@ class Pool:
                 return False
             if why := other_build(self.spec, location):
                 self._refuse(worker, why)
-                self._send_messages()
+                self._lines.send()
                 return False
             self._hosts.name(location.node, location.host)
+            if not worker.location.node and self.spec.warm is not None:
+                self._actors.send(worker.actor, "warm", self.spec.warm)
             moved = location.node != worker.location.node
             lives = not moved or self._actors.is_alive(worker.location.node)
             with self._lock:
                 self._dispatcher.worker_started(worker, location, node_lives=lives)
-            self._send_messages()
+            self._lines.send()
             return True
         return False
 
     def _refuse(self, worker: Worker, why: str) -> None:
         with self._lock:
             self._dispatcher.retire(worker)
-            self._queue_message(f"{why}; it gets no work")
+            self._lines.add(f"{why}; it gets no work")
         self._check_out(worker)
 
     def _fail_waiting(self, why: str) -> None:
         with self._lock:
             waiting = self._dispatcher.waiting.clear()
         give_up(waiting, why)
-
-    def _queue_message(self, line: str) -> None:
-        """Queue a line for people, to be sent when no lock is held; each is sent once."""
-        if line not in self._sent:
-            self._sent.add(line)
-            self._messages.append(line)
-
-    def _send_messages(self) -> None:
-        if self._messages:
-            with self._lock:
-                lines, self._messages = self._messages, []
-            for line in lines:
-                self._tell(line)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cluster.connect.connect import Cluster
+from cluster.connect.connect import Cluster, describe_cluster
 from cluster.errors import ClusterError
 from cluster.pool.actor import Actor, ActorLocation, Answer, to_douga_error
 from cluster.pool.failures import Kind
@@ -24,8 +24,8 @@ class RayActors:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
-        """Ask Ray for a pool's actors; returns before they are up."""
+    def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
+        """Ask Ray for actors of a pool; returns before they are up."""
         import ray
 
         # Ray's own processes carry no secrets; nodes of a cluster have those of their own.
@@ -39,17 +39,19 @@ class RayActors:
             max_concurrency=concurrency,
             scheduling_strategy="SPREAD",
         )
-        return [host.remote(spec.handler, spec.config, secrets) for _ in range(spec.workers)]
+        return [host.remote(spec.handler, spec.config, secrets) for _ in range(count)]
 
     def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
         """Wait for the actors. An actor of another build than the spec's is refused.
 
         Once one is up, the remaining ones have the spec's `late_timeout_s`. ClusterError if none
-        comes up within `start_timeout_s`, none can, or all are refused.
+        comes up within `start_timeout_s`, none can, or all are refused; those of an elastic pool
+        may come when there is room.
         """
         import ray
 
-        until = time.monotonic() + spec.start_timeout_s
+        patience_s = spec.late_timeout_s if spec.elastic else spec.start_timeout_s
+        until = time.monotonic() + patience_s
         pending: dict[Any, int] = {
             actor.ready.remote(): number for number, actor in enumerate(actors)
         }
@@ -75,7 +77,7 @@ class RayActors:
                     pending[actors[number].ready.remote()] = number
                 except ray.exceptions.RayError as error:
                     failed = error
-        if located:
+        if located or (spec.elastic and pending and failed is None):
             return Started(located=located, refused=refused)
         raise self._nobody_came(spec, refused, failed) from failed
 
@@ -97,6 +99,10 @@ class RayActors:
             f"{spec.start_timeout_s:g} s; the cluster has {self._cluster}",
             remedy="lower --workers, or free the cluster",
         )
+
+    def fits(self, spec: PoolSpec) -> int:
+        """How many of a pool's workers the nodes that are there have room for, others' included."""
+        return describe_cluster(self._cluster.address, local=self._cluster.local).fits(spec.need)
 
     def locate(self, actor: Any, *, timeout_s: float) -> ActorLocation | None:
         """Where an actor is, as soon as it is up; None if Ray cannot tell."""

@@ -14,7 +14,12 @@ from cluster.pool.failures import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolSpec:
-    """What a pool's actors run and need. `memory_bytes` 0: not requested."""
+    """What a pool's actors run and need. `memory_bytes` 0: not requested.
+
+    An `elastic` pool is on a cluster that others use too, and that grows and shrinks: it begins
+    with what finds room, waits where nothing does, and asks for more while there is work, `most`
+    workers at the most (0: any number).
+    """
 
     handler: str
     config: Any
@@ -29,6 +34,8 @@ class PoolSpec:
     call_timeout_s: float = 3600.0
     build: Mapping[str, str] = field(default_factory=dict)
     """What the handler must be made of wherever it runs, by name; {}: anything."""
+    elastic: bool = False
+    most: int = 0
     warm: Any = None
     """Payload for the handler's method `warm`, called in every actor as soon as it is up, while the
     driver goes on; None: not called."""
@@ -61,13 +68,18 @@ class Actors(Protocol):
     """What a pool asks of the processes that host its handler. An actor is whatever `start` says;
     one whose process dies is started again."""
 
-    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
-        """Begin to start `spec.workers` actors, each for so many calls at a time."""
+    def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
+        """Begin to start so many actors, each for so many calls at a time."""
+        ...
+
+    def fits(self, spec: PoolSpec) -> int:
+        """How many of a pool's workers the nodes that are there have room for, others' included."""
         ...
 
     def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
         """Wait for the actors. One of another build than the spec's is refused; once one is up, the
-        others have `late_timeout_s`. ClusterError if there is none to go on with."""
+        others have `late_timeout_s`. ClusterError if there is none to go on with; an elastic pool
+        goes on with none."""
         ...
 
     def locate(self, actor: Any, *, timeout_s: float) -> ActorLocation | None:

@@ -56,9 +56,13 @@ class SleepingActors:
         self._store = store
         self._sleep_s = sleep_s
 
-    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
+    def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
         """A lock for each actor."""
-        return [threading.Lock() for _ in range(spec.workers)]
+        return [threading.Lock() for _ in range(count)]
+
+    def fits(self, spec: PoolSpec) -> int:
+        """As many as there are."""
+        return spec.workers
 
     def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
         """All are up at once."""

@@ -32,6 +32,8 @@ from tasks.worker.worker import WorkerConfig
 
 CODES_BYTES, PLANES_BYTES = 6, 2
 """Of a pixel: as codes, and at the most as planes of 8 bits in 4:2:0 with some to spare."""
+GROWN_TO = 32
+"""Workers for which shots are kept in flight where a cluster may grow."""
 IN_HAND = 3
 """Chunks that a worker loads, makes and stores at once."""
 
@@ -46,8 +48,13 @@ class Farm:
 
     @property
     def workers(self) -> int:
-        """How many workers the pools have, those that are late included."""
-        return sum(pool.spec.workers for pool in (self._cpu, self._gpu) if pool is not None)
+        """How many workers the pools have, those that are late included; of pools that may grow,
+        so many as to have work at hand when they do."""
+        return sum(
+            max(pool.spec.workers, GROWN_TO) if pool.spec.elastic else pool.spec.workers
+            for pool in (self._cpu, self._gpu)
+            if pool is not None
+        )
 
     @property
     def quarantined(self) -> tuple[str, ...]:
@@ -142,7 +149,7 @@ def pool_specs(
     """
     runs = [run for shot in plan.shots if plan.todo(shot) for run in shot.runs]
     on_gpu = [run for run in runs if run.card.gpu_share] if device == "cuda" else []
-    if on_gpu and not cluster.gpus:
+    if on_gpu and cluster.nodes and not cluster.gpus:
         raise ClusterError(
             f"frames are planned for CUDA, the cluster has no GPU ({cluster})",
             remedy="set DOUGA_DEVICE=cpu, or join a cluster that has one",
@@ -197,6 +204,8 @@ def _spec(
         start_timeout_s=chosen.actor_start_timeout_s,
         call_timeout_s=chosen.chunk_timeout_s,
         warm=_distinct_calls(runs),
+        elastic=bool(request.ray),
+        most=request.workers,
     )
 
 

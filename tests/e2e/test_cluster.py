@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,40 @@ def words(nodes: RayNodes, film: Path, store: Path) -> tuple[str | Path, ...]:
     return ("-o", film, "--store", store, *recipe, *where)
 
 
-def test_more_workers_than_fit_are_refused(
+def test_a_render_on_a_cluster_that_another_one_holds_waits_for_room(
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tiny_render: Any, tmp_path: Path
+) -> None:
+    """Of more workers than fit too, those work that find room."""
+    films = [tmp_path / "one.mkv", tmp_path / "two.mkv"]
+    first, second = (
+        douga.start(
+            "render", tiny_film, "--workers", "9", *words(ray_cluster, film, film.with_suffix(""))
+        )
+        for film in films
+    )
+    for process in (first, second):
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+    assert [packets(film) == packets(tiny_render.film) for film in films] == [True, True]
+
+
+def test_a_node_that_joins_works(
     ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
 ) -> None:
     film, store = tmp_path / "film.mkv", tmp_path / "store"
-    ended = douga("render", tiny_film, "--workers", "9", *words(ray_cluster, film, store))
-    assert ended.code == 1
-    last = ended.err.splitlines()[-1]
-    assert last.startswith("douga: 9 worker(s) of 1 CPU")
-    assert "do not fit, 2 would; the cluster has 2 node(s): 2 CPU" in last
-    assert last.endswith("give --workers 2 at the most")
-    assert not film.exists()
+    process = douga.start(
+        "render", tiny_film, *words(ray_cluster, film, store), "--stage", "interpolate:factor=3"
+    )
+    said = wait_for_phase(process, "rendering")
+    third = ray_cluster.add()
+    seen = 0
+    while process.poll() is None and not seen:
+        seen = len(workers_on(third))
+        time.sleep(0.2)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, said + err
+    assert seen == 1
+    ray_cluster.kill(third)
 
 
 def test_a_node_lost_in_the_middle_changes_nothing(

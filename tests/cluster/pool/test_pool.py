@@ -15,9 +15,9 @@ import ray
 from cluster.connect.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError, InputError, StageError, StoreError
 from cluster.pool.actor import ActorLocation, Answer
-from cluster.pool.failures import LOSSES
+from cluster.pool.failures import LOSSES, Kind
 from cluster.pool.pool import Pool
-from cluster.pool.spec import PoolSpec, Started, check_resources
+from cluster.pool.spec import CallFailed, PoolSpec, Started, check_resources
 
 HANDLER = "handler:Handler"
 
@@ -248,8 +248,11 @@ def test_workers_that_cannot_start_are_told_at_once(cluster: Cluster) -> None:
 class Instant:
     """Actors that answer at once; a call of `fail` finds its store busy."""
 
-    def start(self, spec: PoolSpec, *, concurrency: int) -> list[Any]:
-        return list(range(spec.workers))
+    def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
+        return list(range(count))
+
+    def fits(self, spec: PoolSpec) -> int:
+        return spec.workers
 
     def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
         located = {number: ActorLocation(node="A", host="a", pid=number) for number in actors}
@@ -273,6 +276,93 @@ class Instant:
         return True
 
 
+class Farm(Instant):
+    """Actors that come up only where there is room, for as many as `room` says."""
+
+    def __init__(self) -> None:
+        self.room = 0
+        self.asked = 0
+
+    def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
+        self.asked += count
+        return list(range(self.asked - count, self.asked))
+
+    def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
+        up = {number: self.place(number) for number in actors if number < self.room}
+        return Started(located=up, refused={})
+
+    def fits(self, spec: PoolSpec) -> int:
+        return self.room
+
+    def locate(self, actor: Any, *, timeout_s: float) -> Any:
+        return self.place(actor) if actor < self.room else None
+
+    def place(self, number: int) -> ActorLocation:
+        return ActorLocation(node=f"n{number}", host=f"h{number}", pid=number)
+
+    def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        time.sleep(0.02)
+        return Answer(result=actor)
+
+
+def elastic_pool(farm: Farm, told: list[str], *, most: int = 0) -> Pool:
+    cluster = Cluster(address="x", local=False, nodes=())
+    spec = PoolSpec(handler=HANDLER, config=None, workers=1, elastic=True, most=most)
+    return Pool(spec, cluster, actors=farm, tell=told.append)
+
+
+@pytest.fixture
+def quick_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cluster.pool.pool.GROWTH_POLL_S", 0.01)
+    monkeypatch.setattr("cluster.pool.pool.RECOVERY_POLL_S", 0.01)
+
+
+def test_work_waits_for_room_on_a_cluster_that_has_none(quick_growth: None) -> None:
+    farm, told = Farm(), list[str]()
+    with elastic_pool(farm, told) as pool:
+        future = pool.submit("fit", 1)
+        assert "waiting for room" in told[0]
+        assert not future.done()
+        assert farm.asked == 1, "what an autoscaler goes by"
+        farm.room = 1
+        assert future.result(timeout=60) == 0
+
+
+@pytest.mark.parametrize("most", [0, 3])
+def test_nodes_that_join_work_as_long_as_there_is_work(quick_growth: None, most: int) -> None:
+    farm = Farm()
+    farm.room = 1
+    with elastic_pool(farm, [], most=most) as pool:
+        assert pool.submit("fit", 0).result(timeout=60) == 0
+        assert farm.asked == 1, "no more than there are calls"
+        futures = [pool.submit("fit", number) for number in range(500)]
+        farm.room = 8
+        seen = {future.result(timeout=60) for future in futures}
+    assert seen == set(range(most or 8))
+
+
+def test_a_farm_that_loses_every_node_waits_for_others(quick_growth: None) -> None:
+    farm = Farm()
+    farm.room = 2
+    cluster = Cluster(address="x", local=False, nodes=())
+    spec = PoolSpec(handler=HANDLER, config=None, workers=2, elastic=True, start_timeout_s=0.05)
+
+    def lose(actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        if actor < 2:
+            farm.room = 0
+            raise CallFailed(Kind.LOST, "the node died")
+        return Answer(result=actor)
+
+    farm.call = lose  # type: ignore[method-assign]
+    farm.place = lambda number: ActorLocation(node=f"n{number}", host="h", pid=number)  # type: ignore[method-assign]
+    with Pool(spec, cluster, actors=farm) as pool:
+        future = pool.submit("fit", 0)
+        while farm.asked < 3:
+            time.sleep(0.01)
+        farm.room = 10
+        assert future.result(timeout=60) >= 2
+
+
 def instant_pool(workers: int, **options: Any) -> Pool:
     cluster = Cluster(address="x", local=True, nodes=(Node(cpus=workers),))
     spec = PoolSpec(handler=HANDLER, config=None, workers=workers)
@@ -286,6 +376,18 @@ def test_a_call_that_waits_for_another_try_can_be_cancelled_too() -> None:
         assert retried.wait(timeout=60)
         pool.cancel(group="sh010")
         assert isinstance(future.exception(timeout=60), ClusterError)
+
+
+def test_whatever_goes_wrong_on_the_way_a_future_is_settled() -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("nobody thought of this")
+
+    with instant_pool(1) as pool:
+        pool.submit("fit", 1).result(timeout=60)
+        pool._actors.call = broken  # type: ignore[method-assign]
+        assert "nobody thought" in str(pool.submit("fit", 2).exception(timeout=60))
+    with instant_pool(1) as pool:
+        assert pool.submit("fit", 1, finish=broken).exception(timeout=60)
 
 
 def test_a_call_costs_the_driver_no_more_where_many_workers_are_idle() -> None:
