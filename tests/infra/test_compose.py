@@ -34,6 +34,38 @@ def test_the_image_copies_only_what_there_is() -> None:
             assert (INFRA.parent / name).exists(), name
 
 
+def test_the_image_is_given_what_it_copies_and_nothing_else() -> None:
+    copies = re.findall(r"^COPY (.+) \S+$", (INFRA / "Dockerfile").read_text(), re.M)
+    ignored = (INFRA / "Dockerfile.dockerignore").read_text().splitlines()
+    lines = [line for line in ignored if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert {line[1:] for line in lines if line.startswith("!")} == {
+        name for names in copies for name in names.split()
+    }
+
+
+def test_what_is_written_belongs_to_who_writes_it() -> None:
+    """A named volume takes the owner of the folder that it is mounted over in the image."""
+    dockerfile = (INFRA / "Dockerfile").read_text()
+    (made,) = re.findall(r"install --directory --owner douga --group douga (.+)$", dockerfile, re.M)
+    for service in services().values():
+        assert service["build"]["args"]["UID"].startswith("${DOUGA_UID")
+        for volume in service["volumes"]:
+            if isinstance(volume, dict):
+                assert volume["bind"] == {"create_host_path": False}
+                assert volume["target"] in made.split()
+            elif ":" in volume:
+                assert volume.partition(":")[2] in made.split()
+
+
+def test_nobody_starts_before_what_it_needs_is_up() -> None:
+    found = services()
+    for service in found.values():
+        for needed, how in service.get("depends_on", {}).items():
+            assert how == {"condition": "service_healthy"}
+            assert found[needed]["healthcheck"]["test"][0] == "CMD"
+
+
 def test_what_renders_gets_no_developers_tools() -> None:
     assert re.findall(r"RUN make (\S+)", (INFRA / "Dockerfile").read_text()) == ["install"]
     listed = ["make", "--always-make", "--just-print", "install"]
@@ -87,7 +119,7 @@ def test_no_container_gains_privileges_or_writes_to_its_image() -> None:
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert "no-new-privileges:true" in service["security_opt"], name
-        assert {"/tmp", "/home/douga"} <= set(service["volumes"]), name
+        assert all(folder in service["volumes"] for folder in ("/tmp", "/home/douga")), name
 
 
 def test_the_base_may_be_named_by_its_digest() -> None:
