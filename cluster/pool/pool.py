@@ -22,6 +22,7 @@ from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError, DougaError, explained
+from cluster.pool.actor import ActorLocation
 from cluster.pool.background import Lines, Threads
 from cluster.pool.calls import Assignment, Call, Worker, error_of, give_up
 from cluster.pool.dispatch import IN_FLIGHT, Dispatcher
@@ -353,7 +354,7 @@ class Pool:
             until = math.inf  # it never was up: there is no room yet
         while not self._closed and not worker.retired and time.monotonic() < until:
             location = self._actors.locate(worker.actor, timeout_s=self.spec.start_timeout_s)
-            if location is None:
+            if location is None or _is_ending(worker, location):
                 time.sleep(RECOVERY_POLL_S)
                 continue
             if self._hosts.is_quarantined(location.node):
@@ -383,3 +384,11 @@ class Pool:
         with self._lock:
             waiting = self._dispatcher.waiting.clear()
         give_up(waiting, why)
+
+
+def _is_ending(worker: Worker, location: ActorLocation) -> bool:
+    """Whether what answers is the process that the pool has just ended: Ray takes a moment."""
+    before = worker.location
+    return (location.node, location.pid) == (before.node, before.pid) and (
+        worker.life - 1 in worker.ended
+    )

@@ -378,6 +378,35 @@ def test_a_call_that_waits_for_another_try_can_be_cancelled_too() -> None:
         assert isinstance(future.exception(timeout=60), ClusterError)
 
 
+def test_a_process_that_was_ended_gets_no_call_while_it_dies(quick_growth: None) -> None:
+    class Slow(Instant):
+        """Its process hangs, is ended, and answers still for a while."""
+
+        def __init__(self) -> None:
+            self.pid, self.asked = 1, list[int]()
+            self.ends = 0
+
+        def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
+            return Started(located={0: ActorLocation(node="A", host="a", pid=1)}, refused={})
+
+        def locate(self, actor: Any, *, timeout_s: float) -> Any:
+            self.ends += 1
+            return ActorLocation(node="A", host="a", pid=1 if self.ends < 5 else 2)
+
+        def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+            self.asked.append(1 if self.ends < 5 else 2)
+            if self.asked[-1] == 1:
+                raise CallFailed(Kind.TIMEOUT, "took too long")
+            return Answer(result=payload)
+
+    slow = Slow()
+    cluster = Cluster(address="x", local=True, nodes=(Node(cpus=1),))
+    spec = PoolSpec(handler=HANDLER, config=None, workers=1)
+    with Pool(spec, cluster, actors=slow) as pool:
+        assert pool.submit("fit", 7).result(timeout=60) == 7
+    assert slow.asked == [1, 2]
+
+
 def test_whatever_goes_wrong_on_the_way_a_future_is_settled() -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("nobody thought of this")
