@@ -76,10 +76,10 @@ def _render(
 def _foresee(prepared: Prepared, reporter: Reporter) -> None:
     """Tell when a render ends by what is known of earlier ones, as `douga plan` does; the farm
     starts meanwhile."""
-    from flows.forecast.estimate import forecast  # with pyarrow, which nothing missing needs
+    from flows.forecast.estimate import LEAST, forecast  # with pyarrow: only where work is missing
 
     with suppress(DougaError):  # whoever asks the plan hears of it
-        found = forecast(prepared, calibrate=False)
+        found = forecast(prepared, calibrate=False, plays=LEAST)
         if found.basis != "none":
             reporter.expect(found.finish_p50_s, found.finish_p90_s)
 

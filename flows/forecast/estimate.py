@@ -28,7 +28,7 @@ SEED = 20
 MOST_ITEMS = 20_000
 """Work items that are simulated in all: about a third of a second's work."""
 LEAST, MOST = 12, 250
-"""How many times a plan is simulated."""
+"""How many times a plan is simulated; the least is enough for a bar."""
 NOTHING_LEFT = Forecast(
     chunks=0,
     gpu_hours=0.0,
@@ -47,6 +47,7 @@ def forecast(
     *,
     workers: int = 0,
     calibrate: bool = True,
+    plays: int = MOST,
     reporter: Reporter | None = None,
 ) -> Forecast:
     """What a render of this plan is expected to take, as a whole command, from what similar work
@@ -75,7 +76,7 @@ def forecast(
     cost = _cost(todo, estimates, pools)
     p50 = p90 = 0.0
     if not unknown:
-        p50, p90 = _finish(prepared, todo, known, history, pools)
+        p50, p90 = _finish(prepared, todo, known, history, pools, plays=plays)
     return Forecast(
         chunks=todo.chunks,
         gpu_hours=cost.gpu_hours,
@@ -126,6 +127,8 @@ def _finish(
     estimates: Sequence[Estimate],
     history: History,
     pools: Mapping[str, PoolSpec],
+    *,
+    plays: int,
 ) -> tuple[float, float]:
     """Seconds that half, and nine of ten, of renders take at the most."""
     workers = {pool: spec.workers for pool, spec in pools.items()}
@@ -146,7 +149,7 @@ def _finish(
         played_s=play(expected),
     )
     ends = []
-    for z in _normal(max(LEAST, min(MOST, MOST_ITEMS // len(todo.works))), chance):
+    for z in _normal(max(LEAST, min(plays, MOST_ITEMS // len(todo.works))), chance):
         played = play([chance.choice(estimate.draws) for estimate in estimates])
         played *= exp(unsure * z)
         ends.append(played + overhead.draw(chance, played_s=played))
