@@ -34,6 +34,7 @@ from flows.runs.nights import ACCEPTS, Acceptance
 from flows.runs.record import BEGUN
 from flows.runs.state import NIGHTS, RUNS, beginning, whole_run
 from tasks.verify import read_packet_digests
+from tasks.verify.evidence import evidence_of
 from tasks.worker.notes import unpack_notes
 from tasks.worker.readers import unpack_index
 
@@ -136,6 +137,12 @@ KINDS = (
         what="segment",
         costs="its shot is encoded again when the episode is rendered",
         look=_segment,
+    ),
+    Kind(
+        prefix="evidence/",
+        what="evidence of a segment",
+        costs="its shot is looked at again when its film is assembled",
+        look=_record(evidence_of),
     ),
     Kind(
         prefix="notes/",

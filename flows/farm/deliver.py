@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import DigestError, StoreError
+from cluster.keys import Digest, digest_file
 from cluster.scratch import sweep_scratch
 from cluster.settings import home_folder
 from cluster.store.base import NoDigest
@@ -18,6 +19,7 @@ from flows.plan.plan import RenderPlan
 from flows.plan.prepare import Prepared
 from flows.progress import Reporter
 from flows.verify.check import check_film
+from flows.verify.segments import read_evidence
 from tasks.assemble import FilmInfo, assemble_film
 from tasks.decode.source import FILMS
 from tasks.decode.unchanged import held_films
@@ -53,8 +55,10 @@ def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> De
     with folder_beside(film) as folder:
         fresh = folder / film.name
         with held_films(films, cache_dir=home_folder("cache")):
-            info = _assemble(prepared, plan, fresh, reporter)
-            checked = check_film(prepared, plan, fresh, reporter)
+            evidence = read_evidence(prepared.store, plan)
+            info, digests = _assemble(prepared, plan, fresh, reporter)
+            vouched = {s: e for s, e in evidence.items() if e.segment == digests[s]}
+            checked = check_film(prepared, plan, fresh, reporter, evidence=vouched)
         if checked.findings:
             failed = film.with_name(f"{film.stem}.wanting{film.suffix}")
             fresh.replace(failed)
@@ -66,10 +70,13 @@ def deliver_film(prepared: Prepared, plan: RenderPlan, reporter: Reporter) -> De
     return Delivery(film=film, notes=info.notes)
 
 
-def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Reporter) -> FilmInfo:
-    """Fetch the segments beside the film (one file system) and join them."""
+def _assemble(
+    prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Reporter
+) -> tuple[FilmInfo, dict[str, Digest]]:
+    """Fetch the segments beside the film (one file system) and join them; the digest of each."""
     reporter.phase("assembling")
     paths: list[Path] = []
+    digests: dict[str, Digest] = {}
     lost: list[str] = []
     for shot in plan.shots:
         if shot.segment is not None:
@@ -77,6 +84,7 @@ def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Repor
             paths.append(fresh.with_name(f".{shot.shot.id}.mkv"))
             try:
                 prepared.store.get_file(name, paths[-1])
+                digests[shot.shot.id] = digest_file(paths[-1])
             except NoDigest:
                 raise
             except DigestError as error:
@@ -107,4 +115,4 @@ def _assemble(prepared: Prepared, plan: RenderPlan, fresh: Path, reporter: Repor
     )
     for path in paths:
         path.unlink()
-    return info
+    return info, digests

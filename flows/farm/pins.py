@@ -22,7 +22,7 @@ from cluster.store.base import Store
 from cluster.store.lease import hold_lease
 from cluster.store.records import record_text
 from flows.progress import Reporter
-from tasks.worker.item import asset_name, chunk_name, notes_name, source_name
+from tasks.worker.item import asset_name, chunk_name, evidence_name, notes_name, source_name
 
 if TYPE_CHECKING:
     from flows.plan.plan import RenderPlan
@@ -71,6 +71,7 @@ def needed_names(prepared: Prepared) -> set[str]:
     partials = {item.key for shot in plan.shots for run in shot.partials for item in run}
     return {
         *plan.objects(),
+        *(evidence_name(shot.segment.key) for shot in plan.shots if shot.segment),
         *(name for key in chunks | partials for name in (chunk_name(key), notes_name(key))),
         *(name for _, name in prepared.index_names()),
         *(source_name(index.digest) for index in prepared.indices),

@@ -22,7 +22,7 @@ from flows.plan.partial_record import PARTIALS
 
 RECORDS = ("shots/", "films/", PARTIALS)
 INPUTS = ("assets/", "probes/", "sources/")
-DATA = ("frames/", "notes/", "segments/", *INPUTS)
+DATA = ("frames/", "notes/", "segments/", "evidence/", *INPUTS)
 SET_ASIDE_KEPT = timedelta(days=30)
 """What was damaged and set aside stays so long for people to look at."""
 LEFTOVER_GRACE = timedelta(hours=1)
@@ -149,6 +149,7 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
         | _reachable(snapshot, films, old_versions)
         | _perhaps_named(snapshot, alive)
     )
+    reachable |= {evidence_of(name) for name in reachable if name.startswith("segments/")}
 
     removed: list[Removal] = []
     kept: list[StoredObject] = []
@@ -217,6 +218,11 @@ def _unfinished_shots(record: PartialRecord, versions: Iterable[Version]) -> lis
 def notes_of(chunk: str) -> str:
     """The name of a chunk's notes, if it has any."""
     return f"notes/{chunk.removeprefix('frames/').removesuffix('.arrow')}.zip"
+
+
+def evidence_of(segment: str) -> str:
+    """The name of what was found of a segment, if anything was put."""
+    return f"evidence/{segment.removeprefix('segments/').removesuffix('.mkv')}.json"
 
 
 def _why_unneeded(name: str, reachable: frozenset[str], runs: frozenset[str]) -> str:

@@ -24,6 +24,7 @@ from tasks.encode.segment import encoder_settings_key
 from tasks.frames.picture import Picture
 from tasks.frames.track import Track
 from tasks.models.engine import EXACT
+from tasks.verify.shown import Shown
 from tasks.worker.item import ChunkInput, SegmentItem, WorkItem, chunk_name, segment_name
 
 CURVES = dict.fromkeys(("smpte170m", "bt2020-10", "bt2020-12", "iec61966-2-1"), "bt709")
@@ -162,7 +163,7 @@ def plan_render(
         if not (entry.recipe and entry.recipe[-1].keep):
             runs = (*runs[:-1], runs[-1].as_delivered(delivered))
         segment = _plan_segment(
-            shot, runs[-1], episode=episode, run=run, picture=delivered, rate=rate, spec=encode
+            entry, runs, episode=episode, run=run, picture=delivered, rate=rate, spec=encode
         )
         shots.append(ShotPlan(shot=shot, runs=runs, segment=segment))
     if not any(len(shot.track) for shot in shots):
@@ -174,8 +175,8 @@ def plan_render(
 
 
 def _plan_segment(
-    shot: Shot,
-    last: RunPlan,
+    entry: ShotInput,
+    runs: Sequence[RunPlan],
     *,
     episode: str,
     run: str,
@@ -183,6 +184,7 @@ def _plan_segment(
     rate: Fraction,
     spec: EncodeSpec,
 ) -> SegmentItem | None:
+    last = runs[-1]
     if not last.items:
         return None
     key = make_key(
@@ -198,12 +200,25 @@ def _plan_segment(
         key=key,
         run=run,
         episode=episode,
-        shot=shot.id,
+        shot=entry.shot.id,
         chunks=ChunkInput(chunks=tuple((item.key, item.out) for item in last.items)),
         frames=len(last.track),
         picture=picture,
         rate=rate,
         spec=spec,
+        stages=last.name,
+        shown=_shown(entry, runs),
+        source=entry.source,
+    )
+
+
+def _shown(entry: ShotInput, runs: Sequence[RunPlan]) -> Shown:
+    """What a shot shows of its source, by its plan."""
+    return Shown(
+        track=runs[-1].track,
+        taken=entry.track,
+        first=entry.source.first,
+        same_drawings=all(run.card.same_drawings for run in runs),
     )
 
 

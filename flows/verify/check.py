@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -16,7 +17,8 @@ from flows.verify.deep import remake_chunks, sample_chunks
 from flows.verify.expected import SourceComparison
 from flows.verify.segments import ChunkPlace, StoredFrames, StoreFinding, read_segments
 from tasks.verify import Finding, expect_film, frames_words, verify_film
-from tasks.worker.item import chunk_name, segment_name
+from tasks.verify.evidence import Evidence
+from tasks.worker.item import chunk_name, evidence_name, segment_name
 
 MADE_ANEW = ("segment or film", "stored picture")
 """Findings in a film that making the shot's segment again mends."""
@@ -42,19 +44,25 @@ def check_film(
     *,
     film_only: bool = False,
     sample: Sequence[ChunkPlace] = (),
+    evidence: Mapping[str, Evidence] = MappingProxyType({}),
 ) -> CheckResult:
     """What is wrong with a film and with what the store has of its plan.
 
+    Shots with good `evidence` of their stored segment were looked at already: their packets, times
+    and streams are looked at, their frames only where something of the film is wrong.
     `film_only` leaves the store out: what is stored is compared with, and need not be there.
     Chunks of the `sample` are made again and held against those stored.
     """
     reporter.phase("verifying")
     counts = [shot.segment.frames for shot in plan.shots if shot.segment]
-    prints, segments = read_segments(prepared.store, plan, missing_is_wrong=not film_only)
+    prints, segments = read_segments(
+        prepared.store, plan, evidence=evidence, missing_is_wrong=not film_only
+    )
     frames = StoredFrames(
         prepared.store,
         plan,
         None if film_only else SourceComparison(prepared),
+        vouched=evidence,
         missing_is_wrong=not film_only,
     )
     expected = expect_film(
@@ -73,6 +81,7 @@ def check_film(
             progress=lambda done, total: reporter.fraction(min(1.0, done / total)),
             segments=prints,
             counts=counts,
+            vouched=[shot.shot.id in evidence for shot in plan.shots if shot.segment],
         )
     finally:
         stored = frames.finish()
@@ -85,7 +94,7 @@ def check_store(prepared: Prepared, reporter: Reporter) -> CheckResult:
     """What is wrong with what the store has of a plan of which there is no film yet."""
     reporter.phase("verifying what is stored")
     plan = prepared.plan
-    _, segments = read_segments(prepared.store, plan, missing_is_wrong=False)
+    _, segments = read_segments(prepared.store, plan, evidence={}, missing_is_wrong=False)
     frames = StoredFrames(prepared.store, plan, SourceComparison(prepared), missing_is_wrong=False)
     return _gather(plan, [*segments, *frames.finish()], [])
 
@@ -121,9 +130,17 @@ def check_document(
 
 
 def remove_objects(prepared: Prepared, names: Sequence[str]) -> None:
-    """Delete objects that failed verification, so that the next render makes them again."""
+    """Delete objects that failed verification, so that the next render makes them again, and what
+    was found of them."""
+    evidence = {
+        segment_name(shot.segment.key): evidence_name(shot.segment.key)
+        for shot in prepared.plan.shots
+        if shot.segment
+    }
     for name in names:
         prepared.store.delete(name)
+        if name in evidence:
+            prepared.store.delete(evidence[name])
 
 
 def _gather(

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
 
-from cluster.chunks.chunk import ChunkInfo, Picture, chunk_info, iter_frames
+from cluster.chunks.chunk import chunk_info
 from cluster.errors import DigestError, InputError, StoreError
 from cluster.keys import Key
 from cluster.scratch import scratch_folder
 from cluster.store.base import NotStored, Store
+from cluster.store.records import read_if_whole
 from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.shot_plan import RunPlan
-from flows.verify.expected import Mismatch, SourceComparison
-from tasks.frames.track import Track
+from flows.verify.expected import SourceComparison
+from tasks.frames.picture import Picture
 from tasks.verify import Finding, PacketDigests, frames_words, read_packet_digests
-from tasks.verify.pictures import Small, is_nonsense, small_stored
-from tasks.worker.delivered import nonsense_of
-from tasks.worker.item import WorkItem, chunk_name, segment_name
+from tasks.verify.chunks import ChunkExpectation, ChunkFault, ChunkLook, compare_head
+from tasks.verify.evidence import Evidence, evidence_of
+from tasks.verify.pictures import Small
+from tasks.verify.shown import Mismatch
+from tasks.worker.item import WorkItem, chunk_name, evidence_name, segment_name
 
 AS_PUT = "as it was put"
+AT_ONCE = 16
+"""Records read at once: most of the time of each is the way there and back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +52,26 @@ class ChunkPlace:
 
     key: Key
     """What it is stored under."""
+    delivered: Picture
 
     @property
     def name(self) -> str:
         return chunk_name(self.key)
+
+    @property
+    def expected(self) -> ChunkExpectation:
+        """What its object should hold."""
+        return ChunkExpectation(
+            key=self.key,
+            stages=self.item.name,
+            out=self.item.out,
+            track=self.run.track,
+            delivered=self.delivered,
+        )
+
+    def findings(self, faults: Sequence[ChunkFault]) -> tuple[StoreFinding, ...]:
+        """What is wrong with the chunk, as findings."""
+        return tuple(self.finding(f.what, f.expected, f.got, frames=f.frames) for f in faults)
 
     def finding(
         self, what: str, expected: str, got: str, *, frames: tuple[int, int] | None = None
@@ -83,7 +104,8 @@ class StoredFrames:
     """The frames that a film was encoded from, by film frame; every chunk is read once.
 
     The next chunk is read while one is compared. Only small pictures are kept, of two chunks.
-    `missing_is_wrong` is False for a film without its store: its frames may no longer be stored.
+    Those of shots `vouched` for only where they are asked for. `missing_is_wrong` is False for a
+    film without its store: its frames may no longer be stored.
     """
 
     def __init__(
@@ -92,15 +114,16 @@ class StoredFrames:
         plan: RenderPlan,
         source: SourceComparison | None,
         *,
+        vouched: Collection[str] = (),
         missing_is_wrong: bool = True,
     ) -> None:
         self._store = store
         self._source = source
-        self._delivered = plan.picture
         self._missing_is_wrong = missing_is_wrong
         places = list(chunk_places(plan))
-        self._others = [place for place in places if not place.last]
+        self._others = [p for p in places if not p.last and p.shot.shot.id not in vouched]
         self._chunks = [place for place in places if place.last]
+        self._vouched = vouched
         lengths = (len(place.item.out) for place in self._chunks)
         self._firsts = list(accumulate(lengths, initial=0))
         self._ahead = ThreadPoolExecutor(max_workers=1)
@@ -120,25 +143,30 @@ class StoredFrames:
     def finish(self) -> list[StoreFinding]:
         """Read what was not read yet; all that is wrong, in film order."""
         for number in range(len(self._chunks)):
-            if number not in self._was_read:
+            if number not in self._was_read and not self._is_vouched(number):
                 self._chunk(number)
         others = [found for place in self._others for found in self._read_head(place)]
         self._ahead.shutdown()
         mismatches = self._source.finish() if self._source else []
         own = [found for number in sorted(self._findings) for found in self._findings[number]]
-        return own + others + [_mismatch_finding(self._chunks, found) for found in mismatches]
+        return own + others + [_mismatch_finding(self._chunks, *found) for found in mismatches]
 
     def _chunk(self, number: int) -> _ReadChunk:
         if self._current[0] != number:
             read = self._start(number).result()
             del self._reading[number]
-            if number + 1 < len(self._chunks) and number + 1 not in self._was_read:
-                self._start(number + 1)
+            ahead = number + 1
+            is_next = ahead < len(self._chunks) and ahead not in self._was_read
+            if is_next and not self._is_vouched(ahead):
+                self._start(ahead)
             self._current = (number, read)
             if number not in self._was_read:
                 self._was_read.add(number)
                 self._findings[number] = read.findings
         return self._current[1]
+
+    def _is_vouched(self, number: int) -> bool:
+        return self._chunks[number].shot.shot.id in self._vouched
 
     def _start(self, number: int) -> Future[_ReadChunk]:
         if number not in self._reading:
@@ -150,42 +178,22 @@ class StoredFrames:
         data, wrong = self._get(place)
         if data is None:
             return _ReadChunk(findings=tuple(wrong))
+        look = ChunkLook(place.expected)
         try:
-            if wrong := _compare_head(place, chunk_info(data)):
-                return _ReadChunk(findings=tuple(wrong))
-            return self._look(number, place, data)
+            for _ in look.frames(data):  # one at a time: of 4K, 24 are more than a gigabyte
+                pass
         except StoreError as error:
             return _ReadChunk(findings=(_damaged(place, error),))
-
-    def _look(self, number: int, place: ChunkPlace, data: bytes) -> _ReadChunk:
-        """Look at every frame of a chunk, one at a time: of 4K, 24 are more than a gigabyte."""
-        times = place.run.track.times
-        wrong: list[StoreFinding] = []
-        small: list[Small] = []
-        before: Picture | None = None
-        nonsense = False
-        known = nonsense_of(chunk_info(data))
-        for index, time, frame in iter_frames(data):
-            here = (index, index + 1)
-            if (due := times[index] - times[0]) != time:
-                what = "frame time of a chunk"
-                wrong.append(place.finding(what, str(due), str(time), frames=here))
-            if frame is not before:
-                nonsense = index in known if isinstance(frame, tuple) else is_nonsense(frame)
-            same = frame is before
-            small.append(small[-1] if same else small_stored(frame, self._delivered))
-            before = frame
-            if nonsense:
-                got = "codes at the ends of their room (NaN, overflow)"
-                wrong.append(place.finding("picture codes", "a picture", got, frames=here))
-        if self._source and number not in self._was_read:
-            self._source.add_frames(place.shot, place.item.out.start, small)
-        return _ReadChunk(small=tuple(small), findings=tuple(wrong))
+        if self._source and number not in self._was_read and not self._is_vouched(number):
+            self._source.add_frames(place.shot, place.item.out.start, look.small)
+        return _ReadChunk(small=tuple(look.small), findings=place.findings(look.faults))
 
     def _read_head(self, place: ChunkPlace) -> list[StoreFinding]:
         data, wrong = self._get(place)
         try:
-            return wrong if data is None else _compare_head(place, chunk_info(data))
+            if data is None:
+                return wrong
+            return [*place.findings(compare_head(place.expected, chunk_info(data)))]
         except StoreError as error:
             return [_damaged(place, error)]
 
@@ -207,16 +215,38 @@ def _damaged(place: ChunkPlace, error: StoreError) -> StoreFinding:
     return place.finding("chunk", AS_PUT, _in_few_words(error))
 
 
+def read_evidence(store: Store, plan: RenderPlan) -> dict[str, Evidence]:
+    """What was found of every shot's segment by whoever encoded it, by shot: where that is nothing,
+    and all was looked at that is today."""
+
+    def read(shot: ShotPlan) -> Evidence | None:
+        if shot.segment is None:
+            return None
+        name = evidence_name(shot.segment.key)
+        return read_if_whole(store, name, evidence_of, then="its shot is looked at again")
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = zip(plan.shots, threads.map(read, plan.shots), strict=True)
+        return {shot.shot.id: evidence for shot, evidence in found if evidence and evidence.good}
+
+
 def read_segments(
-    store: Store, plan: RenderPlan, *, missing_is_wrong: bool = True
+    store: Store,
+    plan: RenderPlan,
+    *,
+    evidence: Mapping[str, Evidence],
+    missing_is_wrong: bool = True,
 ) -> tuple[list[PacketDigests | None], list[StoreFinding]]:
-    """The digests of every shot's segment, None where it is not whole, and what is wrong.
-    StoreError where the store, or the room for a copy, fails."""
+    """The digests of every shot's segment, None where it is not whole, and what is wrong. Those
+    with `evidence` are not read. StoreError where the store, or the room for a copy, fails."""
     digests: list[PacketDigests | None] = []
     found: list[StoreFinding] = []
     with scratch_folder("verify") as folder:
         for shot, first in _shots(plan):
             if shot.segment is None:
+                continue
+            if shot.shot.id in evidence:
+                digests.append(evidence[shot.shot.id].packets)
                 continue
             name = segment_name(shot.segment.key)
             path, got = folder / "segment.mkv", ""
@@ -267,41 +297,25 @@ def chunk_places(plan: RenderPlan) -> Iterator[ChunkPlace]:
             for item in run.items:
                 last = run is shot.runs[-1]
                 yield ChunkPlace(
-                    shot=shot, run=run, item=item, first=first, last=last, key=plan.key_of(item)
+                    shot=shot,
+                    run=run,
+                    item=item,
+                    first=first,
+                    last=last,
+                    key=plan.key_of(item),
+                    delivered=plan.picture,
                 )
 
 
-def _compare_head(place: ChunkPlace, info: ChunkInfo) -> list[StoreFinding]:
-    """Compare a chunk's own description with the plan's."""
-    track: Track = place.run.track
-    out = place.item.out
-    found: list[StoreFinding] = []
-    for what, due, got in (
-        ("chunk's key", str(place.key), info.meta.get("key", str(place.key))),
-        ("chunk's stages", place.item.name, info.meta.get("stage", place.item.name)),
-        ("frames of a chunk", _span(out.start, len(out)), _span(info.first, info.count)),
-        (
-            "size of a chunk's frames",
-            f"{track.picture.width}x{track.picture.height}",
-            f"{info.width}x{info.height}",
-        ),
-    ):
-        if due != got:
-            found.append(place.finding(what, due[:16], got[:16]))
-    return found
-
-
-def _span(first: int, count: int) -> str:
-    return f"{count} from {first} on"
-
-
-def _mismatch_finding(chunks: Sequence[ChunkPlace], mismatch: Mismatch) -> StoreFinding:
+def _mismatch_finding(
+    chunks: Sequence[ChunkPlace], shot: ShotPlan, mismatch: Mismatch
+) -> StoreFinding:
     """A mismatch with the source as a finding about the chunks that hold it."""
     start, end = mismatch.frames
     own = [
         place
         for place in chunks
-        if place.shot is mismatch.shot and place.item.out.start < end and start < place.item.out.end
+        if place.shot is shot and place.item.out.start < end and start < place.item.out.end
     ]
     found = own[0].finding(mismatch.what, mismatch.expected, mismatch.got, frames=mismatch.frames)
     objects = tuple(place.name for place in own)

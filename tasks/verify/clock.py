@@ -6,9 +6,11 @@ Whoever checks a render looks at the file itself, decoded anew from front to bac
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
+from math import floor
 
 import av
 
@@ -25,10 +27,12 @@ KEPT = 4
 
 
 class SourceClock:
-    """The pictures of one film by its own clock. Not for two threads at once."""
+    """The pictures of one film by its own clock, decoded with so many `threads`, 0: as the machine
+    has cores. Not for two threads at once."""
 
-    def __init__(self, index: SourceIndex) -> None:
+    def __init__(self, index: SourceIndex, *, threads: int = 0) -> None:
         self._index = index
+        self._threads = threads
         self._frames: Iterator[tuple[Fraction, av.VideoFrame]] = iter(())
         self._near: deque[tuple[Fraction, av.VideoFrame]] = deque(maxlen=KEPT)
         self._container: av.container.InputContainer | None = None
@@ -67,15 +71,16 @@ class SourceClock:
         began = self._container is not None
         if began and self._near and self._near[0][0] <= time <= self._near[-1][0] + AHEAD_S:
             return
-        for lead in (LEAD_S, None):
+        for lead in (self._since_key_frame(time), LEAD_S, None):
             self.close()
             self._container = open_container(self._index.path)
             stream = self._container.streams[self._index.stream]
             assert isinstance(stream, av.VideoStream)
             assert stream.time_base
             stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = self._threads
             if lead is not None:
-                if time - self._index.start < AHEAD_S:
+                if time - self._index.start < lead:
                     continue
                 self._container.seek(int((time - lead) / stream.time_base), stream=stream)
             self._frames = self._timed(self._container, stream)
@@ -84,6 +89,13 @@ class SourceClock:
                 self._near.append(first)
             if lead is None or (first is not None and first[0] <= time):
                 return
+
+    def _since_key_frame(self, time: Fraction) -> Fraction:
+        """How far before a time the index has a key frame: where to look first, no more."""
+        points = self._index.seek_points
+        ticks = floor(time / self._index.time_base)
+        at = bisect_right(points, ticks, key=lambda point: point.pts)
+        return time - points[at - 1].pts * self._index.time_base if at else Fraction(0)
 
     @staticmethod
     def _timed(

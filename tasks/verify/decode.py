@@ -6,43 +6,37 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import floor
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from tasks.assemble.source import main_video, seconds
 from tasks.assemble.tags import MATRIX_CODES, PRIMARIES_CODES, TRANSFER_CODES
 from tasks.decode.planes import planar_format, planes_of
-from tasks.frames.codes import to_uint8
 from tasks.frames.colour import rgb_from_planes
 from tasks.frames.picture import Picture
 from tasks.frames.track import ranges_of
 from tasks.verify.expectation import FilmExpectation
-from tasks.verify.findings import Finding, frames_words, join_runs
+from tasks.verify.findings import Finding, broken, frames_words, join_runs
 from tasks.verify.packets import Matched
-from tasks.verify.pictures import PictureDifference, difference_of
+from tasks.verify.pictures import (
+    PictureDifference,
+    apart,
+    shrink,
+    small_frame,
+    small_planes,
+)
+from tasks.verify.sound import decode_sounds
 
 PictureOf = Callable[[int], NDArray[np.uint8] | None]
 """Gives the picture expected of a frame, (H, W, 3) 8-bit R'G'B' of any size; None: do not look."""
 Progress = Callable[[int, int], None]
 
-_SWSCALE_MATRIX: dict[str, Colorspace] = {
-    "bt709": Colorspace.ITU709,
-    "bt470bg": Colorspace.ITU601,
-    "smpte170m": Colorspace.ITU601,
-    "smpte240m": Colorspace.SMPTE240M,
-    "fcc": Colorspace.FCC,
-    "bt2020nc": Colorspace.BT2020,
-}
-"""swscale's names; a tag that is not here is converted as swscale sees fit."""
 LIKENESS_LIMIT = 0.03
 """Mean absolute difference, of full scale, from which two pictures are taken for different ones.
 Compression stays under 0.01 at this size; neighbouring shots differ by 0.1 and more."""
@@ -51,8 +45,6 @@ PART_LIMIT = 0.12
 NOISE_FACTOR = 5.0
 NOISE_FRAMES = 96
 """… or farther than this many times what was usual in so many frames before, if that is more."""
-JUMP_S = Fraction(1, 50)
-"""Decoded sound this far from where it was due has a gap; its source may have had it too."""
 MOST_FINDINGS = 20
 """Findings about single frames that are listed before the rest is only counted."""
 
@@ -66,35 +58,44 @@ def check_decoded(
     progress: Progress | None = None,
     matched: Matched | None = None,
     times_s: Sequence[Fraction] = (),
+    threads: int = 0,
+    parts: Sequence[tuple[int, int]] | None = None,
 ) -> list[Finding]:
     """Findings from decoding every frame and every sample of a film.
 
     `matched` says which frame each shown picture should look like, `times_s` when each of the
-    film's pictures is shown (default: they come as they are due).
+    film's pictures is shown (default: they come as they are due). Pictures are decoded with so many
+    `threads`, 0: as the machine has cores. With `parts` only these pictures `[start, end)` are
+    decoded, counted as `times_s` has them, and all sound.
     """
     check = _PictureCheck(expected, picture_of, limit, matched, times_s)
     try:
         with av.open(str(film)) as file:
-            found = join_runs(_pictures(file, check, progress))
+            if parts is None:
+                pictures = _pictures(file, check, progress, threads)
+            else:
+                pictures = _parts(file, check, times_s, parts, progress)
+            found = join_runs(pictures)
         found += check.verdicts()
         with av.open(str(film)) as file:
-            found += list(_sounds(file))
+            found += list(decode_sounds(file))
     except (av.FFmpegError, OSError) as error:
-        return [_broken("film", str(error))]
+        return [broken("film", str(error))]
     if len(found) > MOST_FINDINGS:
         rest = len(found) - MOST_FINDINGS
-        found = [*found[:MOST_FINDINGS], _broken("more", f"{rest} more like these")]
+        found = [*found[:MOST_FINDINGS], broken("more", f"{rest} more like these")]
     return found
 
 
 def _pictures(
-    file: InputContainer, check: _PictureCheck, progress: Progress | None
+    file: InputContainer, check: _PictureCheck, progress: Progress | None, threads: int
 ) -> Iterator[Finding]:
     video = main_video(file)
     if video is None:
-        yield _broken("pictures", "none")
+        yield broken("pictures", "none")
         return
     video.thread_type = "AUTO"  # handed on to the codec context
+    video.codec_context.thread_count = threads
     due = len(check.expected.times_s)
     count = 0
     try:
@@ -106,10 +107,52 @@ def _pictures(
             if progress:
                 progress(count, due)
     except av.FFmpegError as error:
-        yield _broken(f"frame {count}", str(error), frames=(count, count + 1))
+        yield broken(f"frame {count}", str(error), frames=(count, count + 1))
         return
     if count != due:
         yield Finding(what="decoded frames", where="", expected=str(due), got=str(count))
+
+
+def _parts(
+    file: InputContainer,
+    check: _PictureCheck,
+    times_s: Sequence[Fraction],
+    parts: Sequence[tuple[int, int]],
+    progress: Progress | None,
+) -> Iterator[Finding]:
+    """Findings of some of the pictures only, each part decoded from a key frame on."""
+    video = main_video(file)
+    assert video is not None
+    assert video.time_base is not None
+    video.thread_type = "AUTO"
+    ranks = {time: rank for rank, time in enumerate(times_s)}
+    seen, due = 0, sum(end - start for start, end in parts)
+    for start, end in parts:
+        left = set(range(start, end))
+        file.seek(floor(times_s[start] / video.time_base), stream=video)
+        try:
+            for frame in file.decode(video):
+                rank = ranks.get(seconds(frame.pts, frame.time_base), -1)
+                if rank >= end:
+                    break
+                if rank in left:
+                    left.remove(rank)
+                    yield from check.frame(frame, rank)
+                    seen += 1
+                    if progress:
+                        progress(seen, due)
+        except av.FFmpegError as error:
+            first = min(left, default=end - 1)
+            yield broken(frames_words((first, end)), str(error), frames=(first, end))
+            continue
+        for run in ranges_of(left):
+            yield Finding(
+                what="decoded frames",
+                where=frames_words(run),
+                expected="each once",
+                got="none",
+                frames=run,
+            )
 
 
 class _PictureCheck:
@@ -140,7 +183,7 @@ class _PictureCheck:
         place = rank if index is None else index
         here = (place, place + 1)
         if frame.is_corrupt:
-            yield _broken(frames_words(here), "a corrupt one", frames=here)
+            yield broken(frames_words(here), "a corrupt one", frames=here)
         yield from self._form(frame, here)
         if index is not None and self._picture_of is not None:
             yield from self._look(frame, index, here)
@@ -191,11 +234,13 @@ class _PictureCheck:
         wanted = self._picture_of(index)
         if wanted is None:
             return
-        matrix = _SWSCALE_MATRIX.get(self.expected.picture.matrix_tag)
-        quick: Any = frame.to_ndarray(format="rgb24", src_colorspace=matrix)
-        distance = difference_of(quick, wanted)
-        if self._is_other(distance):
-            exact = difference_of(_converted(frame, self.expected.picture), wanted)
+        planes, coded = planes_of(frame), _coded(frame, self.expected.picture)
+        quick = small_planes(planes, coded)
+        if wanted.shape != quick.shape:
+            wanted = shrink(wanted)
+        distance = apart(quick, wanted)
+        if self._is_other(distance):  # out of the RGB cube, where making small first is wrong
+            exact = apart(small_frame(rgb_from_planes(planes, coded)), wanted)
             distance = min(distance, exact, key=lambda one: one.most)
         if not self._is_other(distance):
             self._noise.append(distance)
@@ -229,61 +274,8 @@ class _PictureCheck:
         )
 
 
-def _converted(frame: VideoFrame, picture: Picture) -> NDArray[np.uint8]:
-    """The frame in 8-bit R'G'B' by our own conversion: ten times swscale's time (28 against 3 ms
-    at 1080p), but exact where swscale's chroma is not: in noise it is 0.05 off on average."""
-    there = replace(
-        picture,
-        width=frame.width,
-        height=frame.height,
-        pix_fmt=planar_format(frame.format.name),
-    )
-    return to_uint8(rgb_from_planes(planes_of(frame), there))
-
-
-def _sounds(file: InputContainer) -> Iterator[Finding]:
-    """Decode all sound; the first error and the first jump in each stream are findings."""
-    sounds = list(file.streams.audio)
-    checks = {stream.index: _SoundCheck(number) for number, stream in enumerate(sounds, 1)}
-    for packet in file.demux(sounds) if sounds else ():
-        yield from checks[packet.stream.index].packet(packet)
-
-
-class _SoundCheck:
-    """Follows one sound stream."""
-
-    def __init__(self, number: int) -> None:
-        self.where = f"sound {number}"
-        self.due_s: Fraction | None = None
-        self.quiet: set[str] = set()
-
-    def packet(self, packet: Packet[Any]) -> Iterator[Finding]:
-        try:
-            frames = packet.decode()
-        except av.FFmpegError as error:
-            yield from self._once(_broken(self.where, str(error)))
-            return
-        for frame in frames:
-            if not isinstance(frame, AudioFrame):
-                continue
-            time = seconds(frame.pts, frame.time_base)
-            if self.due_s is not None and abs(time - self.due_s) > JUMP_S:
-                yield from self._once(
-                    Finding(
-                        what="gap in the sound",
-                        where=self.where,
-                        expected=f"{float(self.due_s):.3f} s",
-                        got=f"{float(time):.3f} s",
-                        severity="warning",
-                    )
-                )
-            self.due_s = time + Fraction(frame.samples, frame.sample_rate)
-
-    def _once(self, finding: Finding) -> Iterator[Finding]:
-        if finding.what not in self.quiet:
-            self.quiet.add(finding.what)
-            yield finding
-
-
-def _broken(where: str, got: str, *, frames: tuple[int, int] | None = None) -> Finding:
-    return Finding(what="decoding", where=where, expected="no error", got=got, frames=frames)
+def _coded(frame: VideoFrame, picture: Picture) -> Picture:
+    """The picture that a decoded frame is of, in the delivered picture's colours."""
+    planar = planar_format(frame.format.name)
+    depth = max(part.bits for part in frame.format.components if not part.is_alpha)
+    return replace(picture, width=frame.width, height=frame.height, pix_fmt=planar, depth=depth)

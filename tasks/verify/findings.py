@@ -39,6 +39,11 @@ def frames_words(frames: tuple[int, int]) -> str:
     return f"frame {start}" if end - start == 1 else f"frames {start}-{end - 1}"
 
 
+def broken(where: str, got: str, *, frames: tuple[int, int] | None = None) -> Finding:
+    """The finding that something cannot be decoded, or not whole."""
+    return Finding(what="decoding", where=where, expected="no error", got=got, frames=frames)
+
+
 def join_runs(findings: Iterable[Finding]) -> list[Finding]:
     """Findings with those about neighbouring frames made one: the same thing, one after another.
 

@@ -64,6 +64,11 @@ class Matched:
     findings: tuple[Finding, ...] = ()
     copied: bool = True
 
+    @property
+    def whole(self) -> bool:
+        """Whether each packet is its segment's, in its place, as far as the segments are known."""
+        return self.copied and not self.findings and not self.suspect
+
 
 def read_packet_digests(path: Path) -> PacketDigests:
     """The digests of a film's or a segment's pictures. Errors: InputError."""

@@ -55,11 +55,11 @@ def small_frame(frame: Frames) -> Small:
 
 def small_stored(stored: Frames | Planes, delivered: Picture) -> Small:
     """A frame as it is stored, codes or the planes of the delivered picture, made small."""
-    return small_frame(rgb_from_planes(stored, delivered) if isinstance(stored, tuple) else stored)
+    return small_planes(stored, delivered) if isinstance(stored, tuple) else small_frame(stored)
 
 
 def small_planes(planes: Sequence[NDArray[Any]], coded: Picture) -> Small:
-    """A source's planes, as `FrameReader.read_planes` gives them, each made small first."""
+    """Planes of a picture as coded, each made small first."""
     layout = layout_of(coded.pix_fmt)
     size = small_size(coded.width, coded.height)
     parts = [cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in planes]

@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from cluster.errors import InputError
@@ -24,7 +28,7 @@ from tasks.assemble.sound import Cut, Samples, SoundForm, join_sound
 from tasks.assemble.source import seconds
 from tasks.verify.align import align
 from tasks.verify.expectation import FilmExpectation, SoundExpectation
-from tasks.verify.findings import Finding
+from tasks.verify.findings import Finding, broken
 
 RATE = 8000
 FORM = SoundForm(rate=RATE, layout="mono", format="fltp")
@@ -47,6 +51,9 @@ SURE = 0.5
 """How alike (of 1) a shifted sound must be for the shift to be named."""
 OWN_SHARE = 0.5
 """With fewer packets in common than this the container holds them cut in another way."""
+
+JUMP_S = Fraction(1, 50)
+"""Decoded sound this far from where it was due has a gap; its source may have had it too."""
 
 Wave = NDArray[np.float32]
 
@@ -74,6 +81,50 @@ def compare_sounds(film: Path, expected: FilmExpectation) -> list[Finding]:
             for stretch in _packets(film, index, due.cuts[0]):
                 found.append(_finding(number, stretch, expected, "sound data", "source's packets"))
     return found
+
+
+def decode_sounds(file: InputContainer) -> Iterator[Finding]:
+    """Decode all sound; the first error and the first jump in each stream are findings."""
+    sounds = list(file.streams.audio)
+    checks = {stream.index: _SoundCheck(number) for number, stream in enumerate(sounds, 1)}
+    for packet in file.demux(sounds) if sounds else ():
+        yield from checks[packet.stream.index].packet(packet)
+
+
+class _SoundCheck:
+    """Follows one sound stream."""
+
+    def __init__(self, number: int) -> None:
+        self.where = f"sound {number}"
+        self.due_s: Fraction | None = None
+        self.quiet: set[str] = set()
+
+    def packet(self, packet: Packet[Any]) -> Iterator[Finding]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as error:
+            yield from self._once(broken(self.where, str(error)))
+            return
+        for frame in frames:
+            if not isinstance(frame, AudioFrame):
+                continue
+            time = seconds(frame.pts, frame.time_base)
+            if self.due_s is not None and abs(time - self.due_s) > JUMP_S:
+                yield from self._once(
+                    Finding(
+                        what="gap in the sound",
+                        where=self.where,
+                        expected=f"{float(self.due_s):.3f} s",
+                        got=f"{float(time):.3f} s",
+                        severity="warning",
+                    )
+                )
+            self.due_s = time + Fraction(frame.samples, frame.sample_rate)
+
+    def _once(self, finding: Finding) -> Iterator[Finding]:
+        if finding.what not in self.quiet:
+            self.quiet.add(finding.what)
+            yield finding
 
 
 def _content(film: Path, index: int, due: SoundExpectation) -> list[_Stretch]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 
-from cluster.chunks.chunk import ChunkInfo
 from cluster.chunks.chunk import Picture as Stored
 from tasks.frames.codes import Frames
 from tasks.frames.colour import Planes, planes_from_rgb, rgb_from_planes
 from tasks.frames.picture import Picture
+from tasks.verify.chunks import NONSENSE
 from tasks.verify.pictures import is_nonsense
-
-NONSENSE = "nonsense"
 
 
 def codes_of(stored: Stored, delivered: Picture) -> Frames:
@@ -44,8 +42,3 @@ class Delivered:
         """What the chunk's head says of frames whose codes were no picture: their planes look like
         one."""
         return {NONSENSE: json.dumps(self._nonsense)} if self._nonsense else {}
-
-
-def nonsense_of(info: ChunkInfo) -> frozenset[int]:
-    """The frames of a chunk of planes whose codes were no picture."""
-    return frozenset(json.loads(info.meta.get(NONSENSE, "[]")))

@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from cluster.chunks.chunk import Picture, StoredChunk
+from cluster.chunks.chunk import StoredChunk
 from cluster.errors import DougaError, StageError
 from cluster.keys import Key
 from cluster.store.base import Store
 from tasks.frames.codes import Frames
 from tasks.worker.errors import errors_at_moment, is_memory_error
-from tasks.worker.item import ChunkInput, WorkItem, chunk_name
+from tasks.worker.item import WorkItem, chunk_name
 from tasks.worker.process import Pull, Spent
 from tasks.worker.readers import Readers
 
@@ -107,10 +107,3 @@ def _timed(spent: Spent, item: WorkItem) -> Iterator[None]:
         took_s = time.monotonic() - began
         spent.load_s += took_s
         spent.decode_s += took_s if item.source is not None else 0.0
-
-
-def stored_pictures(store: Store, chunks: ChunkInput) -> Iterator[Picture]:
-    """The frames of chunks, one by one, as they are stored."""
-    for key, held in chunks.chunks:
-        chunk = StoredChunk(store, chunk_name(key), held.indices())
-        yield from map(chunk.picture, held.indices())

@@ -14,6 +14,7 @@ from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track
 from tasks.stages.registry import make_stage
 from tasks.stages.stage import Stage
+from tasks.verify.shown import Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,11 @@ class WorkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentItem:
-    """Encode one shot: its last run's chunks, in order, as one closed-GOP segment."""
+    """Encode one shot: its last run's chunks, in order, as one closed-GOP segment.
+
+    `stages` made the chunks, and `shown` of `source` is what they should show: the segment is held
+    against both. The chunks' keys say all of it.
+    """
 
     key: Key
     run: str
@@ -105,6 +110,9 @@ class SegmentItem:
     picture: Picture
     rate: Fraction
     spec: EncodeSpec
+    stages: str
+    shown: Shown
+    source: SourceInput
     build: str = ""
 
     @property
@@ -126,6 +134,11 @@ def notes_name(key: Key) -> str:
 def segment_name(key: Key) -> str:
     """Where the store keeps a segment."""
     return f"segments/{key[:2]}/{key}.mkv"
+
+
+def evidence_name(key: Key) -> str:
+    """Where the store keeps what was found of a segment by whoever encoded it."""
+    return f"evidence/{key[:2]}/{key}.json"
 
 
 def asset_name(digest: str) -> str:

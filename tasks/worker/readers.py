@@ -36,11 +36,12 @@ def unpack_index(data: bytes) -> SourceIndex:
 
 
 class Readers:
-    """Open sources by digest; closes the least recently used one when there are too many."""
+    """Open sources by digest; closes the least recently used one when there are too many.
+    `cache` is a folder on this machine."""
 
     def __init__(self, store: Store, cache: Path) -> None:
         self._store = store
-        self._cache = cache
+        self.cache = cache
         self._lock = threading.Lock()
         self._open: OrderedDict[str, FrameReader] = OrderedDict()
 
@@ -53,13 +54,18 @@ class Readers:
             reader = self._reader(source)
             return reader, reader.decode(indices)
 
+    def index(self, source: SourceInput) -> SourceIndex:
+        """The index of a source, with a path of this machine. InputError if it is not there."""
+        with self._lock:
+            return self._reader(source).index
+
     def _reader(self, source: SourceInput) -> FrameReader:
         reader = self._open.get(source.digest)
         if reader is None:
             index = unpack_index(self._store.get(source.index_name))
             path = index.path if index.kind == "black" else str(self._locate(source, index))
             reader = FrameReader(
-                replace(index, path=path), cache_dir=self._cache, known=source.identity
+                replace(index, path=path), cache_dir=self.cache, known=source.identity
             )
             self._open[source.digest] = reader
             while len(self._open) > MAX_OPEN:
@@ -71,12 +77,12 @@ class Readers:
         """The source on this machine: its own path, or a copy that the store gives once, and again
         where the copy is another file by now."""
         if "://" in source.path:
-            return local_source(source.path, cache=self._cache)
+            return local_source(source.path, cache=self.cache)
         path = Path(source.path)
         if path.exists():
             return path
-        copy = self._cache / "sources" / (source.digest + path.suffix)
-        if not copy.exists() or file_digest(copy, cache_dir=self._cache) != index.content:
+        copy = self.cache / "sources" / (source.digest + path.suffix)
+        if not copy.exists() or file_digest(copy, cache_dir=self.cache) != index.content:
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self._store.get_file(source_name(source.digest), copy)

@@ -81,7 +81,8 @@ class Worker:
         self._config = config
         self._store: Store = store or open_store(config.store_url)
         cache = Path(config.cache) if config.cache else node_cache()
-        self._inputs = Inputs(self._store, Readers(self._store, cache))
+        self._readers = Readers(self._store, cache)
+        self._inputs = Inputs(self._store, self._readers)
         self._stages: dict[str, Stage[Any]] = {}
         self._ready: set[str] = set()
         self._batches: dict[str, int] = {}
@@ -163,7 +164,7 @@ class Worker:
 
     def make_segment(self, item: SegmentItem) -> Receipt:
         """Encodes a shot's chunks as one segment and stores it. EncodeError naming the shot."""
-        return make_segment(self._store, item, device=self._config.device)
+        return make_segment(self._store, self._readers, item, device=self._config.device)
 
     def _frames(self, item: WorkItem, spent: Spent, kept: _Stored) -> Iterator[Frames]:
         """The frames of a chunk one by one, some of them copied from other objects."""

@@ -136,7 +136,9 @@ def test_no_failing_put_leaves_a_manifest_that_names_an_absent_object(
         except StoreError:
             assert absent(store) == {}
         else:
-            break
+            if breaking.puts <= failed:
+                break
+            # What was found of a segment may be lost: its film is looked at then.
         shot = prepared.plan.shots[0]
         there = store.has(shot.names())
         again = prepare(prepared.request, Silent())
@@ -147,7 +149,7 @@ def test_no_failing_put_leaves_a_manifest_that_names_an_absent_object(
         assert absent(store) == {}
         assert len(list(named(store))) == 1
         failed += 1
-    assert failed >= 2 * 4 + 1 + 2, "eight chunks, a segment, the ledger, the manifest"
+    assert failed >= 2 * 4 + 1 + 3, "eight chunks, a segment, its evidence, ledger, manifest"
 
 
 def test_a_reader_never_sees_a_manifest_that_names_an_absent_object(

@@ -43,7 +43,7 @@ from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest, make_request
 from flows.verify.check import check_document
 from tasks.stages.stage import Note
-from tasks.worker.item import chunk_name, notes_name, segment_name
+from tasks.worker.item import chunk_name, evidence_name, notes_name, segment_name
 from tasks.worker.notes import pack_notes
 from tests.farm_here import FarmHere
 from tests.flows.report.night.nights import draw, make_episode, make_shot
@@ -85,9 +85,13 @@ class Place:
         return render(self.ask(**options), Silent(), farm=farm, job=job, check=lambda _: None)
 
     def of(self, prefix: str) -> str:
-        """The name of an object under a prefix: of frames those that a segment is made of."""
-        if prefix == "frames/":
-            return chunk_name(self.prepared().plan.shots[0].runs[-1].items[0].key)
+        """The name of an object under a prefix: of frames those that a segment is made of, of
+        evidence that of a segment which `render_again` leaves."""
+        if prefix in ("frames/", "evidence/"):
+            first, second = self.prepared().plan.shots
+            assert second.segment
+            chunk = chunk_name(first.runs[-1].items[0].key)
+            return chunk if prefix == "frames/" else evidence_name(second.segment.key)
         return self.names(prefix)[0]
 
     def names(self, prefix: str = "") -> list[str]:
@@ -228,6 +232,7 @@ CASES: dict[str, tuple[Callable[[Store, Path, str], None], set[str]]] = {
     "notes/": (cut, {"render"}),
     "frames/": (flip, set()),
     "segments/": (cut, set()),
+    "evidence/": (other, {"render"}),
 }
 """A damage of each kind of object, and the commands that name it."""
 STAYS = ("reviews/ep/decisions/", "pins/", "nightaccepts/", "pieces/")

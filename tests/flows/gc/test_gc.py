@@ -162,6 +162,12 @@ def test_a_segment_that_somebody_decided_on_stays() -> None:
     assert SEGMENT.format("a") not in decided(seen, keep=timedelta(0))
 
 
+def test_what_was_found_of_a_segment_goes_with_it() -> None:
+    evidence = [f"evidence/aa/{letter}.json" for letter in "ab"]
+    seen = snapshot(*data("a", "b"), *evidence, versions=[version("1", "a")])
+    assert set(decided(seen)) == {*data("b"), evidence[1]}
+
+
 def test_inputs_stay_that_a_kept_version_reads() -> None:
     inputs = ["assets/aa/x", "probes/x.json", "sources/aa/x"]
     others = ["assets/aa/y", "probes/y.json", "sources/aa/y"]

@@ -7,6 +7,7 @@ import zlib
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio_ffmpeg
@@ -20,7 +21,7 @@ from tasks.encode.segment import encode_segment
 from tasks.frames.codes import from_uint8
 from tasks.frames.colour import delivery_picture
 from tasks.frames.picture import Picture
-from tasks.verify import expect_film, verify_film
+from tasks.verify import expect_film, read_packet_digests, verify_film
 
 PICTURE = Picture(width=64, height=64)
 COUNTS = (1, 30, 7, 1, 52)
@@ -197,10 +198,30 @@ def test_segments_of_the_encode_stage_become_a_film_that_verifies(tmp_path, enco
     info = join(tmp_path / f"film.{container}", segments, times, Fraction(27, 24), picture=picture)
     expected = expect_film(times=times, end=Fraction(27, 24), picture=picture, container=container)
     pictures = np.concatenate(shots).astype(np.uint8)
-    assert (
-        verify_film(info.path, expected=expected, deep=True, picture_of=lambda at: pictures[at])
-        == []
-    )
+    looked: list[int] = []
+
+    def picture_of(frame: int) -> Any:
+        looked.append(frame)
+        return pictures[frame]
+
+    def check(*vouched: bool) -> list[int]:
+        """The frames that were looked at in a film of which nothing is wrong."""
+        looked.clear()
+        packets = [read_packet_digests(path) for path in segments]
+        assert not verify_film(
+            info.path,
+            expected=expected,
+            deep=True,
+            picture_of=picture_of,
+            segments=packets,
+            counts=[9] * 3,
+            vouched=vouched,
+        )
+        return sorted(looked)
+
+    assert check(False, False, False) == list(range(27))
+    assert check(True, True, True) == [], "nobody looks twice at what is vouched for"
+    assert check(False, True, True) == list(range(9))
 
 
 HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"

@@ -12,6 +12,9 @@ import pytest
 
 from cluster.errors import InputError, VerifyError
 from tasks.assemble import Passthrough, SourceRange, assemble_film
+from tasks.decode.planes import planes_of
+from tasks.frames.codes import to_uint8
+from tasks.frames.colour import rgb_from_planes
 from tasks.frames.picture import Picture
 from tasks.verify import expect_film, raise_on_findings, verify_film
 
@@ -78,7 +81,7 @@ def pictures_of(segments):
     for path in segments:
         with av.open(str(path)) as file:
             frames += [
-                f.to_ndarray(format="rgb24", src_colorspace="ITU709") for f in file.decode(video=0)
+                to_uint8(rgb_from_planes(planes_of(f), TAGGED)) for f in file.decode(video=0)
             ]
     return lambda index: frames[index]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -16,15 +18,21 @@ from cluster.chunks.chunk import StoredChunk
 from cluster.errors import InputError, OutOfMemory, StageError
 from cluster.keys import Key
 from cluster.store.open import open_store
+from flows.farm.film import finish_film
 from flows.farm.upload import upload_inputs
 from flows.plan.prepare import Prepared, prepare
 from flows.progress import Silent
 from flows.spec.request import make_request
+from flows.verify.check import remove_objects
+from flows.verify.segments import read_evidence
+from tasks.encode.segment import SegmentInfo, encode_segment
 from tasks.frames.colour import planes_from_rgb
 from tasks.models.device import Device
 from tasks.stages.registry import STAGES
-from tasks.worker.delivered import codes_of, nonsense_of
-from tasks.worker.item import WorkItem, chunk_name
+from tasks.verify.chunks import nonsense_of
+from tasks.worker import segment_work
+from tasks.worker.delivered import codes_of
+from tasks.worker.item import WorkItem, chunk_name, segment_name
 from tasks.worker.worker import Worker, WorkerConfig
 from tests.conftest import ROOT
 
@@ -197,3 +205,68 @@ def test_where_nothing_can_be_read_no_frame_is_blamed(film: Path) -> None:
     with pytest.raises(InputError) as raised:
         worker(film).make_chunk(long_item(prepared))
     assert raised.value.moment is None
+
+
+Change = Callable[[list[Any]], list[Any]]
+WRONG: dict[str, Change] = {
+    "a frame late": lambda frames: [frames[-1], *frames[:-1]],
+    "a frame twice": lambda frames: [*frames[:6], *frames[5:-1]],
+    "other colours": lambda frames: [(y, v, u) for y, u, v in frames],
+    "another shot": lambda frames: frames[::-1],
+    "damaged packets": lambda frames: frames,
+}
+"""What an encoder may make of frames."""
+
+
+def encode_wrongly(monkeypatch: pytest.MonkeyPatch, fault: str, *, times: int) -> None:
+    """Have the next segments come out wrong, `times` of them."""
+    left = [times]
+
+    def encode(path: Path, frames: Iterable[Any], **how: Any) -> SegmentInfo:
+        if not left[0]:
+            return encode_segment(path, frames, **how)
+        left[0] -= 1
+        made = encode_segment(path, WRONG[fault]([*frames]), **how)
+        if fault == "damaged packets":
+            with av.open(str(path)) as file:
+                first = bytes(next(iter(file.demux(video=0))))
+            end = bytes(byte ^ 85 for byte in first[-90:])  # x264 signs its first packet's begin
+            path.write_bytes(path.read_bytes().replace(first, first[:-90] + end))
+        return made
+
+    monkeypatch.setattr(segment_work, "encode_segment", encode)
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_segment_that_does_not_show_its_frames_is_encoded_again(
+    film: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    for number, file in enumerate(sorted((film / "frames").iterdir())):
+        cells = np.random.default_rng(number).integers(0, 256, (2, 3, 3), np.uint8)
+        cv2.imwrite(str(file), cv2.resize(cells, (48, 32)))  # noise would hide what is wrong
+    prepared = plan(film, "[]")
+    one, store = worker(film), prepared.store
+    for shot in prepared.plan.shots:
+        for item in shot.items():
+            one.make_chunk(item)
+    first, second = (shot.segment for shot in prepared.plan.shots)
+    assert first
+    assert second
+    one.make_segment(first)
+    encode_wrongly(monkeypatch, fault, times=1)
+    right = one.make_segment(second)
+    assert right.verify_s > 0
+    assert len(read_evidence(store, prepared.plan)) == 2, "the second try was right"
+    assert finish_film(prepared, [], Silent(), began=0.0).verified
+
+    store.delete(segment_name(second.key))
+    Path(prepared.request.output).unlink()
+    encode_wrongly(monkeypatch, fault, times=2)
+    assert one.make_segment(second).digest != right.digest
+    ended = finish_film(prepared, [], Silent(), began=0.0)
+    assert not ended.verified, "the film is looked at where its worker found a fault"
+    assert all("sh020" in finding for finding in ended.findings)
+
+    remove_objects(prepared, [segment_name(second.key)])
+    assert one.make_segment(second).digest == right.digest
+    assert finish_film(prepared, [], Silent(), began=0.0).verified
