@@ -1,6 +1,6 @@
 """What a source shows, found in one pass.
 
-`analyse` is the pass; `cuts` with `similarity` and `dissolves`, and `holds`, are its detectors;
-`sandbox` runs it on untrusted files, in a child process. In: an indexed source. Out: an `Analysis`:
-cuts and repeated drawings, plain numbers.
+`part` looks at a part of it, `analyse` joins parts; `cuts` with `similarity` and `dissolves`, and
+`holds`, are the detectors. `sandbox` runs it on untrusted files, in a child process for each part.
+In: an indexed source. Out: an `Analysis`: cuts and repeated drawings, plain numbers.
 """

@@ -1,27 +1,20 @@
-"""Decodes a source once to find its cuts and its repeated drawings."""
+"""Decodes a source once to find its cuts and its repeated drawings, whole or a part at a time."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from cluster.errors import InputError
-from tasks.analysis.cuts import CutDetector, find_cuts
-from tasks.analysis.holds import HoldDetector, find_drawings, motion_limit
-from tasks.decode import DecodedFrame, FrameReader, SourceIndex
-from tasks.frames.codes import to_uint8
-from tasks.frames.colour import layout_of, rgb_from_planes
+from tasks.analysis.cuts import find_cuts, join_features
+from tasks.analysis.holds import find_drawings, motion_limit
+from tasks.analysis.part import Part, analyse_part
+from tasks.decode import SourceIndex
 
 ANALYSIS_VERSION = 2
 """Raised when the same source gives another result, so that cached ones are not used."""
-THUMB = (256, 144)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,22 +52,11 @@ def analyse(
     threads: int = 2,
     cache_dir: Path | None = None,
 ) -> Analysis:
-    """Decode a source once, in flat memory. InputError for a frame that cannot be decoded, and for
-    a source that is not, or does not stay, the one that was indexed.
-
-    `progress` is told the part that is done, 0 to 1. The result does not depend on `threads`.
-    `cache_dir` remembers digests of files.
-    """
-    cuts, holds = CutDetector(), HoldDetector()
-    depth = index.coded_picture.depth
-    with FrameReader(index, threads=threads, cache_dir=cache_dir) as reader:
-        for frame in reader.iter_frames():
-            cuts.add(_thumb(frame, index))
-            chroma = frame.planes[::2] if frame.is_rgb else frame.planes[1:]
-            holds.add(frame.luma, *chroma, depth=depth)
-            if progress and frame.index % 24 == 0:
-                progress(frame.index / len(index))
-    return Analysis(cuts=find_cuts(cuts.features()), motion=holds.motion())
+    """Decode a source once, in flat memory. Errors as of `analyse_part`."""
+    part = analyse_part(
+        index, 0, len(index), progress=progress, threads=threads, cache_dir=cache_dir
+    )
+    return join_parts([part])
 
 
 def drawings_for(analysis: Analysis, start: int, end: int) -> tuple[int, ...]:
@@ -83,12 +65,10 @@ def drawings_for(analysis: Analysis, start: int, end: int) -> tuple[int, ...]:
     return find_drawings(analysis.motion[start:end], limit=limit)
 
 
-def _thumb(frame: DecodedFrame, index: SourceIndex) -> NDArray[np.uint8]:
-    """(144, 256, 3) uint8 R'G'B': each plane made small first, then converted."""
-    picture = index.coded_picture
-    layout = layout_of(picture.pix_fmt)
-    small: Any = [cv2.resize(p, THUMB, interpolation=cv2.INTER_AREA) for p in frame.planes]
-    suffix = "" if picture.depth == 8 else f"{picture.depth}le"
-    full = {"yuv": f"yuv444p{suffix}", "rgb": picture.pix_fmt, "grey": picture.pix_fmt}
-    there = replace(picture, width=THUMB[0], height=THUMB[1], pix_fmt=full[layout.kind])
-    return to_uint8(rgb_from_planes(small, there))
+def join_parts(parts: Sequence[Part]) -> Analysis:
+    """The analysis of a film from those of its parts, in order: the same for any parts. Pure."""
+    motion = [moved for part in parts for moved in part.motion]
+    assert len(motion) == parts[-1].end, "each frame in one part"
+    return Analysis(
+        cuts=find_cuts(join_features([part.features for part in parts])), motion=tuple(motion)
+    )

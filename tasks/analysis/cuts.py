@@ -71,6 +71,9 @@ _FADE = 24
 """The longest half of a fade, in frames."""
 _AHEAD = 64
 """Dissolves are looked for every so many frames, with the pictures still at hand."""
+_KEPT = REACH + 2 * _AHEAD
+LEAD = _KEPT + FLASH_FRAMES + 2
+"""Frames before a part of a film that are looked at with it: then its features are the film's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +96,13 @@ class CutFeatures:
 class CutDetector:
     """Takes thumbnails one by one, in order, and keeps only what `find_cuts` needs.
 
-    Memory: some 6 MB of recent pictures, and about 450 bytes for every frame seen.
+    Memory: some 6 MB of recent pictures, and about 450 bytes for every frame seen. It may begin
+    within a film, with frame `first`: `LEAD` frames later its features are those of the whole film.
     """
 
-    def __init__(self) -> None:
-        self._pictures: deque[SmallPicture] = deque(maxlen=REACH + 2 * _AHEAD)
+    def __init__(self, *, first: int = 0) -> None:
+        self._at = first
+        self._pictures: deque[SmallPicture] = deque(maxlen=_KEPT)
         self._change: list[float] = []
         self._back: list[tuple[float, ...]] = []
         self._grid: list[NDArray[np.uint8]] = []
@@ -120,32 +125,35 @@ class CutDetector:
             )
         )
         self._grid.append(grid_of(picture))
-        if len(change) % _AHEAD == 0:
-            self._look_for_dissolves(len(change) - REACH // 2)
+        end = self._at + len(change)
+        if end % _AHEAD == 0 and (not self._at or len(change) > LEAD):
+            self._look_for_dissolves(end - REACH // 2)
 
-    def features(self) -> CutFeatures:
-        """The features of all frames seen."""
-        count = len(self._change)
-        self._look_for_dissolves(count)
+    def features(self, *, start: int = 0, ended: bool = True) -> CutFeatures:
+        """The features of the frames seen from `start` on; `ended` where these end the film."""
+        if ended:
+            self._look_for_dissolves(self._at + len(self._change))
+        seen = slice(start - self._at, None)
+        count = len(self._change[seen])
         return CutFeatures(
-            change=np.array(self._change, np.float32),
-            back=np.array(self._back, np.float32).reshape(count, FLASH_FRAMES),
-            grid=np.array(self._grid, np.uint8).reshape(count, *GRID_SHAPE),
-            contrast=np.array(self._contrast, np.float32),
-            dissolves=tuple(self._dissolves[start] for start in sorted(self._dissolves)),
+            change=np.array(self._change[seen], np.float32),
+            back=np.array(self._back[seen], np.float32).reshape(count, FLASH_FRAMES),
+            grid=np.array(self._grid[seen], np.uint8).reshape(count, *GRID_SHAPE),
+            contrast=np.array(self._contrast[seen], np.float32),
+            dissolves=tuple(self._dissolves[at] for at in sorted(self._dissolves)),
         )
 
     def _look_for_dissolves(self, before: int) -> None:
         """Keep the dissolves among the recent frames that end `before` a frame."""
-        count, kept = len(self._change), len(self._pictures)
+        kept = len(self._pictures)
         if kept < 2:
             return
-        first = count - kept
-        change = np.array(self._change[first:], np.float32)
-        contrast = np.array(self._contrast[first:], np.float32)
-        grid = np.array(self._grid[first:], np.float32)
+        first, recent = self._at + len(self._change) - kept, slice(-kept, None)
+        change = np.array(self._change[recent], np.float32)
+        contrast = np.array(self._contrast[recent], np.float32)
+        grid = np.array(self._grid[recent], np.float32)
         walls = (change >= _CUT) | (contrast < _BLANK)
-        flashed = _flashed(_returns(change, np.array(self._back[first:], np.float32), contrast))
+        flashed = _flashed(_returns(change, np.array(self._back[recent], np.float32), contrast))
         # A flash does not interrupt a dissolve: the frame before stands for it.
         pictures = list(self._pictures)
         for i in map(int, np.flatnonzero(flashed)):
@@ -159,6 +167,18 @@ class CutDetector:
                     end=one.end + first,
                     middle=one.middle + first,
                 )
+
+
+def join_features(parts: Sequence[CutFeatures]) -> CutFeatures:
+    """The features of a film from those of its parts, in order. Pure."""
+    dissolves = {one.start: one for part in parts for one in part.dissolves}
+    return CutFeatures(
+        change=np.concatenate([part.change for part in parts]),
+        back=np.concatenate([part.back for part in parts]),
+        grid=np.concatenate([part.grid for part in parts]),
+        contrast=np.concatenate([part.contrast for part in parts]),
+        dissolves=tuple(dissolves[at] for at in sorted(dissolves)),
+    )
 
 
 def _is_dissolve(one: Dissolve, pictures: Sequence[SmallPicture]) -> bool:

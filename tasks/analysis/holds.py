@@ -27,12 +27,30 @@ the same time (H.264 to crf 28, grain), seldom 4 (VP9), sub-pixel movement of ha
 
 
 class HoldDetector:
-    """Takes full-size planes frame by frame, in order, and keeps one number of each."""
+    """Takes full-size planes frame by frame, in order, and keeps one number of each.
+
+    It may begin within a film, after a frame given to `begin_after`. Since when the drawing there
+    is held is not known then: frames before the first that differs from the one before it are
+    `unknown`, and have no number. `is_new` says whether the last frame added is such a one.
+    """
 
     def __init__(self) -> None:
+        self.unknown = 0
+        self.is_new = False
         self._motion: list[float] = []
         self._last: list[_Plane] = []
         self._first: list[_Plane] = []
+        self._knows = True
+
+    @property
+    def knows(self) -> bool:
+        """Whether the drawing of the last frame is known."""
+        return self._knows
+
+    def begin_after(self, *planes: NDArray[np.unsignedinteger], depth: int = 8) -> None:
+        """Begins after this frame."""
+        self._last = [_Plane(plane, depth=depth) for plane in planes]
+        self._knows = False
 
     def add(self, *planes: NDArray[np.unsignedinteger], depth: int = 8) -> None:
         """Adds the next frame: its luma (H, W) and, where wanted, chroma planes of any size."""
@@ -40,17 +58,23 @@ class HoldDetector:
         if not self._last:
             self._last = self._first = seen
         moved = _moved(self._last, seen)
-        if moved < _LEAST and self._first is not self._last:
-            # What creeps is told by the first frame of the drawing, not by the last.
-            moved = max(moved, _moved(self._first, seen))
-        if moved >= _LEAST:
-            self._first = seen
-        self._motion.append(moved)
+        self.is_new = moved >= _LEAST
+        self._knows = self._knows or self.is_new
+        if self._knows:
+            if not self.is_new and self._first is not self._last:
+                # What creeps is told by the first frame of the drawing, not by the last.
+                moved = max(moved, _moved(self._first, seen))
+            if moved >= _LEAST:
+                self._first = seen
+            self._motion.append(moved)
+        else:
+            self.unknown += 1
         self._last = seen
 
     def motion(self) -> tuple[float, ...]:
         """How far each frame differs from the one before and from the drawing's first, about in
-        8-bit codes over an 8x8 block; 0 for the first frame, `MOVED` where light or camera move."""
+        8-bit codes over an 8x8 block; 0 for the film's first frame, `MOVED` where light or camera
+        move. Begins after the `unknown` ones."""
         return tuple(round(moved, 3) for moved in self._motion)
 
 

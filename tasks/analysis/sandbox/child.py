@@ -98,12 +98,14 @@ def _run(request: dict[str, Any], reporter: Reporter) -> str:
     if request["task"] == "index":
         return _index(request)
     if request["task"] == "analyse":
-        from tasks.analysis.analyse import analyse
+        from tasks.analysis.part import analyse_part
         from tasks.decode.source import SourceIndex
 
-        return analyse(
+        return analyse_part(
             SourceIndex.from_json(request["index"]),
+            *request["span"],
             progress=reporter.progress,
+            threads=request["threads"],
             cache_dir=Path(request["cache_dir"]) if request["cache_dir"] else None,
         ).to_json()
     if request["task"] == "examine":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
@@ -20,7 +22,8 @@ from cluster.cache import read_cached, write_cached
 from cluster.errors import DougaError, InputError
 from cluster.keys import Digest, make_key
 from cluster.settings import child_environment
-from tasks.analysis.analyse import Analysis
+from tasks.analysis.analyse import Analysis, join_parts
+from tasks.analysis.part import Part, plan_parts
 from tasks.analysis.sandbox.limits import Limits, configured_limits
 from tasks.decode.content import decoder_build
 from tasks.decode.digest import file_digest
@@ -31,6 +34,7 @@ INDEX_CACHE_VERSION = 3
 """Raised when the same file gives another index, so that cached ones are not used."""
 LINE_BYTES = 1 << 30
 """The longest line that is read: an index has some 20 bytes a frame."""
+STOP_POLL_S = 0.1
 ENVIRONMENT = {
     # Threads that the child does not need would count against its memory.
     "OMP_NUM_THREADS": "1",
@@ -85,10 +89,44 @@ def analyse_in_sandbox(
     *,
     progress: Callable[[float], None] | None = None,
     cache_dir: Path | None = None,
+    most: int = 0,
 ) -> Analysis:
-    """`analyse` in a child process. Errors: as `analyse` and `index_in_sandbox`."""
-    request = {"task": "analyse", "index": index.to_json(), "cache_dir": str(cache_dir or "")}
-    return Analysis.from_json(run_in_sandbox(request, where=index.path, progress=progress))
+    """`analyse` in child processes, a part of the source in each: `most` of them, 0: as there are
+    cores. Errors: as `analyse` and `index_in_sandbox`; those of the earliest part."""
+    parts = plan_parts(index, most=most or os.cpu_count() or 1)
+    done = [0.0] * len(parts)
+    children: list[subprocess.Popen[bytes]] = []
+    telling = threading.Lock()
+
+    def analyse(number: int) -> Part:
+        start, end = parts[number]
+
+        def tell(part: float) -> None:
+            with telling:
+                done[number] = part * (end - start)
+                if progress:
+                    progress(sum(done) / len(index))
+
+        request = {
+            "task": "analyse",
+            "index": index.to_json(),
+            "span": [start, end],
+            "threads": 2 if len(parts) == 1 else 1,
+            "cache_dir": str(cache_dir or ""),
+        }
+        text = run_in_sandbox(request, where=index.path, progress=tell, children=children)
+        return Part.from_json(text)
+
+    with ThreadPoolExecutor(len(parts)) as threads:
+        answers = [threads.submit(analyse, number) for number in range(len(parts))]
+        try:
+            return join_parts([answer.result() for answer in answers])
+        finally:
+            # After an error, or Ctrl-C, nobody waits for the others; one may be about to start.
+            while not all(answer.done() for answer in answers):
+                for child in children:
+                    child.kill()
+                wait(answers, timeout=STOP_POLL_S)
 
 
 def examine_in_sandbox(weights: Path, *, name: str, kind: Kind, sha256: Digest) -> ModelCard:
@@ -114,16 +152,20 @@ def examine_in_sandbox(weights: Path, *, name: str, kind: Kind, sha256: Digest) 
 
 
 def run_in_sandbox(
-    request: dict[str, str],
+    request: dict[str, Any],
     *,
     where: str,
     subject: Subject = FILM,
     progress: Callable[[float], None] | None = None,
     limits: Limits | None = None,
+    children: list[subprocess.Popen[bytes]] | None = None,
 ) -> str:
-    """Runs one request in a child process and returns its result. The child never outlives it."""
+    """Runs one request in a child process and returns its result. The child never outlives it; it
+    is added to `children`, for whoever wants to end it sooner."""
     limits = limits or configured_limits()
     with _child() as child:
+        if children is not None:
+            children.append(child)
         lines: queue.Queue[bytes] = queue.Queue()
         assert child.stdin
         assert child.stdout

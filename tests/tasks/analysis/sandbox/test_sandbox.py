@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -12,16 +13,19 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from cluster.errors import InputError, UsageError
 from cluster.keys import Digest
 from cluster.settings import settings
+from tasks.analysis import part
 from tasks.analysis.analyse import analyse
 from tasks.analysis.sandbox import analyse_in_sandbox, examine_in_sandbox, index_in_sandbox
 from tasks.analysis.sandbox.limits import Limits
 from tasks.analysis.sandbox.run import run_in_sandbox
-from tasks.decode import index_source
+from tasks.decode import SourceIndex, index_source
 from tests.conftest import ROOT
 
 STAND_INS = {
@@ -156,6 +160,49 @@ def test_the_index_and_the_cuts_are_those_of_this_process(
     assert analyse_in_sandbox(found, progress=told.append) == analyse(found)
     assert told
     assert all(0 <= part <= 1 for part in told)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SourceIndex:
+    """A source that is looked at in three parts, a process each."""
+    monkeypatch.setattr(part, "SHORTEST", 4)
+    (tmp_path / "frames").mkdir()
+    for number in range(12):
+        pixels = np.random.default_rng(number // 2).integers(0, 256, (32, 48, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / "frames" / f"{number:04}.png"), pixels)
+    index = index_source(str(tmp_path / "frames"), fps=Fraction(24))
+    assert len(part.plan_parts(index, most=3)) == 3
+    return index
+
+
+def test_the_parts_of_a_film_make_the_whole(
+    stand_in: Callable[[str], None], folder: SourceIndex
+) -> None:
+    told: list[float] = []
+    assert analyse_in_sandbox(folder, progress=told.append, most=3) == analyse(folder)
+    assert told == sorted(told)
+
+
+def test_an_error_of_a_part_is_that_of_the_film(
+    stand_in: Callable[[str], None], folder: SourceIndex
+) -> None:
+    (Path(folder.path) / folder.frames[5]).write_bytes(b"no picture")
+    with pytest.raises(InputError) as alone:
+        analyse(folder)
+    with pytest.raises(InputError) as together:
+        analyse_in_sandbox(folder, most=3)
+    assert (together.value.where, together.value.what) == (alone.value.where, alone.value.what)
+
+
+def test_who_is_interrupted_waits_for_no_part(
+    stand_in: Callable[[str], None], folder: SourceIndex
+) -> None:
+    stand_in("sleeps")
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        analyse_in_sandbox(folder, most=3)
+    assert time.monotonic() - began < settings().decode_timeout_s
 
 
 def test_a_cached_index_is_not_made_again(
