@@ -46,6 +46,17 @@ class Settings(BaseSettings):
         default="",
         description="folders, joined by :, that an episode's paths may not lead out of; empty: any",
     )
+    farm: str = Field(
+        default="",
+        description="URL of a farm's own store, beside the episodes': renders on its cluster that "
+        "name it share the workers by queue and weight; empty: each takes what it finds",
+    )
+    queue: Literal["urgent", "day", "night"] = Field(
+        default="day", description="on a shared farm: urgent has what it wants first, day 4 x night"
+    )
+    weight: float = Field(
+        default=1, gt=0, le=1000, description="this show's share beside others of its queue"
+    )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
     ray_open: bool = Field(
         default=False, description="join a cluster without a token, listening where it does"

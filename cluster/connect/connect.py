@@ -75,15 +75,19 @@ class Cluster:
         return Cluster(address=self.address, local=self.local, nodes=left)
 
     @property
+    def cpus(self) -> float:
+        """CPUs of all nodes."""
+        return sum(node.cpus for node in self.nodes)
+
+    @property
     def gpus(self) -> float:
         """GPUs of all nodes."""
         return sum(node.gpus for node in self.nodes)
 
     def __str__(self) -> str:
         gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        cpus = sum(node.cpus for node in self.nodes)
         memory = sum(node.memory_bytes for node in self.nodes)
-        return f"{len(self.nodes)} node(s): {cpus:g} CPU{gpus}, {memory / 2**30:.1f} GiB"
+        return f"{len(self.nodes)} node(s): {self.cpus:g} CPU{gpus}, {memory / 2**30:.1f} GiB"
 
 
 @contextmanager

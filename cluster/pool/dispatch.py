@@ -218,6 +218,15 @@ class Dispatcher:
         worker.retired = True
         self._note_state(worker)
 
+    def retire_surplus(self, count: int) -> list[Worker]:
+        """Retire so many workers, those that are not up first, then those with the fewest calls in
+        flight: they end what they have."""
+        serving = [worker for worker in self.workers if not worker.retired]
+        serving.sort(key=lambda worker: (worker.up, worker.in_flight, worker.number))
+        for worker in serving[:count]:
+            self.retire(worker)
+        return serving[:count]
+
     def _end_life(self, worker: Worker, life: int, kind: Kind) -> Kind:
         """Note that a worker's process ended; the kind of failure that this is to the call."""
         if kind not in (Kind.LOST, Kind.OOM_KILLED, Kind.TIMEOUT):

@@ -70,7 +70,8 @@ class Pool:
         self._lock = threading.Lock()
         self._delayed = threading.Condition(self._lock)
         self._closed = False
-        self._closing = threading.Event()
+        self._most = spec.most or None
+        self._resize = threading.Event()
         self._failure = ""
 
     def __enter__(self) -> Pool:
@@ -101,7 +102,7 @@ class Pool:
         self._lines.send()
         self._tell_late(len(started.located), len(started.refused))
         if self.spec.elastic:
-            self._threads.start(self._keep_growing)
+            self._threads.start(self._keep_size)
         self._hosts.join(self)
         return self
 
@@ -180,10 +181,10 @@ class Pool:
 
     def close(self) -> None:
         """End the actors and cancel unfinished calls. Safe to call twice."""
-        self._closing.set()
         with self._lock:
             self._closed = True
             self._delayed.notify_all()
+        self._resize.set()
         self._fail_waiting("the run is ending")
         for worker in self._dispatcher.workers:
             self._actors.end(worker.actor)
@@ -248,24 +249,46 @@ class Pool:
                 begun = [] if self._closed else self._dispatcher.assign()
             self._begin(begun)
 
-    def _keep_growing(self) -> None:
-        """Ask for more workers while there is work for them."""
-        while not self._closing.wait(GROWTH_POLL_S):
+    def load(self) -> tuple[int, int]:
+        """How many workers are up, and how many calls wait or are in flight."""
+        with self._lock:
+            workers = self._dispatcher.workers
+            calls = len(self._dispatcher.waiting) + sum(worker.in_flight for worker in workers)
+            return len(self._dispatcher.active_workers()), calls
+
+    def hold_to(self, most: int) -> None:
+        """Have so many workers at the most from now on; those beyond end what they have."""
+        self._most = most
+        self._resize.set()
+
+    def _keep_size(self) -> None:
+        """Ask for more workers while there is work for them, and let go of those beyond the most
+        that the pool may have."""
+        while not self._closed:
+            self._resize.wait(GROWTH_POLL_S)
+            self._resize.clear()
             try:
                 fits = self._actors.fits(self.spec)
             except Exception:  # Ray raises what it likes; the next look may succeed
                 continue
             with self._lock:
                 asked = [worker for worker in self._dispatcher.workers if not worker.gone]
-                up = len(self._dispatcher.active_workers())
-                calls = len(self._dispatcher.waiting) + sum(worker.in_flight for worker in asked)
-            more = workers_to_ask(
-                up=up, asked=len(asked), fits=fits, calls=calls, most=self.spec.most
-            )
-            for worker in self._ask(more) if more else ():
+            up, calls = self.load()
+            more = workers_to_ask(up=up, asked=len(asked), fits=fits, calls=calls, most=self._most)
+            if more < 0:
+                self._let_go(-more)
+            for worker in self._ask(more) if more > 0 and not self._closed else ():
                 with self._lock:
                     self._dispatcher.worker_late(worker)
                 self._threads.start(self._bring_back, worker)
+
+    def _let_go(self, count: int) -> None:
+        with self._lock:
+            surplus = self._dispatcher.retire_surplus(count)
+            for worker in surplus:
+                worker.gone = True
+        for worker in surplus:
+            self._check_out(worker)
 
     def _bring_back(self, worker: Worker) -> None:
         """Give calls to a lost or late worker when it is up; retire it if it does not come."""

@@ -22,6 +22,7 @@ from cluster.store.set_aside import DAMAGED
 from flows.changes.manifest import manifest_of
 from flows.farm.film_record import RecordedFilm
 from flows.farm.pins import PINS, SWEEPS, pinned_names
+from flows.farm.shares import LIVE
 from flows.nightly.collect import FRAMES
 from flows.plan.decisions import Decision
 from flows.plan.partial_record import PARTIALS, recorded_spans
@@ -277,5 +278,5 @@ KINDS = (
         proves=True,
     ),
 )
-LIVING = (PINS, SWEEPS, "probe/", DAMAGED)
+LIVING = (PINS, SWEEPS, LIVE, "probe/", DAMAGED)
 """What processes say of themselves while they live, of any content; and what was set aside."""

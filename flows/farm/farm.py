@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from cluster.connect.connect import Cluster, Node, join_cluster
+from cluster.connect.connect import Cluster, Node, describe_cluster, join_cluster
 from cluster.errors import ClusterError
 from cluster.keys import canonical
 from cluster.ledger.receipts import Receipt
@@ -18,6 +19,7 @@ from cluster.pool.pool import Pool
 from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
 from flows.farm.pins import pin_name
+from flows.farm.shares import Member, member
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import device_type
 from flows.plan.shot_plan import RunPlan
@@ -32,6 +34,8 @@ from tasks.worker.worker import WorkerConfig
 
 CODES_BYTES, PLANES_BYTES = 6, 2
 """Of a pixel: as codes, and at the most as planes of 8 bits in 4:2:0 with some to spare."""
+SHARE_POLL_S = 5.0
+"""Between two looks at who else shares the farm."""
 GROWN_TO = 32
 """Workers for which shots are kept in flight where a cluster may grow."""
 IN_HAND = 3
@@ -123,13 +127,63 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
         specs = pool_specs(request, plan, cluster, device=device_type())
         hosts = Hosts(tell=reporter.note)
         build = build_for(plan.engine) | ({STORE: THE_RUNS} if request.ray else {})
-        pools = {
-            kind: stack.enter_context(
-                Pool(replace(spec, build=build), cluster, hosts=hosts, tell=reporter.note)
-            )
-            for kind, spec in specs.items()
-        }
+        pools: dict[str, Pool] = {}
+        for kind, spec in specs.items():
+            spec = replace(spec, build=build)
+            part = stack.enter_context(_part_of_farm(plan, spec, kind)) if request.ray else None
+            if part is not None:
+                share = part.share(_capacity(cluster, kind), wants=spec.workers, holds=0, seconds=0)
+                spec = replace(spec, workers=max(1, share))
+            pool = Pool(spec, cluster, hosts=hosts, tell=reporter.note)
+            pools[kind] = stack.enter_context(pool)
+            if part is not None:
+                stack.enter_context(_holding_to_share(part, pool, cluster, kind, reporter))
         yield Farm(pools.get("cpu"), pools.get("gpu"), hosts)
+
+
+def _part_of_farm(
+    plan: RenderPlan, spec: PoolSpec, kind: str
+) -> AbstractContextManager[Member | None]:
+    size = spec.num_gpus if kind == "gpu" else spec.num_cpus
+    return member(plan.run, plan.episode, pool=kind, size=size, wants=spec.workers)
+
+
+def _capacity(cluster: Cluster, kind: str) -> float:
+    """What of a cluster the renders share, as it is now: its GPUs, or its CPUs."""
+    now = describe_cluster(cluster.address, local=cluster.local)
+    return now.gpus if kind == "gpu" else now.cpus
+
+
+@contextmanager
+def _holding_to_share(
+    part: Member, pool: Pool, cluster: Cluster, kind: str, reporter: Reporter
+) -> Iterator[None]:
+    """Hold a pool to its share of the farm for the length of a `with`, and say who has the farm
+    while it has nothing."""
+    ended = threading.Event()
+
+    def hold() -> None:
+        told = ""
+        while not ended.wait(SHARE_POLL_S):
+            with suppress(Exception):  # neither the store nor Ray stops a render: the next look may
+                up, calls = pool.load()
+                pool.hold_to(
+                    part.share(
+                        _capacity(cluster, kind), wants=calls, holds=up, seconds=SHARE_POLL_S
+                    )
+                )
+                holders = part.holders() if calls and not up else ""
+                if holders and holders != told:
+                    reporter.note(f"waits for room: {holders}")
+                    told = holders
+
+    thread = threading.Thread(target=hold, name="share", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=SHARE_POLL_S)
 
 
 def _with_retries(receipt: Receipt, retries: int) -> Receipt:

@@ -58,6 +58,27 @@ def test_a_render_on_a_cluster_that_another_one_holds_waits_for_room(
     assert [packets(film) == packets(tiny_render.film) for film in films] == [True, True]
 
 
+def test_a_second_render_gets_its_share_of_a_farm_that_is_full(
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    """The first lets a worker go after the chunk in hand; none of its chunks is made twice."""
+    farm = {"DOUGA_FARM": (tmp_path / "farm").as_uri()}
+    films = [tmp_path / "one.mkv", tmp_path / "two.mkv"]
+    stores = [tmp_path / "one", tmp_path / "two"]
+    long = ("--stage", "interpolate:factor=8")
+    where = words(ray_cluster, films[0], stores[0])
+    first = douga.start("render", tiny_film, *where, *long, **farm)
+    said = wait_for_phase(first, "rendering")
+    second = douga.start("render", tiny_film, *words(ray_cluster, films[1], stores[1]), **farm)
+    while second.poll() is None and not list(stores[1].glob("frames/*/*")):
+        time.sleep(0.1)
+    assert first.poll() is None, "the first was to be at work still"
+    for process in (second, first):
+        _, err = process.communicate(timeout=400)
+        assert process.returncode == 0, said + err
+    assert list((tmp_path / "farm").glob("live/*")) == []
+
+
 def test_a_node_that_joins_works(
     ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
 ) -> None:

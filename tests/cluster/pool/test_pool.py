@@ -341,6 +341,31 @@ def test_nodes_that_join_work_as_long_as_there_is_work(quick_growth: None, most:
     assert seen == set(range(most or 8))
 
 
+def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand(
+    quick_growth: None,
+) -> None:
+    farm, told = Farm(), list[str]()
+    farm.room = 8
+    with elastic_pool(farm, told) as pool:
+        futures = [pool.submit("fit", number) for number in range(600)]
+        while pool.load()[0] < 8:
+            time.sleep(0.01)
+        pool.hold_to(2)
+        while pool.load()[0] > 2:
+            time.sleep(0.01)
+        assert pool.load()[1] > 0, "there is work left"
+        pool.hold_to(0)
+        while pool.load()[0]:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        done = sum(future.done() for future in futures)
+        time.sleep(0.1)
+        assert sum(future.done() for future in futures) == done < 600
+        farm.room = 100
+        pool.hold_to(5)
+        assert len([future.result(timeout=60) for future in futures]) == 600
+
+
 def test_a_farm_that_loses_every_node_waits_for_others(quick_growth: None) -> None:
     farm = Farm()
     farm.room = 2

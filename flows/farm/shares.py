@@ -1,0 +1,155 @@
+"""How many workers of a farm each render gets that shares it.
+
+Nobody schedules: every driver writes down what it is and wants, in the farm's own store, reads what
+the others wrote, and holds itself to what `shares` gives it. All of them come to the same answer.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from cluster.settings import settings
+from cluster.store.base import Store
+from cluster.store.lease import HEARTBEAT_S, Lease, hold_lease
+from cluster.store.open import open_store
+from cluster.store.records import read_if_whole, record_text, shape
+
+LIVE = "live/"
+"""Leases of the renders that share a farm: `live/RUN.POOL.json` in the farm's store."""
+DEAD_AFTER = timedelta(seconds=3 * HEARTBEAT_S)
+"""A lease without a heartbeat for so long is a dead render's: its workers are gone with it."""
+SWEPT_AFTER = timedelta(days=1)
+QUEUE_WEIGHTS = {"urgent": 4.0, "day": 4.0, "night": 1.0}
+
+Queue = Literal["urgent", "day", "night"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveRun:
+    """A render that shares a farm, and one of its pools.
+
+    It could use `wants` workers, each of `size` (CPUs, or GPUs of a GPU pool), and has `holds`;
+    `used` is what it has had, in seconds of that size.
+    """
+
+    run: str
+    episode: str
+    who: str
+    pool: str
+    size: float
+    wants: int
+    holds: int = 0
+    queue: Queue = "day"
+    weight: float = 1.0
+    used: float = 0.0
+
+
+def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
+    """Workers for each run, by its name, of a farm of this capacity.
+
+    Each gets one while there is room, then as many as its weight says beside the others', none more
+    than it wants. Urgent work has what it wants before others get a second one. Between equals, who
+    has had least comes first.
+    """
+    left = capacity
+    given: dict[str, int] = {}
+
+    def order(one: LiveRun) -> tuple[object, ...]:
+        weight = one.weight * QUEUE_WEIGHTS[one.queue]
+        have = given.get(one.run, 0)
+        return (have > 0, one.queue != "urgent", have * one.size / weight, one.used, one.run)
+
+    while able := [
+        one for one in runs if given.get(one.run, 0) < one.wants and one.size <= left + 1e-9
+    ]:
+        first = min(able, key=order)
+        given[first.run] = given.get(first.run, 0) + 1
+        left -= first.size
+    return {one.run: given.get(one.run, 0) for one in runs}
+
+
+class Member:
+    """A pool of a render on a farm that it shares."""
+
+    def __init__(self, store: Store, lease: Lease, me: LiveRun) -> None:
+        self._store = store
+        self._lease = lease
+        self._me = me
+
+    def share(self, capacity: float, *, wants: int, holds: int, seconds: float) -> int:
+        """Say what this pool wants and has had for so many seconds; the workers that it gets."""
+        used = self._me.used + holds * self._me.size * seconds
+        self._me = replace(self._me, wants=wants, holds=holds, used=used)
+        self._lease.update(_text(self._me))
+        return shares(self.live(), capacity)[self._me.run]
+
+    def live(self) -> list[LiveRun]:
+        """Every living pool of its kind, this one as it is now."""
+        others = (one for one in live_runs(self._store) if one.pool == self._me.pool)
+        return [self._me, *(one for one in others if one.run != self._me.run)]
+
+    def holders(self) -> str:
+        """Who has the farm, in words: `ep07 holds 6, ep08 holds 2`."""
+        held = [one for one in self.live() if one.holds and one.run != self._me.run]
+        return ", ".join(f"{one.episode} ({one.who}) holds {one.holds}" for one in held)
+
+
+@contextmanager
+def member(
+    run: str, episode: str, *, pool: str, size: float, wants: int
+) -> Iterator[Member | None]:
+    """Take part in the farm that DOUGA_FARM names, for the length of a `with`; None where it names
+    none. StoreError where its store cannot be written."""
+    chosen = settings()
+    if not chosen.farm:
+        yield None
+        return
+    me = LiveRun(
+        run=run,
+        episode=episode,
+        who=_who(),
+        pool=pool,
+        size=size,
+        wants=wants,
+        queue=chosen.queue,
+        weight=chosen.weight,
+    )
+    store = open_store(chosen.farm)
+    _sweep(store)
+    with hold_lease(store, f"{LIVE}{run}.{pool}.json", text=_text(me)) as lease:
+        yield Member(store, lease, me)
+
+
+def live_runs(store: Store) -> list[LiveRun]:
+    """Every living pool of a farm, by the leases in its store. One that is damaged, or of another
+    version, is left out."""
+    now = store.now()
+    fresh = [stored.name for stored in store.list(LIVE) if now - stored.modified < DEAD_AFTER]
+    found = (read_if_whole(store, name, shape(LiveRun), then="it counts as none") for name in fresh)
+    return [one for one in found if one is not None]
+
+
+def _sweep(store: Store) -> None:
+    """Remove the leases that killed renders left long ago."""
+    now = store.now()
+    for stored in list(store.list(LIVE)):
+        if now - stored.modified > SWEPT_AFTER:
+            store.delete(stored.name)
+
+
+def _text(me: LiveRun) -> str:
+    return record_text(asdict(me))
+
+
+def _who() -> str:
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        name = "somebody"
+    return f"{name} at {socket.gethostname()}"
