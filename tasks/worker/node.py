@@ -24,8 +24,10 @@ def node_cache() -> Path:
 
 
 def store_seen(store: Store, name: str) -> str:
-    """THE_RUNS if an object of the run is in this machine's store, else what is there."""
+    """THE_RUNS if an object of the run is in this machine's store, else what is there. Listed: a
+    worker's key may look at what is there, and reads little of it."""
     try:
-        return THE_RUNS if store.has([name]) else f"another one at {store.url}"
+        there = any(stored.name == name for stored in store.list(name))
+        return THE_RUNS if there else f"another one at {store.url}"
     except DougaError as error:
         return f"not to be reached ({error.what})"

@@ -22,6 +22,7 @@ from cluster.settings import settings
 from cluster.store.open import open_store
 from cluster.store.s3 import S3Store
 from flows.damage.check import check_store
+from flows.farm.shares import member
 from flows.gc.sweep import collect
 from flows.plan.prepare import prepare
 from flows.progress import Silent
@@ -33,6 +34,7 @@ from flows.spec.request import RenderRequest, make_request
 from flows.verify.check import check_document, remove_objects
 from tasks.models.device import Device
 from tasks.worker.item import SegmentItem, WorkItem
+from tasks.worker.node import THE_RUNS, store_seen
 from tasks.worker.worker import Worker, WorkerConfig
 
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
@@ -205,6 +207,31 @@ def test_a_coordinator_and_a_worker_make_a_film_together(
     assert result.chunks_computed > 0
     prepared = prepare(episode, Silent())
     decide(prepared, [], "approved")
+
+
+def test_a_worker_sees_whether_the_store_is_the_runs(as_role: Callable[[str], None]) -> None:
+    as_role("coordinator")
+    url, pin = f"s3://{BUCKET}/{PREFIX}", "pins/run/names.json"
+    open_store(url).put(pin, b"{}")
+    as_role("worker")
+    assert store_seen(open_store(url), pin) == THE_RUNS
+    assert store_seen(open_store(url), "pins/another/names.json") != THE_RUNS
+
+
+def test_coordinators_share_a_farm(
+    as_role: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOUGA_FARM", f"s3://{BUCKET}/{PREFIX}")
+    as_role("coordinator")
+    settings.cache_clear()
+    with (
+        member("one", "ep07", pool="cpu", size=1, wants=8) as one,
+        member("two", "ep08", pool="cpu", size=1, wants=8) as two,
+    ):
+        assert one is not None
+        assert two is not None
+        assert one.share(8, wants=20, holds=8, seconds=5) == 4
+        assert two.share(8, wants=20, holds=0, seconds=5) == 4
 
 
 def test_a_viewer_sees_all_and_changes_nothing(
