@@ -156,7 +156,7 @@ class Plain(_Counting):
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
-        self._spoke = clock()
+        self._spoke, self._line = clock(), ""
         self._speaking = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -184,14 +184,17 @@ class Plain(_Counting):
         self.tell()
 
     def tell(self) -> None:
-        """How far a render is, if the last such line is old enough."""
+        """How far a render is, if the last such line is old enough and said something else."""
         with self._speaking:
             now = self._clock()
             wait_s = max(LINE_EVERY_S, LINE_SHARE * (now - self._began))
             if not self._eta or now - max(self._spoke, self._began) < wait_s:
                 return
             self._spoke, look = now, self._eta.look()
-            self._say(", ".join(filter(None, (f"{self._name}: {_percent(look)}", _end(look)))))
+            line = ", ".join(filter(None, (f"{self._name}: {_percent(look)}", _end(look))))
+            if line != self._line:
+                self._line = line
+                self._say(line)
 
     def _run(self) -> None:
         while not self._ended.wait(LINE_EVERY_S / 4):

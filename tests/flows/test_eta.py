@@ -184,3 +184,4 @@ def test_lines_of_a_render_say_how_far_it_is_and_become_rarer(
     said = [line for line in capsys.readouterr().err.splitlines() if "ep01" in line]
     assert "%, done " in said[5]
     assert 30 < len(said) < 120, "every five seconds first, then by the time it took"
+    assert all(one != other for one, other in pairwise(said))
