@@ -12,34 +12,23 @@ nobody is woken for nothing.
 
 from __future__ import annotations
 
-import math
-import random
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any
 
 from cluster.connect.connect import Cluster
 from cluster.errors import ClusterError, DougaError, explained
-from cluster.pool.actor import ActorLocation
-from cluster.pool.background import Lines, Threads
-from cluster.pool.calls import Assignment, Call, Worker, error_of, give_up
-from cluster.pool.dispatch import IN_FLIGHT, Dispatcher
+from cluster.pool.calls import Assignment, Call, error_of, give_up
+from cluster.pool.crew import Crew
 from cluster.pool.failures import Kind, failure_kind
-from cluster.pool.growth import workers_to_ask
 from cluster.pool.hosts import Hosts
 from cluster.pool.ray_actors import RayActors
-from cluster.pool.spec import Actors, CallFailed, PoolSpec, check_resources, needs, other_build
-
-RECOVERY_POLL_S = 0.3
-"""Time between two questions to a lost actor whether it is up again."""
-GROWTH_POLL_S = 5.0
-"""Time between two looks of an elastic pool at what the cluster has."""
+from cluster.pool.spec import Actors, CallFailed, PoolSpec
 
 
 class Pool:
-    """A fixed number of actors and a queue before them. Use it in a `with`.
+    """Actors and a queue before them. Use it in a `with`.
 
     The pools of a run share `hosts`; `tell` gets, once each, the lines for people about retries and
     about what was given up when memory ran out. `actors` are the cluster's unless given.
@@ -55,82 +44,30 @@ class Pool:
         actors: Actors | None = None,
     ) -> None:
         self.spec = spec
-        self._cluster = cluster
         self._actors = actors or RayActors(cluster)
         self._hosts = hosts or Hosts(tell)
-        self._tell = tell
-        self._lines = Lines(tell)
-        self._threads = Threads()
-        self._dispatcher = Dispatcher(
-            clock=time.monotonic,
-            chance=random.random,
-            tell=self._lines.add,
-            label=self._hosts.label,
+        self._crew = Crew(
+            spec,
+            cluster,
+            actors=self._actors,
+            hosts=self._hosts,
+            tell=tell,
+            begin=self._begin,
+            abandon=self._fail_waiting,
         )
-        self._lock = threading.Lock()
+        self._dispatcher = self._crew.dispatcher
+        self._lock = self._crew.lock
         self._delayed = threading.Condition(self._lock)
-        self._closed = False
-        self._most = spec.most or None
-        self._resize = threading.Event()
-        self._failure = ""
 
     def __enter__(self) -> Pool:
-        if not self.spec.elastic:
-            check_resources(self.spec, self._cluster)
-        workers = self._dispatcher.workers
         try:
-            self._ask(self.spec.workers)
-            started = self._actors.wait([worker.actor for worker in workers], self.spec)
+            self._crew.threads.start(self._keep_time)
+            self._crew.start()
         except BaseException:
             self.close()
             raise
-        self._threads.start(self._keep_time)
-        for worker in workers:
-            if location := started.located.get(worker.number):
-                self._hosts.name(location.node, location.host)
-                with self._lock:
-                    self._dispatcher.worker_started(worker, location, node_lives=True)
-                if self.spec.warm is not None:
-                    # Nobody waits for it: an error comes again, and is reported, in a real call.
-                    self._actors.send(worker.actor, "warm", self.spec.warm)
-            elif worker.number in started.refused:
-                self._refuse(worker, started.refused[worker.number])
-            else:
-                with self._lock:
-                    self._dispatcher.worker_late(worker)
-                self._threads.start(self._bring_back, worker)
-        self._lines.send()
-        self._tell_late(len(started.located), len(started.refused))
-        if self.spec.elastic:
-            self._threads.start(self._keep_size)
         self._hosts.join(self)
         return self
-
-    def _ask(self, count: int) -> list[Worker]:
-        """Workers whose actors are asked for and not up yet."""
-        workers = self._dispatcher.workers
-        asked = [
-            Worker(number=number, actor=actor)
-            for number, actor in enumerate(
-                self._actors.start(self.spec, count, concurrency=IN_FLIGHT + 1), len(workers)
-            )
-        ]
-        with self._lock:
-            workers.extend(asked)
-        return asked
-
-    def _tell_late(self, up: int, refused: int) -> None:
-        late = self.spec.workers - up - refused
-        if late and up:
-            self._tell(
-                f"{late} of {self.spec.workers} workers are late; going on with the others until "
-                "they come"
-            )
-        elif late:
-            self._tell(
-                f"waiting for room for a worker of {needs(self.spec)}; the cluster has "
-                f"{self._cluster}, and others may hold it"
-            )
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -166,8 +103,8 @@ class Pool:
             finish=finish,
         )
         with self._lock:
-            if self._closed or self._failure:
-                raise ClusterError(self._failure or "the pool is closed", where=group)
+            if self._crew.closed or self._crew.failure:
+                raise ClusterError(self._crew.failure or "the pool is closed", where=group)
             self._dispatcher.waiting.add(call)
             begun = self._dispatcher.assign()
         self._begin(begun)
@@ -181,14 +118,19 @@ class Pool:
 
     def close(self) -> None:
         """End the actors and cancel unfinished calls. Safe to call twice."""
+        self._crew.close()
         with self._lock:
-            self._closed = True
             self._delayed.notify_all()
-        self._resize.set()
         self._fail_waiting("the run is ending")
-        for worker in self._dispatcher.workers:
-            self._actors.end(worker.actor)
-        self._threads.join(timeout_s=10)
+        self._crew.threads.join(timeout_s=10)
+
+    def load(self) -> tuple[int, int]:
+        """How many workers are up, and how many calls wait or are in flight."""
+        return self._crew.load()
+
+    def hold_to(self, most: int) -> None:
+        """Have so many workers at the most from now on; those beyond end what they have."""
+        self._crew.hold_to(most)
 
     def nodes(self) -> Collection[str]:
         """The ids of the nodes with its active workers."""
@@ -214,7 +156,7 @@ class Pool:
     def _begin(self, begun: Iterable[Assignment]) -> None:
         for at in begun:
             try:
-                self._threads.start(self._serve, at)
+                self._crew.threads.start(self._serve, at)
             except RuntimeError as error:  # no further thread can be started
                 with self._lock:
                     self._dispatcher.release(at.worker, at.call)
@@ -228,14 +170,14 @@ class Pool:
             lost = self._run(at)
             with self._lock:
                 self._dispatcher.release(worker, at.call)
-                begun = [] if self._closed else self._dispatcher.assign()
-            self._lines.send()
+                begun = [] if self._crew.closed else self._dispatcher.assign()
+            self._crew.lines.send()
             if lost:
                 self._begin(begun)
-                self._bring_back(worker)
+                self._crew.bring_back(worker)
                 return
             if worker.retired:
-                self._check_out(worker)
+                self._crew.check_out(worker)
             self._begin(begun[1:])
             at = begun[0] if begun else None
 
@@ -243,83 +185,11 @@ class Pool:
         """Begin delayed calls when their time has come."""
         while True:
             with self._lock:
-                if self._closed:
+                if self._crew.closed:
                     return
                 self._delayed.wait(self._dispatcher.wait_s())
-                begun = [] if self._closed else self._dispatcher.assign()
+                begun = [] if self._crew.closed else self._dispatcher.assign()
             self._begin(begun)
-
-    def load(self) -> tuple[int, int]:
-        """How many workers are up, and how many calls wait or are in flight."""
-        with self._lock:
-            workers = self._dispatcher.workers
-            calls = len(self._dispatcher.waiting) + sum(worker.in_flight for worker in workers)
-            return len(self._dispatcher.active_workers()), calls
-
-    def hold_to(self, most: int) -> None:
-        """Have so many workers at the most from now on; those beyond end what they have."""
-        self._most = most
-        self._resize.set()
-
-    def _keep_size(self) -> None:
-        """Ask for more workers while there is work for them, and let go of those beyond the most
-        that the pool may have."""
-        while not self._closed:
-            self._resize.wait(GROWTH_POLL_S)
-            self._resize.clear()
-            try:
-                fits = self._actors.fits(self.spec)
-            except Exception:  # Ray raises what it likes; the next look may succeed
-                continue
-            with self._lock:
-                asked = [worker for worker in self._dispatcher.workers if not worker.gone]
-            up, calls = self.load()
-            more = workers_to_ask(up=up, asked=len(asked), fits=fits, calls=calls, most=self._most)
-            if more < 0:
-                self._let_go(-more)
-            for worker in self._ask(more) if more > 0 and not self._closed else ():
-                with self._lock:
-                    self._dispatcher.worker_late(worker)
-                self._threads.start(self._bring_back, worker)
-
-    def _let_go(self, count: int) -> None:
-        with self._lock:
-            surplus = self._dispatcher.retire_surplus(count)
-            for worker in surplus:
-                worker.gone = True
-        for worker in surplus:
-            self._check_out(worker)
-
-    def _bring_back(self, worker: Worker) -> None:
-        """Give calls to a lost or late worker when it is up; retire it if it does not come."""
-        if self._wait_for_restart(worker):
-            with self._lock:
-                begun = [] if self._closed else self._dispatcher.assign()
-            self._begin(begun)
-        else:
-            with self._lock:
-                self._dispatcher.retire(worker)
-                worker.gone = True
-            self._check_out(worker)
-
-    def _check_out(self, worker: Worker) -> None:
-        """End the actor of a retired worker whose calls have ended, and the pool with its last."""
-        with self._lock:
-            if self._closed or worker.calls:
-                return
-            abandoned = not self._may_grow() and all(
-                other.retired and not other.calls for other in self._dispatcher.workers
-            )
-            if abandoned:
-                self._failure = f"no worker is left; the cluster had {self._cluster}"
-        self._actors.end(worker.actor)  # frees the memory of its model
-        if abandoned:
-            self._fail_waiting(self._failure)
-
-    def _may_grow(self) -> bool:
-        """Whether another worker may come when all are gone: not where they were refused, or cost
-        too much memory."""
-        return self.spec.elastic and any(worker.gone for worker in self._dispatcher.workers)
 
     def _run(self, at: Assignment) -> bool:
         """Make a call; settles its future or queues a retry. True if that ended its worker."""
@@ -338,7 +208,7 @@ class Pool:
             unknown = ClusterError(why, where=call.group, retryable=True)
             return self._handle_failure(at, Kind.TRANSIENT, unknown)
         for line in answer.warnings:
-            self._lines.add(line)
+            self._crew.lines.add(line)
         if answer.error is not None:
             return self._handle_failure(at, failure_kind(answer.error), answer.error)
         try:
@@ -355,7 +225,7 @@ class Pool:
         call, worker = at.call, at.worker
         with self._lock:
             alive = worker.life == at.life
-            if self._closed:
+            if self._crew.closed:
                 final: DougaError | None = ClusterError("the run is ending", where=call.group)
             else:
                 final = self._dispatcher.handle_failure(
@@ -363,55 +233,14 @@ class Pool:
                 )
                 self._delayed.notify_all()
             lost = alive and worker.life > at.life
-            closed = self._closed
+            closed = self._crew.closed
         if kind is Kind.TIMEOUT and alive and not closed:
             self._actors.end(worker.actor, restart=not worker.retired)
         if final is not None:
             call.future.set_exception(final)
         return lost
 
-    def _wait_for_restart(self, worker: Worker) -> bool:
-        """Wait until an actor is up; False if its worker is to be retired instead."""
-        until = time.monotonic() + self.spec.start_timeout_s
-        if self.spec.elastic and not worker.life and not worker.location.node:
-            until = math.inf  # it never was up: there is no room yet
-        while not self._closed and not worker.retired and time.monotonic() < until:
-            location = self._actors.locate(worker.actor, timeout_s=self.spec.start_timeout_s)
-            if location is None or _is_ending(worker, location):
-                time.sleep(RECOVERY_POLL_S)
-                continue
-            if self._hosts.is_quarantined(location.node):
-                return False
-            if why := other_build(self.spec, location):
-                self._refuse(worker, why)
-                self._lines.send()
-                return False
-            self._hosts.name(location.node, location.host)
-            if not worker.location.node and self.spec.warm is not None:
-                self._actors.send(worker.actor, "warm", self.spec.warm)
-            moved = location.node != worker.location.node
-            lives = not moved or self._actors.is_alive(worker.location.node)
-            with self._lock:
-                self._dispatcher.worker_started(worker, location, node_lives=lives)
-            self._lines.send()
-            return True
-        return False
-
-    def _refuse(self, worker: Worker, why: str) -> None:
-        with self._lock:
-            self._dispatcher.retire(worker)
-            self._lines.add(f"{why}; it gets no work")
-        self._check_out(worker)
-
     def _fail_waiting(self, why: str) -> None:
         with self._lock:
             waiting = self._dispatcher.waiting.clear()
         give_up(waiting, why)
-
-
-def _is_ending(worker: Worker, location: ActorLocation) -> bool:
-    """Whether what answers is the process that the pool has just ended: Ray takes a moment."""
-    before = worker.location
-    return (location.node, location.pid) == (before.node, before.pid) and (
-        worker.life - 1 in worker.ended
-    )

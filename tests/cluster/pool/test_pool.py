@@ -313,8 +313,8 @@ def elastic_pool(farm: Farm, told: list[str], *, most: int = 0) -> Pool:
 
 @pytest.fixture
 def quick_growth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.pool.pool.GROWTH_POLL_S", 0.01)
-    monkeypatch.setattr("cluster.pool.pool.RECOVERY_POLL_S", 0.01)
+    monkeypatch.setattr("cluster.pool.crew.GROWTH_POLL_S", 0.01)
+    monkeypatch.setattr("cluster.pool.crew.RECOVERY_POLL_S", 0.01)
 
 
 def test_work_waits_for_room_on_a_cluster_that_has_none(quick_growth: None) -> None:
