@@ -34,6 +34,8 @@ INDEX_CACHE_VERSION = 3
 """Raised when the same file gives another index, so that cached ones are not used."""
 LINE_BYTES = 1 << 30
 """The longest line that is read: an index has some 20 bytes a frame."""
+MOST_PARTS = 16
+"""Each takes some 200 MB; with so many, the cuts of an episode are a minute's work."""
 STOP_POLL_S = 0.1
 ENVIRONMENT = {
     # Threads that the child does not need would count against its memory.
@@ -92,8 +94,9 @@ def analyse_in_sandbox(
     most: int = 0,
 ) -> Analysis:
     """`analyse` in child processes, a part of the source in each: `most` of them, 0: as there are
-    cores. Errors: as `analyse` and `index_in_sandbox`; those of the earliest part."""
-    parts = plan_parts(index, most=most or os.cpu_count() or 1)
+    cores, up to `MOST_PARTS`. Errors: as `analyse` and `index_in_sandbox`; those of the earliest
+    part."""
+    parts = plan_parts(index, most=most or min(os.cpu_count() or 1, MOST_PARTS))
     done = [0.0] * len(parts)
     children: list[subprocess.Popen[bytes]] = []
     telling = threading.Lock()
