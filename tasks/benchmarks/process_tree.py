@@ -67,6 +67,19 @@ def uncounted(samples: Mapping[int, Sample]) -> tuple[float, int]:
     return sum(each.cpu_s for each in lost), sum(each.moved_bytes for each in lost)
 
 
+def later(before: Sample | None, now: Sample) -> Sample:
+    """A process as last seen: one that has ended, but is not waited for yet, says no more of what
+    it moved and ignored; pure."""
+    if before is None:
+        return now
+    return replace(
+        now,
+        cpu_s=max(before.cpu_s, now.cpu_s),
+        moved_bytes=max(before.moved_bytes, now.moved_bytes),
+        ignores_children=before.ignores_children or now.ignores_children,
+    )
+
+
 def run_measured(command: list[str]) -> Took:
     """Run a command to its end and that of everything it started. Only for a process that has no
     other children."""
@@ -131,7 +144,8 @@ class _Watch:
         remember = 0.0
         while not self._ended.wait(SAMPLE_S):
             alive = _tree(os.getpid())
-            self._samples.update(alive)
+            for pid, sample in alive.items():
+                self._samples[pid] = later(self._samples.get(pid), sample)
             if time.monotonic() >= remember:
                 remember = time.monotonic() + MEMORY_SAMPLE_S
                 held = sum(_memory_bytes(pid) for pid in alive)

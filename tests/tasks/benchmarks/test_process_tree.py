@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tasks.benchmarks.process_tree import Sample, uncounted
+from tasks.benchmarks.process_tree import Sample, later, uncounted
 from tests.conftest import ROOT
 
 WORK_S = 0.6
@@ -63,6 +63,15 @@ def test_only_children_of_those_who_ignore_their_end_are_in_no_account() -> None
         5: Sample(parent=3, cpu_s=1.5, moved_bytes=15),
     }
     assert uncounted(samples) == (2.5, 25)
+
+
+def test_a_process_that_has_ended_keeps_what_it_said_alive() -> None:
+    alive = Sample(parent=1, cpu_s=2.0, moved_bytes=20, ignores_children=True)
+    zombie = Sample(parent=1, cpu_s=2.1)
+    assert later(alive, zombie) == Sample(
+        parent=1, cpu_s=2.1, moved_bytes=20, ignores_children=True
+    )
+    assert later(None, zombie) == zombie
 
 
 def measured(program: str) -> dict:
