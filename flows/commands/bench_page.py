@@ -47,7 +47,7 @@ class Film:
 
 
 FILMS = (
-    Film(size="320x180", times=1, rounds=3, ways=ALL_WAYS),
+    Film(size="320x180", times=1, rounds=2, ways=ALL_WAYS),
     Film(
         size="640x360",
         times=1,
