@@ -159,7 +159,7 @@ def _gather(
         stays = finding.frames is None or finding.what not in MADE_ANEW
         if finding.frames is not None and not stays:
             for shot, first in zip(plan.shots, starts, strict=False):
-                names = _names(plan, shot, finding.frames[0] - first, finding.frames[1] - first)
+                names = _names(shot, finding.frames[0] - first, finding.frames[1] - first)
                 objects |= names if finding.what == "stored picture" else set()
                 failed |= {shot.shot.id} if names else set()
         placed = _place(finding, plan, starts)
@@ -173,12 +173,15 @@ def _gather(
     return CheckResult(findings=tuple(findings), objects=tuple(sorted(objects)))
 
 
-def _names(plan: RenderPlan, shot: ShotPlan, start: int, end: int) -> set[str]:
-    """The last chunks of a shot that hold some of its frames `[start, end)`."""
+def _names(shot: ShotPlan, start: int, end: int) -> set[str]:
+    """The last chunks of a shot that hold some of its frames `[start, end)`, as planes and as
+    codes."""
     return {
-        chunk_name(plan.key_of(item))
+        chunk_name(key)
         for item in shot.runs[-1].items
         if item.out.start < end and start < item.out.end
+        for key in (item.key, item.codes)
+        if key
     }
 
 

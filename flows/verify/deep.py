@@ -137,11 +137,12 @@ def _made_from(item: WorkItem) -> tuple[str, ...]:
 
 def _made_of(place: ChunkPlace) -> tuple[str, ...]:
     """A chunk and every other object of its shot that may hold what it holds: what later runs made
-    of it, and partial chunks."""
+    of it, the codes that planes were made of, and partial chunks."""
     shot = place.shot
-    keys = {place.key}
+    keys = {place.key, place.item.key}
     for item in shot.items():
         if item.chunks and keys.intersection(key for key, _ in item.chunks.chunks):
             keys.add(item.key)
+    keys |= {item.codes for item in shot.items() if item.codes and item.key in keys}
     partial = {item.key for items in shot.partials for item in items}
     return tuple(chunk_name(key) for key in sorted(keys | partial))

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cluster.chunks.write import encode_chunk
 from cluster.errors import InputError
 from cluster.keys import digest_bytes
 from cluster.settings import home_folder
@@ -174,6 +175,34 @@ def test_a_chunk_of_other_pictures_does_not_vouch_for_itself(studio: Studio) -> 
     failed = studio.film.with_name("film.wanting.mkv")
     document = check_document(prepare(request, Silent()), failed, Silent())
     remove_objects(prepared, document["objects"])
+    assert studio.render(store="store") == undisturbed
+
+
+def test_wrong_codes_that_an_earlier_version_left_go_with_what_was_made_of_them(
+    studio: Studio,
+) -> None:
+    """Frames for the film are planes, made of codes where those are stored."""
+    studio.document["recipe"] = [{"interpolate": {"factor": 2, "engine": "dis"}}]
+    undisturbed = studio.render(store="store")
+    prepared = prepare(studio.request(store="store"), Silent())
+    store, shot = prepared.store, prepared.plan.shots[1]
+    item, segment = shot.runs[-1].items[0], shot.segment
+    assert item.codes is not None
+    assert segment is not None
+    right = stored_codes(store, chunk_name(item.key), prepared.plan.picture)
+    times = [shot.track.times[index] - shot.track.times[0] for index in item.out.indices()]
+    wrong = encode_chunk(right + np.uint16(200), first=item.out.start, times=times, meta={})
+    store.put(chunk_name(item.codes), wrong)
+    for gone in (chunk_name(item.key), segment_name(segment.key)):
+        store.delete(gone)
+    studio.film.unlink()
+    assert studio.render(store="store") != undisturbed
+    document = check_document(
+        prepare(studio.request(store="store"), Silent()), studio.film, Silent(), deep=True
+    )
+    assert [found["what"] for found in document["findings"]] == ["stored chunk"]
+    remove_objects(prepared, document["objects"])
+    studio.film.unlink()
     assert studio.render(store="store") == undisturbed
 
 
