@@ -148,7 +148,7 @@ class _NoReporter:
     def progress(self, part: float) -> None: ...
 
 
-def _run_here(request: dict[str, str], *, where: str, progress: Any = None) -> str:
+def _run_here(request: dict[str, str], *, where: str, **_: Any) -> str:
     """What the sandbox's child would answer, computed in this process."""
     line = json.loads(json.dumps(answer(request, _NoReporter())))
     return sandbox.read_answer(line, where, configured_limits())
