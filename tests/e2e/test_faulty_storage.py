@@ -302,7 +302,7 @@ def test_disk_that_fails_in_the_middle_is_one_line_and_what_is_stored_is_used(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
-    """A file system of 160 KiB at `disk`, and a way to mount it anew with other options."""
+    """A file system of 104 KiB at `disk`, and a way to mount it anew with other options."""
     disk = tmp_path / "disk"
     disk.mkdir()
 
@@ -311,7 +311,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
         subprocess.run(words, check=True, capture_output=True)
 
     try:
-        mount("size=160k")
+        mount("size=104k")
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this machine lets us mount no small disk")
     try:
