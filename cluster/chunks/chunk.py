@@ -98,10 +98,9 @@ def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None)
     DigestError names the frame whose bytes are damaged; StoreError a frame that is not there, or a
     chunk of planes.
     """
-    info, pictures = _read(pa.BufferReader(pa.py_buffer(data)), indices)
+    info, pictures = _read(data, indices)
     wanted = tuple(range(info.first, info.first + info.count) if indices is None else indices)
-    if info.planes:
-        raise StoreError("expected a chunk of codes, got one of planes")
+    _check_codes(info)
     frames, times = np.empty((len(wanted), info.height, info.width, 3), np.uint16), []
     for place, (_, time, frame) in enumerate(pictures):
         frames[place] = frame
@@ -109,16 +108,14 @@ def decode_chunk(data: bytes | memoryview, indices: Sequence[int] | None = None)
     return Chunk(frames_nhwc=frames, indices=wanted, times=tuple(times), meta=info.meta)
 
 
-def iter_frames(
-    data: bytes | memoryview, indices: Sequence[int] | None = None
-) -> Iterator[tuple[int, Fraction, Picture]]:
-    """Frames of a chunk (default: all) in the order asked for: the index in the shot, the time, and
-    (H, W, 3) uint16 codes or planes.
+def iter_frames(data: bytes | memoryview) -> Iterator[tuple[int, Fraction, Picture]]:
+    """Every frame of a chunk in order: its index in the shot, its time, and (H, W, 3) uint16 codes
+    or planes.
 
     One frame is unpacked at a time; one that repeats the frame before it is the same object. Errors
     as of `decode_chunk`.
     """
-    yield from _read(pa.BufferReader(pa.py_buffer(data)), indices)[1]
+    yield from _read(data, None)[1]
 
 
 def chunk_info(data: bytes | memoryview) -> ChunkInfo:
@@ -130,12 +127,9 @@ def read_frames(store: Store, name: str, indices: Sequence[int] | None = None) -
     """Frames `indices` (default: all) of a stored chunk of codes, (N, H, W, 3), in the order asked
     for. Read and errors as of `StoredChunk`."""
     chunk = StoredChunk(store, name, indices)
-    if chunk.info.planes:
-        where = f"{store.url}: {name}"
-        raise StoreError("expected a chunk of codes, got one of planes", where=where)
     frames = np.empty((len(chunk.wanted), chunk.info.height, chunk.info.width, 3), np.uint16)
     for place, index in enumerate(chunk.wanted):
-        frames[place] = chunk.picture(index)
+        frames[place] = chunk.codes(index)
     return frames
 
 
@@ -176,6 +170,12 @@ class StoredChunk:
                     raise
                 self._read_whole()
                 return self._picture(index)
+
+    def codes(self, index: int) -> Frame:
+        """A frame of a chunk of codes, (H, W, 3) uint16. StoreError where it is one of planes."""
+        with self._named():
+            _check_codes(self.info)
+        return self.picture(index)  # type: ignore[return-value]  # of codes
 
     def _picture(self, index: int) -> Picture:
         _, self._last = _unpacked(self._reader, self.info, index, self._last)
@@ -229,12 +229,17 @@ class _Ranges(io.RawIOBase):
 
 
 def _read(
-    source: Any, indices: Sequence[int] | None
+    data: bytes | memoryview, indices: Sequence[int] | None
 ) -> tuple[ChunkInfo, Iterator[tuple[int, Fraction, Picture]]]:
-    reader = _open(source)
+    reader = _open(pa.BufferReader(pa.py_buffer(data)))
     info = _info(reader)
     wanted = range(info.first, info.first + info.count) if indices is None else indices
     return info, _pictures(reader, info, wanted)
+
+
+def _check_codes(info: ChunkInfo) -> None:
+    if info.planes:
+        raise StoreError("expected a chunk of codes, got one of planes")
 
 
 def _pictures(

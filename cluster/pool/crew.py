@@ -17,11 +17,6 @@ from cluster.pool.growth import workers_to_ask
 from cluster.pool.hosts import Hosts
 from cluster.pool.spec import Actors, PoolSpec, Started, check_resources, needs, other_build
 
-RECOVERY_POLL_S = 0.3
-"""Time between two questions to a lost actor whether it is up again."""
-GROWTH_POLL_S = 5.0
-"""Time between two looks of an elastic pool at what the cluster has."""
-
 
 class Crew:
     """The workers of one pool, under its `lock`, with the `dispatcher` that hands them calls.
@@ -166,7 +161,7 @@ class Crew:
         """Ask for more workers while there is work for them, and let go of those beyond the most
         that the pool may have."""
         while not self.closed:
-            self._resize.wait(GROWTH_POLL_S)
+            self._resize.wait(self.spec.growth_poll_s)
             self._resize.clear()
             try:
                 fits = self._actors.fits(self.spec)
@@ -205,7 +200,7 @@ class Crew:
         while not self.closed and not worker.retired and time.monotonic() < until:
             location = self._actors.locate(worker.actor, timeout_s=self.spec.start_timeout_s)
             if location is None or _is_ending(worker, location):
-                time.sleep(RECOVERY_POLL_S)
+                time.sleep(self.spec.recovery_poll_s)
                 continue
             if self._hosts.is_quarantined(location.node):
                 return False

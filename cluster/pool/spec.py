@@ -32,6 +32,10 @@ class PoolSpec:
     """Seconds to wait for the remaining actors once one is up. Ray takes a lost node for alive for
     15 s, then restarts elsewhere what it meant to start there."""
     call_timeout_s: float = 3600.0
+    recovery_poll_s: float = 0.3
+    """Between two questions to a lost actor whether it is up again."""
+    growth_poll_s: float = 5.0
+    """Between two looks of an elastic pool at what the cluster has."""
     build: Mapping[str, str] = field(default_factory=dict)
     """What the handler must be made of wherever it runs, by name; {}: anything."""
     elastic: bool = False

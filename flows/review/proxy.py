@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunks.chunk import StoredChunk
 from cluster.errors import unwritable
 from cluster.keys import make_key
 from cluster.scratch import scratch_folder
@@ -32,7 +31,7 @@ from tasks.frames.codes import BLACK, Frames, to_uint8
 from tasks.frames.colour import delivery_picture
 from tasks.frames.contact_sheet import contact_sheet
 from tasks.frames.picture import Picture
-from tasks.worker.delivered import codes_of
+from tasks.worker.delivered import read_codes
 from tasks.worker.item import chunk_name
 
 MAX_WIDTH = 640
@@ -202,8 +201,7 @@ def _frames(store: Store, cells: list[_Cell], delivered: Picture) -> Iterator[Fr
         if cell.name is None:
             return None
         try:
-            chunk = StoredChunk(store, cell.name, [cell.frame])
-            return codes_of(chunk.picture(cell.frame), delivered)
+            return read_codes(store, cell.name, cell.frame, delivered)
         except NotStored:
             return None
 

@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.chunks.chunk import StoredChunk
 from cluster.errors import DigestError
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
 from tasks.frames.codes import to_uint8
 from tasks.frames.contact_sheet import contact_sheet
-from tasks.worker.delivered import codes_of
+from tasks.worker.delivered import read_codes
 from tasks.worker.item import chunk_name
 
 JPEG_QUALITY = 85
@@ -64,8 +63,8 @@ def _middle(store: Store, plan: RenderPlan, shot: ShotPlan) -> NDArray[np.uint8]
     for item in shot.runs[-1].items:
         if item.out.start <= middle < item.out.end:
             try:
-                chunk = StoredChunk(store, chunk_name(plan.key_of(item)), [middle])
-                return to_uint8(codes_of(chunk.picture(middle), plan.picture))
+                name = chunk_name(plan.key_of(item))
+                return to_uint8(read_codes(store, name, middle, plan.picture))
             except (NotStored, DigestError):  # who needs the chunk says so
                 return None
     return None

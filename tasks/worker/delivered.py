@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 
 from cluster.chunks.chunk import Picture as Stored
+from cluster.chunks.chunk import StoredChunk
+from cluster.store.base import Store
 from tasks.frames.codes import Frames
 from tasks.frames.colour import Planes, planes_from_rgb, rgb_from_planes
 from tasks.frames.picture import Picture
@@ -19,6 +21,11 @@ from tasks.verify.pictures import is_nonsense
 def codes_of(stored: Stored, delivered: Picture) -> Frames:
     """(H, W, 3) uint16 codes of a stored frame, codes or planes of the delivered picture."""
     return rgb_from_planes(stored, delivered) if isinstance(stored, tuple) else stored
+
+
+def read_codes(store: Store, name: str, index: int, delivered: Picture) -> Frames:
+    """(H, W, 3) uint16 codes of one frame of a stored chunk. Errors as of `StoredChunk`."""
+    return codes_of(StoredChunk(store, name, [index]).picture(index), delivered)
 
 
 class Delivered:

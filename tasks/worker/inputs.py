@@ -75,10 +75,7 @@ class Inputs:
             if opened is None or opened[0] != key:
                 wanted = [one for one in indices if held.start <= one < held.end]
                 opened = (key, StoredChunk(self._store, chunk_name(key), wanted))
-            picture = opened[1].picture(index)
-            if isinstance(picture, tuple):
-                raise StageError("expected a chunk of codes, got one of planes", where=item.where)
-            return picture
+            return opened[1].codes(index)
 
         return codes
 

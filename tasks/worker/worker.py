@@ -21,7 +21,7 @@ from typing import Any
 
 import cv2
 
-from cluster.chunks.chunk import chunk_info, read_frames
+from cluster.chunks.chunk import StoredChunk
 from cluster.chunks.write import ChunkWriter
 from cluster.errors import DigestError, DougaError
 from cluster.keys import Key, canonical
@@ -187,22 +187,21 @@ class Worker:
         None if they must be made: the object is gone or damaged, or its notes cover other frames.
         """
         began = time.monotonic()
-        name = chunk_name(key)
         try:
             notes: tuple[Note, ...] = ()
+            chunk = StoredChunk(self._store, chunk_name(key), span.indices())
             if self._store.has([notes_name(key)]):
-                info = chunk_info(self._store.get(name))
-                if (info.first, info.count) != (span.start, len(span)):
+                if (chunk.info.first, chunk.info.count) != (span.start, len(span)):
                     return None
                 notes = unpack_notes(self._store.get(notes_name(key)))
-            frames = read_frames(self._store, name, span.indices())
+            frames = tuple(map(chunk.codes, span.indices()))
         except (NotStored, DigestError) as error:
             log.warning("%s: %s; its frames are made again", error.where, error.what)
             return None
         spent.notes.extend(notes)
-        spent.bytes_in += frames.nbytes
+        spent.bytes_in += sum(frame.nbytes for frame in frames)
         spent.load_s += time.monotonic() - began
-        return tuple(frames)
+        return frames
 
     def _make_frames(self, item: WorkItem, out: Span, spent: Spent) -> Iterator[Frames]:
         """Makes frames of a chunk one by one. Stages that need frames together are given half as

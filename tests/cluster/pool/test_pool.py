@@ -246,7 +246,8 @@ def test_workers_that_cannot_start_are_told_at_once(cluster: Cluster) -> None:
 
 
 class Instant:
-    """Actors that answer at once; a call of `fail` finds its store busy."""
+    """Actors that answer at once; a call of `fail` finds its store busy, one of `break` raises what
+    nobody thought of."""
 
     def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
         return list(range(count))
@@ -262,6 +263,8 @@ class Instant:
         return None
 
     def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        if method == "break":
+            raise RuntimeError("nobody thought of this")
         if method == "fail":
             return Answer(error=StoreError("the store is busy", retryable=True))
         return Answer(result=payload)
@@ -305,19 +308,16 @@ class Farm(Instant):
         return Answer(result=actor)
 
 
+QUICK: dict[str, Any] = {"growth_poll_s": 0.01, "recovery_poll_s": 0.01}
+
+
 def elastic_pool(farm: Farm, told: list[str], *, most: int = 0) -> Pool:
     cluster = Cluster(address="x", local=False, nodes=())
-    spec = PoolSpec(handler=HANDLER, config=None, workers=1, elastic=True, most=most)
+    spec = PoolSpec(handler=HANDLER, config=None, workers=1, elastic=True, most=most, **QUICK)
     return Pool(spec, cluster, actors=farm, tell=told.append)
 
 
-@pytest.fixture
-def quick_growth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cluster.pool.crew.GROWTH_POLL_S", 0.01)
-    monkeypatch.setattr("cluster.pool.crew.RECOVERY_POLL_S", 0.01)
-
-
-def test_work_waits_for_room_on_a_cluster_that_has_none(quick_growth: None) -> None:
+def test_work_waits_for_room_on_a_cluster_that_has_none() -> None:
     farm, told = Farm(), list[str]()
     with elastic_pool(farm, told) as pool:
         future = pool.submit("fit", 1)
@@ -329,7 +329,7 @@ def test_work_waits_for_room_on_a_cluster_that_has_none(quick_growth: None) -> N
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_nodes_that_join_work_as_long_as_there_is_work(quick_growth: None, most: int) -> None:
+def test_nodes_that_join_work_as_long_as_there_is_work(most: int) -> None:
     farm = Farm()
     farm.room = 1
     with elastic_pool(farm, [], most=most) as pool:
@@ -341,9 +341,7 @@ def test_nodes_that_join_work_as_long_as_there_is_work(quick_growth: None, most:
     assert seen == set(range(most or 8))
 
 
-def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand(
-    quick_growth: None,
-) -> None:
+def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand() -> None:
     farm, told = Farm(), list[str]()
     farm.room = 8
     with elastic_pool(farm, told) as pool:
@@ -366,11 +364,13 @@ def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand(
         assert len([future.result(timeout=60) for future in futures]) == 600
 
 
-def test_a_farm_that_loses_every_node_waits_for_others(quick_growth: None) -> None:
+def test_a_farm_that_loses_every_node_waits_for_others() -> None:
     farm = Farm()
     farm.room = 2
     cluster = Cluster(address="x", local=False, nodes=())
-    spec = PoolSpec(handler=HANDLER, config=None, workers=2, elastic=True, start_timeout_s=0.05)
+    spec = PoolSpec(
+        handler=HANDLER, config=None, workers=2, elastic=True, start_timeout_s=0.05, **QUICK
+    )
 
     def lose(actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
         if actor < 2:
@@ -403,7 +403,7 @@ def test_a_call_that_waits_for_another_try_can_be_cancelled_too() -> None:
         assert isinstance(future.exception(timeout=60), ClusterError)
 
 
-def test_a_process_that_was_ended_gets_no_call_while_it_dies(quick_growth: None) -> None:
+def test_a_process_that_was_ended_gets_no_call_while_it_dies() -> None:
     class Slow(Instant):
         """Its process hangs, is ended, and answers still for a while."""
 
@@ -426,7 +426,7 @@ def test_a_process_that_was_ended_gets_no_call_while_it_dies(quick_growth: None)
 
     slow = Slow()
     cluster = Cluster(address="x", local=True, nodes=(Node(cpus=1),))
-    spec = PoolSpec(handler=HANDLER, config=None, workers=1)
+    spec = PoolSpec(handler=HANDLER, config=None, workers=1, **QUICK)
     with Pool(spec, cluster, actors=slow) as pool:
         assert pool.submit("fit", 7).result(timeout=60) == 7
     assert slow.asked == [1, 2]
@@ -437,10 +437,7 @@ def test_whatever_goes_wrong_on_the_way_a_future_is_settled() -> None:
         raise RuntimeError("nobody thought of this")
 
     with instant_pool(1) as pool:
-        pool.submit("fit", 1).result(timeout=60)
-        pool._actors.call = broken  # type: ignore[method-assign]
-        assert "nobody thought" in str(pool.submit("fit", 2).exception(timeout=60))
-    with instant_pool(1) as pool:
+        assert "nobody thought" in str(pool.submit("break", 2).exception(timeout=60))
         assert pool.submit("fit", 1, finish=broken).exception(timeout=60)
 
 
