@@ -87,7 +87,7 @@ class RayActors:
         if refused:
             return ClusterError(
                 f"no worker can be used: {'; '.join(sorted(set(refused.values())))}",
-                remedy="install the same douga on every node as here, and give it the same store",
+                remedy="install the same douga on every node, give it the same store, and room",
             )
         if failed is not None:
             return ClusterError(

@@ -121,13 +121,13 @@ def check_resources(spec: PoolSpec, cluster: Cluster) -> None:
 
 
 def other_build(spec: PoolSpec, location: ActorLocation) -> str:
-    """Why an actor must not work for a pool: what it is made of and should not be; "" if it may."""
+    """Why an actor must not work for a pool: what of it is not as it must be; "" if it may."""
     wrong = [
         f"{name} is {location.build.get(name, 'not there')}, not {expected}"
         for name, expected in spec.build.items()
         if location.build.get(name) != expected
     ]
-    return f"{location.host} is not as this machine: {'; '.join(wrong)}" if wrong else ""
+    return f"{location.host} is not as this render needs it: {'; '.join(wrong)}" if wrong else ""
 
 
 def needs(spec: PoolSpec) -> str:

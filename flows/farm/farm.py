@@ -28,8 +28,8 @@ from flows.spec.request import RenderRequest
 from tasks.models.device import Device
 from tasks.models.engine import check_here
 from tasks.worker.build import build_for, build_id
-from tasks.worker.item import SegmentItem, StageCall, WorkItem
-from tasks.worker.node import STORE, THE_RUNS
+from tasks.worker.item import SegmentItem, SourceInput, StageCall, WorkItem
+from tasks.worker.node import DISK, ENOUGH, MEMORY, STORE, THE_RUNS
 from tasks.worker.worker import WorkerConfig
 
 CODES_BYTES, PLANES_BYTES = 6, 2
@@ -126,7 +126,8 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
     with join_cluster(request.ray, workers=request.workers) as cluster, ExitStack() as stack:
         specs = pool_specs(request, plan, cluster, device=device_type())
         hosts = Hosts(tell=reporter.note)
-        build = build_for(plan.engine) | ({STORE: THE_RUNS} if request.ray else {})
+        there = {STORE: THE_RUNS, DISK: ENOUGH, MEMORY: ENOUGH} if request.ray else {}
+        build = build_for(plan.engine) | there
         pools: dict[str, Pool] = {}
         for kind, spec in specs.items():
             spec = replace(spec, build=build)
@@ -250,6 +251,8 @@ def _spec(
             device=Device(kind=kind, tile=request.tile),
             codec=chosen.cell,
             sees=pin_name(plan) if request.ray else "",
+            sources=_distinct_sources(plan) if request.ray else (),
+            memory_bytes=int(need.memory_bytes),
         ),
         workers=workers,
         num_cpus=need.cpus,
@@ -267,6 +270,12 @@ def _distinct_calls(runs: list[RunPlan]) -> tuple[StageCall, ...]:
     """The stages of all runs with their parameters, each once."""
     calls = [call for run in runs for item in run.items[:1] for call in item.calls]
     return tuple({canonical(call): call for call in calls}.values())
+
+
+def _distinct_sources(plan: RenderPlan) -> tuple[SourceInput, ...]:
+    """The sources of all that is to be made, each once."""
+    items = (item for shot in plan.shots if plan.has_work(shot) for item in shot.items())
+    return tuple({item.source.digest: item.source for item in items if item.source}.values())
 
 
 def _memory_bytes(run: RunPlan, chunk: int) -> int:

@@ -19,6 +19,7 @@ from flows.plan.plan import RenderPlan, ShotPlan
 from flows.plan.prepare import Prepared, device_type
 from flows.plan.shot_plan import RunPlan
 from tasks.worker.item import SegmentItem
+from tasks.worker.node import free_memory_bytes
 from tasks.worker.work_class import encoding_class, work_class
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")
@@ -54,7 +55,7 @@ def workers_for(prepared: Prepared, workers: int) -> dict[str, PoolSpec]:
     node = Node(
         cpus=cores,
         gpus=max(gpus, 1.0 if device == "cuda" else 0.0),
-        memory_bytes=PLENTY if elsewhere else _free_bytes(),
+        memory_bytes=PLENTY if elsewhere else free_memory_bytes() - OBJECT_STORE_BYTES,
     )
     here = Cluster(address=request.ray, local=not elsewhere, nodes=(node,))
     sized = request.model_copy(update={"workers": asked})
@@ -146,24 +147,3 @@ def _film_frames(prepared: Prepared) -> int:
     whole = all(plan.is_done(shot) or plan.selects_all(shot) for shot in plan.shots)
     gate = prepared.request.episode.review.gate
     return sum(len(shot.track) for shot in plan.shots) if whole and not gate else 0
-
-
-def _free_bytes() -> float:
-    """The memory that Ray would offer to workers on this machine."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    cached = next(
-        (
-            int(line.split()[1]) * 1024
-            for line in _lines(Path("/proc/meminfo"))
-            if line.startswith("MemAvailable:")
-        ),
-        free,
-    )
-    return max(free, cached) - OBJECT_STORE_BYTES
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []

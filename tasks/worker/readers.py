@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +59,20 @@ class Readers:
         with self._lock:
             return self._reader(source).index
 
+    def copies_bytes(self, sources: Iterable[SourceInput]) -> int:
+        """Bytes of those sources that this machine must have copies of and has not yet."""
+        missing = [
+            source_name(source.digest)
+            for source in sources
+            if "://" not in source.path
+            and not Path(source.path).exists()
+            and not self._copy(source).exists()
+        ]
+        return sum(self._store.size(name) for name in self._store.has(missing))
+
+    def _copy(self, source: SourceInput) -> Path:
+        return self.cache / "sources" / (source.digest + Path(source.path).suffix)
+
     def _reader(self, source: SourceInput) -> FrameReader:
         reader = self._open.get(source.digest)
         if reader is None:
@@ -81,7 +95,7 @@ class Readers:
         path = Path(source.path)
         if path.exists():
             return path
-        copy = self.cache / "sources" / (source.digest + path.suffix)
+        copy = self._copy(source)
         if not copy.exists() or file_digest(copy, cache_dir=self.cache) != index.content:
             copy.parent.mkdir(parents=True, exist_ok=True)
             try:

@@ -39,13 +39,23 @@ from tasks.worker.errors import errors_at, is_memory_error
 from tasks.worker.inputs import Inputs
 from tasks.worker.item import (
     SegmentItem,
+    SourceInput,
     StageCall,
     WorkItem,
     asset_name,
     chunk_name,
     notes_name,
 )
-from tasks.worker.node import STORE, node_cache, store_seen
+from tasks.worker.node import (
+    DISK,
+    MEMORY,
+    STORE,
+    THE_RUNS,
+    disk_seen,
+    memory_seen,
+    node_cache,
+    store_seen,
+)
 from tasks.worker.notes import pack_notes, unpack_notes
 from tasks.worker.process import Pull, Spent, one_at_a_time, process_window
 from tasks.worker.readers import Readers
@@ -65,13 +75,16 @@ it then takes under 900 MB, with three 1,050."""
 class WorkerConfig:
     """What a worker gets at its start: the store, a cache folder of its machine ("" for its own
     home's), its device, the codec of the chunks it writes. `sees` names an object of the run: a
-    worker that does not see it has another store before it."""
+    worker that does not see it has another store before it, and one that does is to have room for
+    the run's `sources` and `memory_bytes`."""
 
     store_url: str
     cache: str
     device: Device
     codec: str = "zstd"
     sees: str = ""
+    sources: tuple[SourceInput, ...] = ()
+    memory_bytes: int = 0
 
 
 class Worker:
@@ -91,9 +104,15 @@ class Worker:
         cv2.setNumThreads(1)
 
     def build(self) -> dict[str, str]:
-        """What makes the pixels here, as the driver's `build_for` says what must, and whether the
-        run's store is this one."""
-        seen = {STORE: store_seen(self._store, self._config.sees)} if self._config.sees else {}
+        """What makes the pixels here, as the driver's `build_for` says what must, and on a cluster
+        whether the run's store is this one and there is room for its work."""
+        wanted, seen = self._config, {}
+        if wanted.sees:
+            seen[STORE] = store_seen(self._store, wanted.sees)
+            seen[MEMORY] = memory_seen(wanted.memory_bytes)
+        if seen.get(STORE) == THE_RUNS:
+            copies_bytes = self._readers.copies_bytes(wanted.sources)
+            seen[DISK] = disk_seen(self._readers.cache, copies_bytes)
         return worker_build() | seen
 
     def pid(self, _: None) -> int:
