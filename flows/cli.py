@@ -22,12 +22,18 @@ from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
 from flows.commands.notify import notify
-from flows.commands.options import RenderOptions, check_folder, spread_options
+from flows.commands.options import (
+    SHAPING,
+    RenderOptions,
+    StatusOptions,
+    check_folder,
+    spread_options,
+)
 from flows.commands.report import ledger, report
 from flows.commands.review import approve, retake, review
 from flows.commands.store import store as store_commands
 from flows.commands.timeline import timeline
-from flows.commands.tools import AsJson, StoreUrl, print_json, stray_output_to_stderr, tools
+from flows.commands.tools import AsJson, print_json, stray_output_to_stderr, tools
 from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
@@ -148,16 +154,20 @@ def plan(
 
 
 @app.command()
-def status(
-    source: Annotated[str, typer.Argument(help="film or episode.yaml; empty: all runs")] = "",
-    store: StoreUrl = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show the runs that a store knows, or how far the shots of one episode are."""
-    from flows.commands.tables.status import show_status
-    from flows.runs.status import status_document
+@spread_options(*SHAPING)
+def status(*, options: StatusOptions, as_json: AsJson = False) -> None:
+    """Show all episodes and runs, or how far one's shots are as these options render them.
 
-    document = status_document(source, store=store)
+    Without an episode: every episode of the stores that were rendered into from here, then the runs
+    of one store.
+    """
+    from flows.commands.tables.status import show_status
+    from flows.runs.status import runs_document, status_document
+
+    if options.source:
+        document = status_document(options.request())
+    else:
+        document = runs_document(options.store)
     if as_json:
         print_json(document, "runs" if "runs" in document else "status")
     else:

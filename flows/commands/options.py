@@ -74,6 +74,15 @@ class RenderOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatusOptions(RenderOptions):
+    """The same for what also looks at all episodes, where none is named."""
+
+    source: Annotated[
+        str, typer.Argument(help="film, frame folder or episode.yaml; empty: all runs")
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedOptions(RenderOptions):
     """The same for commands on what was rendered, which must be told what the render was."""
 

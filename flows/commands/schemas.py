@@ -21,6 +21,7 @@ from flows.report.usage.figures import Report
 from flows.runs.night import Night
 from flows.runs.nights import Acceptance
 from flows.runs.result import EpisodeResult
+from flows.runs.stores import EpisodeLine
 from flows.spec.documents import EpisodeSpec
 from tasks.models.shelf import ModelCard
 from tasks.stages.registry import STAGES, stage_class
@@ -145,6 +146,7 @@ class Run(Open):
     exit_code: int | None = None
     error: str = ""
     command: str = ""
+    folder: str = ""
     job: str = ""
     host: str = ""
     process: int | None = None
@@ -155,6 +157,7 @@ class Run(Open):
 class Runs(Printed):
     store: str
     runs: list[Run]
+    episodes: list[EpisodeLine] = []
 
 
 class ReviewShot(Printed):

@@ -18,7 +18,7 @@ from flows.plan.preview import previewed_shots, waiting_previews
 from flows.progress import Reporter
 from flows.review.gate import waiting_shots
 from flows.review.proxy import Proxy, make_proxy
-from flows.review.sheet import store_sheet
+from flows.review.sheet import lay_sheet_beside, store_sheet
 from flows.runs.result import EpisodeResult
 
 
@@ -42,12 +42,16 @@ def finish_film(
     else:
         delivery = Delivery()
         write_missing_manifests(store, plan)
+    output, pictures = Path(prepared.request.output), None
+    if waiting:
+        names = [shot for shot, _ in waiting]
+        pictures = lay_sheet_beside(store, plan, output, waiting=names)
     preview: Proxy | None = None
     if _is_previewed(prepared, plan, results):
         waiting = waiting_previews(store, plan, every=prepared.request.preview_every)
         preview = make_proxy(prepared, plan, reporter)
     sheet = preview.sheet if preview else store_sheet(store, plan, made={r.shot for r in results})
-    notes = gather_notes(store, plan, Path(prepared.request.output))
+    notes = gather_notes(store, plan, output)
     return sum_up(
         prepared,
         plan,
@@ -58,6 +62,7 @@ def finish_film(
         sheet=sheet,
         waiting=tuple(f"{shot}: {why}" for shot, why in waiting),
         preview=str(preview.film) if preview else None,
+        pictures=str(pictures) if pictures else None,
         wall_s=time.monotonic() - began,
         render_s=render_s,
         quarantined=quarantined,

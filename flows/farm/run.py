@@ -20,6 +20,7 @@ from flows.runs.job import Claim, ClaimLost, asked_of, error_of, once
 from flows.runs.record import record_result, run_record
 from flows.runs.result import EpisodeResult
 from flows.runs.state import RUNS, RunStatus, result_of
+from flows.runs.stores import remember_store
 from flows.spec.request import RenderRequest
 
 Check = Callable[[RenderRequest], None]
@@ -98,6 +99,7 @@ def _run(
             record.withdraw()
             raise ClaimLost(f"job {job} went to another run")
         record.begin(shots=len(shots))
+        remember_store(store.url)
         if shots:
             check(request)
         with pinned(prepared, reporter) as held:

@@ -46,7 +46,7 @@ def decide(
     decisions = standing_decisions(store, plan.episode)
     previews = read_previews(store, plan.episode).newest
     made: list[Decision] = []
-    for name in shots or _open_shots(plan, decisions, previews):
+    for name in shots or undecided_shots(prepared):
         seen = list(_what_was_seen(plan, known[name], decisions, previews))
         if not seen:
             raise RefusedError(
@@ -83,9 +83,12 @@ def _what_was_seen(
         yield "segment", shot.segment.key
 
 
-def _open_shots(plan: RenderPlan, decisions: Decisions, previews: dict[str, str]) -> list[str]:
-    """The shots that nobody has decided on; where there was a preview, only those that somebody
-    can have seen."""
+def undecided_shots(prepared: Prepared) -> list[str]:
+    """The shots that nobody has decided on, in film order; where there was a preview, only those
+    that somebody can have seen."""
+    plan = prepared.plan
+    decisions = standing_decisions(prepared.store, plan.episode)
+    previews = read_previews(prepared.store, plan.episode).newest
     return [
         shot.shot.id
         for shot in plan.shots

@@ -1,16 +1,18 @@
-"""The contact sheet of a run: the middle frame of every shot that it rendered, as it goes into the
-film. Of an episode with two changed shots it shows these two."""
+"""Contact sheets: the middle frame of shots, as it goes into the film. A run's is of the shots that
+it rendered: of an episode with two changed shots it shows these two. A gate's is of the shots that
+wait, and lies beside the film's place."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cluster.errors import DigestError
+from cluster.errors import DigestError, unwritable
 from cluster.keys import make_key
 from cluster.store.base import NotStored, Store
 from flows.plan.plan import RenderPlan, ShotPlan
@@ -44,6 +46,28 @@ def store_sheet(store: Store, plan: RenderPlan, *, made: Collection[str]) -> str
         return None
     store.put(name, _as_jpeg(contact_sheet(pictures)))
     return name
+
+
+def lay_sheet_beside(
+    store: Store, plan: RenderPlan, film: Path, *, waiting: Collection[str]
+) -> Path | None:
+    """Write the sheet of the shots that wait as `NAME.review.jpg` beside the film's place; None
+    where none of them has its middle frame stored. EncodeError where it cannot be written."""
+    name = store_sheet(store, plan, made=waiting)
+    if name is None:
+        return None
+    path = sheet_beside(film)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(store.get(name))
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def sheet_beside(film: Path) -> Path:
+    """Where the sheet of a film's waiting shots lies."""
+    return film.with_name(f"{film.stem}.review.jpg")
 
 
 def _as_jpeg(png: bytes) -> bytes:

@@ -28,6 +28,8 @@ from flows.runs.outcome import Outcome
 from flows.runs.result import EpisodeResult, shots_failed, waits_for_review
 
 BEGUN = "begun/"
+TOLD = ("command", "folder", "job", "host", "process", "began_at")
+"""What of its beginning is also in the record of its end."""
 HEARTBEAT_S = 30.0
 """Between two signs of life; after six without one a run is dead (HEARTBEAT_TIMEOUT)."""
 
@@ -38,7 +40,8 @@ class RunStart:
 
     `machine` names a boot and a process namespace of Linux, within which `process` and its `start`
     (clock ticks since boot) name one process; both are empty elsewhere. `began_at` is ISO 8601 in
-    UTC. `shots` is how many are to be rendered, 0 until that is known.
+    UTC. `shots` is how many are to be rendered, 0 until that is known. `folder` is where the
+    command was typed, empty in records of earlier versions.
     """
 
     place: str
@@ -50,6 +53,7 @@ class RunStart:
     start: str
     began_at: str
     shots: int = 0
+    folder: str = ""
 
 
 def new_run_start(place: str, *, command: str = "", job: str = "") -> RunStart:
@@ -63,6 +67,7 @@ def new_run_start(place: str, *, command: str = "", job: str = "") -> RunStart:
         machine=this_machine(),
         start=process_start(os.getpid()),
         began_at=_now(),
+        folder=_folder(),
     )
 
 
@@ -170,7 +175,7 @@ class Record:
 
     def _end(self, state: str, exit_code: int, error: str) -> dict[str, Any]:
         known = asdict(self._begun)
-        told = {name: known[name] for name in ("command", "job", "host", "process", "began_at")}
+        told = {name: known[name] for name in TOLD}
         end = {"state": state, "exit_code": int(exit_code), "error": error, "ended_at": _now()}
         return {**told, **end}
 
@@ -230,6 +235,13 @@ def _told(error: BaseException) -> tuple[str, int, str]:
     if isinstance(error, KeyboardInterrupt):
         line = "stopped; what was finished is kept, run the same again"
     return outcome.recorded, outcome.exit_code, line
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # removed meanwhile
+        return ""
 
 
 def _now() -> str:

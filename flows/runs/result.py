@@ -46,7 +46,7 @@ class EpisodeResult:
     `wall_s` is the whole command, `render_s` from the first chunk handed out to the last segment
     stored, `compute_s` the sum of the workers' computing. `quarantined` are hosts that got no more
     work, each with why. `preview` is the small film of a run that made only that, its sheet
-    beside it."""
+    beside it; `pictures` the contact sheet of the shots that wait for a person."""
 
     film: str | None
     episode: str
@@ -71,6 +71,7 @@ class EpisodeResult:
     frames_reused: int = 0
     film_s: float = 0.0
     preview: str | None = None
+    pictures: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `render --json`."""
@@ -123,7 +124,8 @@ def waits_for_review(result: EpisodeResult, command: str = "") -> RefusedError:
     return RefusedError(
         f"every shot is rendered; the film waits for review: {few}",
         where=result.episode,
-        remedy="look at them, then douga approve or douga retake, and render again",
+        remedy=f"look at {result.pictures or 'them'}, then douga approve or douga retake, "
+        f"and the same again{': ' + command if command else ''}",
     )
 
 

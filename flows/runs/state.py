@@ -15,6 +15,7 @@ from flows.runs.night import Night
 from flows.runs.outcome import Outcome
 from flows.runs.record import (
     BEGUN,
+    TOLD,
     RunStart,
     no_result,
     process_start,
@@ -214,7 +215,7 @@ def _unended(
     else:
         document = {"nightly": name, "night": run}
     told = asdict(begun)
-    kept = {each: told[each] for each in ("command", "job", "host", "process", "began_at")}
+    kept = {each: told[each] for each in TOLD}
     document |= {**kept, "state": state, "exit_code": exit_code, "error": error}
     document["shots_to_render"] = begun.shots
     return RunStatus(

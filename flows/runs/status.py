@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from cluster.settings import settings
@@ -13,17 +14,27 @@ from flows.progress import Silent
 from flows.runs.failure import read_failures
 from flows.runs.result import reason_for
 from flows.runs.state import RUNS, known_status, places
-from flows.spec.request import make_request
+from flows.runs.stores import known_stores, list_episodes
+from flows.spec.request import RenderRequest
 
 RUNS_SHOWN = 20
 
 
-def status_document(source: str, *, store: str = "") -> dict[str, Any]:
-    """The runs of a store, newest first; or with a source, its shots and their state."""
-    if not source:
-        url = store or settings().store_url
-        return {"store": url, "runs": _runs(open_store(url))}
-    prepared = prepare(make_request(source, store=store), Silent())
+def runs_document(store: str = "") -> dict[str, Any]:
+    """The runs of a store, newest first, and its episodes; without a store, the runs of the one to
+    use when none is named, and the episodes of all that this home knows."""
+    url = store or settings().store_url
+    episodes = list_episodes([store] if store else known_stores())
+    return {
+        "store": url,
+        "runs": _runs(open_store(url)),
+        "episodes": [asdict(line) for line in episodes],
+    }
+
+
+def status_document(request: RenderRequest) -> dict[str, Any]:
+    """The shots of an episode, and how far each is as these options render it."""
+    prepared = prepare(request, Silent())
     plan = prepared.plan
     last = _last_runs(prepared)
     reasons = why(prepared)

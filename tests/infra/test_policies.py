@@ -29,7 +29,7 @@ from flows.progress import Silent
 from flows.render import render
 from flows.review.gate import decide, review_document
 from flows.runs.result import EpisodeResult
-from flows.runs.status import status_document
+from flows.runs.status import runs_document
 from flows.spec.request import RenderRequest, make_request
 from flows.verify.check import check_document, remove_objects
 from tasks.models.device import Device
@@ -241,7 +241,7 @@ def test_a_viewer_sees_all_and_changes_nothing(
     as_role("viewer")
     prepared = prepare(episode, Silent())
     assert not any(prepared.plan.todo(shot) for shot in prepared.plan.shots)
-    assert status_document("", store=episode.store)
+    assert runs_document(episode.store)
     assert review_document(prepared)["shots"]
     with pytest.raises(StoreError, match="refused the key"):
         decide(prepared, ["sh010"], "retake", note="not mine to say")

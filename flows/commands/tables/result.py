@@ -68,6 +68,8 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
         )
     if result.film is None:
         if result.waiting:
+            if result.pictures:
+                say(console, f"contact sheet: {result.pictures}")
             _show_next(console, [*_decisions(result, request), (request.command, "then the film")])
         return
     say(console, f"film: {result.film}")
@@ -75,7 +77,7 @@ def show_result(result: EpisodeResult, request: RenderRequest) -> None:
     lines = [
         (same_options("plan", request.command), "what another render would do: nothing"),
         (checked, "every frame once more"),
-        (same_options("status", request.command, keep=("--store",)), "how far every shot is"),
+        (same_options("status", request.command), "how far every shot is"),
     ]
     _show_next(console, lines)
 
@@ -95,7 +97,7 @@ def _decisions(result: EpisodeResult, request: RenderRequest) -> list[tuple[str,
     shot = result.waiting[0].partition(":")[0]
     approve, retake = (same_options(verb, request.command) for verb in ("approve", "retake"))
     return [
-        (approve, "all of it; or name shots after the episode"),
+        (f"{approve} {shlex.quote(shot)}", "this shot; more after it, or --all for all that wait"),
         (f"{retake} {shlex.quote(shot)} --note WHY", "send a shot back"),
     ]
 
@@ -106,9 +108,9 @@ def _show_next(console: Console, lines: Sequence[tuple[str, str]]) -> None:
         say(console, f"  {line}   # {why}")
 
 
-def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> str:
+def same_options(verb: str, command: str) -> str:
     """Another command on what `douga render …` was told to render: its source, and of its options,
-    each of which takes a value, those to `keep`."""
+    each of which takes a value, those of SHAPING."""
     program, _, *rest = shlex.split(command)
     words, source, kept = iter(rest), "", list[str]()
     for word in words:
@@ -117,5 +119,5 @@ def same_options(verb: str, command: str, *, keep: Sequence[str] = SHAPING) -> s
             source = word
         elif word != "--" and (word.startswith("--") or word == "-o"):
             given = [word] if equals else [word, next(words, "")]
-            kept += given if name in keep else []
+            kept += given if name in SHAPING else []
     return shlex.join([program, verb, source, *kept])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flows.commands.tables.tables import make_console, make_table, say
-from flows.words import NONE, duration_words
+from flows.words import NONE, duration_words, moment_words
 
+EPISODES = ("episode", "state", "shots>", "began (UTC)", "store")
 RUNS = ("run", "episode", "state", "frames>", "computed>", "reused>", "took>", "film")
 SHOTS = ("shot", "source frames", "out>", "stored>", "state", "last run")
 REVIEWED = ("shot", "rendered", "verdict", "by", "at", "note")
@@ -36,6 +37,16 @@ def _show_shots(document: dict[str, Any]) -> None:
 
 def _show_runs(document: dict[str, Any]) -> None:
     console = make_console()
+    if document["episodes"]:
+        episodes = [
+            (
+                *(each["episode"], each["state"], f"{each['finished']}/{each['shots']}"),
+                *(moment_words(each["at"]) or NONE, each["store"]),
+            )
+            for each in document["episodes"]
+        ]
+        console.print(make_table(EPISODES, episodes))
+        say(console, "")
     if not document["runs"]:
         say(console, f"no runs in {document['store']} yet")
         return

@@ -38,7 +38,7 @@ from flows.runs.night import Night
 from flows.runs.nights import Past, accept
 from flows.runs.record import BEGUN, Record, new_run_start
 from flows.runs.result import EpisodeResult
-from flows.runs.status import status_document
+from flows.runs.status import runs_document, status_document
 from flows.runs.wait import wait_for
 from flows.spec.request import RenderRequest, make_request
 from flows.verify.check import check_document
@@ -197,8 +197,8 @@ def render_again(place: Place) -> str:
 
 
 COMMANDS: dict[str, Callable[[Place], object]] = {
-    "status": lambda at: status_document("", store=at.store.url)["runs"],
-    "status of an episode": lambda at: status_document(str(at.folder / "ep.yaml"))["shots"],
+    "status": lambda at: runs_document(at.store.url)["runs"],
+    "status of an episode": lambda at: status_document(at.ask())["shots"],
     "wait": lambda at: wait_for(at.store, find_place(at.store, "ep")[0], Silent()).run,
     "report": lambda at: make_report(at.store.url, since="all").to_json(),
     "plan": lambda at: read_earlier_runs(at.store, stages=[at.prepared().plan.episode]).runs,

@@ -1,8 +1,12 @@
 """The gate: a film waits for people, a decision is about what was seen, the newest one counts."""
 
+import io
+import json
 from pathlib import Path
 
+import cv2
 import pytest
+import typer
 
 from cluster.errors import Exit, RefusedError, UsageError
 from flows.cli import app
@@ -37,6 +41,9 @@ def test_the_film_appears_when_every_shot_is_approved(episode: Path) -> None:
     assert [line.split(":")[0] for line in result.waiting] == ["sh010", "sh020"]
     assert waits_for_review(result).exit_code == Exit.REFUSED
     assert not episode.with_name("film.mkv").exists()
+    sheet = episode.with_name("film.review.jpg")
+    assert cv2.imread(str(sheet)) is not None
+    assert str(sheet) in str(waits_for_review(result))
 
     decide(seen(episode), ["sh010"], "approved")
     decide(seen(episode), ["sh020"], "retake", note="too dark")
@@ -58,12 +65,41 @@ def test_a_shot_that_comes_out_different_waits_again(episode: Path, tiny_film: P
     assert len(waiting_shots(seen(episode).store, seen(episode).plan)) == 2
 
 
-def test_what_options_have_rendered_is_approved_with_the_same(episode: Path) -> None:
+def test_what_options_have_rendered_is_approved_with_the_same(
+    episode: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Another chunk length is another segment: nobody could approve it by the episode alone."""
     request = make_request(str(episode), output=str(episode.with_name("film.mkv")), chunk=10)
     assert len(render(request, Silent()).waiting) == 2
+    app(["status", str(episode), "--chunk", "10", "--json"], standalone_mode=False)
+    shots = json.loads(capsys.readouterr().out)["shots"]
+    assert {shot["state"] for shot in shots} == {"stored"}
     app(["approve", str(episode), "--chunk", "10"], standalone_mode=False)
     assert render(request, Silent()).film is not None
+
+
+class Terminal(io.StringIO):
+    """Where a person types and reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_approving_without_names_says_which_and_asks_whoever_types(
+    episode: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve shots passed unseen, without a word."""
+    render(make_request(str(episode)), Silent())
+    with monkeypatch.context() as typed:
+        typed.setattr("sys.stdin", Terminal("n\n"))
+        typed.setattr("sys.stderr", Terminal())
+        with pytest.raises(typer.Abort):
+            app(["approve", str(episode)], standalone_mode=False)
+    assert len(waiting_shots(seen(episode).store, seen(episode).plan)) == 2
+    app(["approve", str(episode)], standalone_mode=False)
+    told = capsys.readouterr().err
+    assert all(word in told for word in ("sh010", "sh020", "review.jpg"))
+    assert not waiting_shots(seen(episode).store, seen(episode).plan)
 
 
 def test_nobody_can_approve_what_is_not_rendered(episode: Path) -> None:

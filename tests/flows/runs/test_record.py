@@ -43,7 +43,7 @@ from flows.runs.record import (
 )
 from flows.runs.result import EpisodeResult, ShotLine
 from flows.runs.state import HEARTBEAT_TIMEOUT, RunStatus, is_alive, places, read_status, result_of
-from flows.runs.status import status_document
+from flows.runs.status import runs_document
 from flows.runs.wait import wait_for
 from flows.spec.request import make_request
 
@@ -166,7 +166,7 @@ def test_an_error_that_ends_a_run_is_on_record(
     assert "\n" not in end.error
     assert names(store) == [f"{RUN}.json"]
     assert end.document["shots"] == []
-    (shown,) = status_document("", store=store.url)["runs"]
+    (shown,) = runs_document(store.url)["runs"]
     assert (shown["state"], shown["frames_out"], shown["film"]) == (state, 0, None)
 
 
@@ -229,7 +229,7 @@ def test_a_run_whose_process_is_gone_has_died(store: Store) -> None:
     assert (end.state, end.exit_code) == ("died", 1)
     assert "gives no sign of life" in end.error
     assert end.error.endswith("douga render ep.yaml")
-    (shown,) = status_document("", store=store.url)["runs"]
+    (shown,) = runs_document(store.url)["runs"]
     assert shown["state"] == "died"
 
 

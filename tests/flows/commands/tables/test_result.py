@@ -1,8 +1,12 @@
 """What a render says is to be done next, is."""
 
-import pytest
+from typing import Any
 
-from flows.commands.tables.result import same_options
+import pytest
+from typer.main import get_command
+
+from flows.cli import app
+from flows.commands.tables.result import SHAPING, same_options
 
 
 @pytest.mark.parametrize(
@@ -15,6 +19,7 @@ from flows.commands.tables.result import same_options
             "bin/douga render 'my frames' --fps 24 --ray a:1 --stage hold --stage 'x:a=b c'",
             "bin/douga approve 'my frames' --fps 24 --stage hold --stage 'x:a=b c'",
         ),
+        ("douga render in --fps 12 -o f.mkv --job k", "douga approve in --fps 12"),
         ("douga render -of.mkv ep.yaml --store s3://a/b", "douga approve ep.yaml --store s3://a/b"),
     ],
 )
@@ -22,6 +27,9 @@ def test_the_next_command_is_of_the_same_episode_rendered_alike(told: str, next_
     assert same_options("approve", told) == next_one
 
 
-def test_only_options_that_the_next_command_has_are_kept() -> None:
-    told = "douga render ep.yaml --chunk 8 --store there"
-    assert same_options("status", told, keep=("--store",)) == "douga status ep.yaml --store there"
+@pytest.mark.parametrize("verb", ["status", "plan", "verify", "review", "approve", "retake"])
+def test_every_command_that_is_printed_takes_what_says_how_frames_come_out(verb: str) -> None:
+    """`status` took neither `--stage` nor `--fps`: every shot looked changed."""
+    commands: Any = get_command(app)
+    taken = {option for each in commands.commands[verb].params for option in each.opts}
+    assert set(SHAPING) <= taken
