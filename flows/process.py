@@ -14,8 +14,9 @@ from cluster.errors import Exit
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a scheduler, a terminal that closes."""
-ENDS_WITHIN_S = 45.0
-"""How long a command may take to end after a signal; then it is ended where it stands."""
+ENDS_WITHIN_S = 9.0
+"""How long a command may take to end after a signal; then it is ended where it stands. Ten seconds
+are promised."""
 TAKES_WITHIN_S = 5.0
 """How long the log waits for a reader that does not read (a full pipe, a terminal at Ctrl-S)."""
 

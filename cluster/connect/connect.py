@@ -243,8 +243,8 @@ def _hold_signals() -> Iterator[None]:
     finally:
         for number, handler in kept.items():
             signal.signal(number, handler)
-    if came:
-        signal.raise_signal(came[0])
+        if came:  # connected or not
+            signal.raise_signal(came[0])
 
 
 def describe_cluster(address: str, *, local: bool) -> Cluster:

@@ -24,10 +24,12 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CONNECTING, CONNECTED, LEAVING, LEFT = b"c", b"u", b"l", b"e"
 LIMITS_S = {CONNECTING[0]: 60.0, CONNECTED[0]: float("inf"), LEAVING[0]: 5.0}
 """How long it may take from a step to the next one, before Ray is ended."""
-STOPS_WITHIN_S = 60.0
+STOPS_WITHIN_S = 6.0
 """How long a run may take to leave Ray after a signal that stops it."""
 GRACE_S = 20.0
 """How long a run may take to notice that its Ray is gone."""
+STOP_GRACE_S = 3.0
+"""The same after such a signal: it ends within ten seconds."""
 OBJECT_STORE_BYTES = 128 << 20
 """Only keys and receipts pass through Ray's object store; pixels go worker ↔ store."""
 RAY = "r"
@@ -95,7 +97,8 @@ def _watch(run: int, folder: str) -> None:
                 print("douga: Ray hangs, and the run with it: ended", file=sys.stderr, flush=True)
                 os.kill(run, signal.SIGKILL)
             _end_children()
-            ended, until, stopping = True, time.monotonic() + GRACE_S, float("inf")
+            grace_s = STOP_GRACE_S if stopping == soonest else GRACE_S
+            ended, until, stopping = True, time.monotonic() + grace_s, float("inf")
             continue
         told = os.read(0, 256)
         now = time.monotonic()

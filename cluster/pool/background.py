@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,11 +31,12 @@ class Threads:
             self._threads.add(thread)
 
     def join(self, *, timeout_s: float) -> None:
-        """Wait for each but the one that asks, so long at the most."""
+        """Wait for all but the one that asks, so long at the most."""
+        until = time.monotonic() + timeout_s
         with self._lock:
             threads = self._threads - {threading.current_thread()}
         for thread in threads:
-            thread.join(timeout=timeout_s)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
 
 class Lines:

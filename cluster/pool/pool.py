@@ -122,7 +122,7 @@ class Pool:
         with self._lock:
             self._delayed.notify_all()
         self._fail_waiting("the run is ending")
-        self._crew.threads.join(timeout_s=10)
+        self._crew.threads.join(timeout_s=4)
 
     def load(self) -> tuple[int, int]:
         """How many workers are up, and how many calls wait or are in flight."""

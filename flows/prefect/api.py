@@ -21,9 +21,10 @@ class PrefectApi:
     lasting: bool
 
 
-def configured_api() -> str:
+def configured_api(*, may_be_busy: bool = False) -> str:
     """The API that PREFECT_API_URL names, empty if it names none. ClusterError if it is silent, or
-    wants a password that this process does not have."""
+    wants a password that this process does not have; one that `may_be_busy` is slow or restarting,
+    and whoever only shows something there goes on without it."""
     url = foreign("PREFECT_API_URL")
     shown = without_password(url)
     if shown != url:
@@ -31,7 +32,7 @@ def configured_api() -> str:
             f"PREFECT_API_URL has a user or a password in it (of {shown})",
             remedy="give them as PREFECT_API_AUTH_STRING=user:password",
         )
-    if url and not is_up(url):
+    if url and not (_is_there(url) if may_be_busy else is_up(url)):
         raise ClusterError(
             f"no Prefect server answers at {url}",
             remedy="start it, or unset PREFECT_API_URL to let douga start one for the run",
@@ -44,6 +45,17 @@ def configured_api() -> str:
             remedy="set PREFECT_API_AUTH_STRING to the server's PREFECT_SERVER_API_AUTH_STRING",
         )
     return url
+
+
+def _is_there(url: str) -> bool:
+    """Whether something answers at this URL, in whatever way and however late."""
+    try:
+        urllib.request.urlopen(f"{url}/health", timeout=5).close()
+    except (urllib.error.HTTPError, TimeoutError, http.client.HTTPException):
+        return True
+    except (OSError, ValueError) as error:
+        return isinstance(getattr(error, "reason", None), TimeoutError)
+    return True
 
 
 def is_up(url: str) -> bool:

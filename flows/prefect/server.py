@@ -28,7 +28,8 @@ from cluster.settings import child_environment, foreign, home_folder, quiet_envi
 from flows.prefect.api import PrefectApi, configured_api, is_up
 
 POLL_S = 0.1
-STOP_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 4.0
+"""How long a server may take to end; one that is starting still is ended by then."""
 PORT_TRIES = 3
 """How often a server is started that ends at once: another process may take its port first."""
 RECORDER = {
@@ -93,9 +94,9 @@ def kept_server() -> Iterator[None]:
 
 
 def check_prefect() -> None:
-    """ClusterError where the server that is configured cannot be used; RefusedError where our own
-    would listen to anybody."""
-    if not configured_api():
+    """ClusterError where there is no server that is configured, or it lets nobody in; RefusedError
+    where our own would listen to anybody."""
+    if not configured_api(may_be_busy=True):
         _check_closed()
 
 

@@ -23,8 +23,8 @@ film were rendered in 24 s without it, in 31 s beside it."""
 AGAIN_S = 2.0
 SETTLES_WITHIN_S = 30.0
 """How long the end of a run waits for a server that has not heard of all of it."""
-STOPS_WITHIN_S = 10.0
-"""The same for a run that was stopped or failed."""
+STOPS_WITHIN_S = 2.5
+"""The same for a run that was stopped or failed, whose command ends within ten seconds."""
 
 Play = Callable[[PrefectApi], None]
 """Shows a run from its first shot to its end. Raises what Prefect's client raises where the server
@@ -45,13 +45,16 @@ class Show:
         self._thread = threading.Thread(target=self._run, name="prefect", daemon=True)
         self._thread.start()
 
-    def leave(self, reporter: Reporter, *, within_s: float) -> None:
+    def leave(self, reporter: Reporter, *, failed: bool = False) -> None:
         """Wait for the end of the show, or give it up, with a note; a server of our own ends.
 
-        One that nobody has asked for and that is not up yet is not waited for.
+        One that nobody has asked for and that is not up yet is not waited for, nor is one of our
+        own that is starting still for a run that has failed.
         """
+        within_s = STOPS_WITHIN_S if failed else SETTLES_WITHIN_S
         wanted = self._is_wanted or self._is_up
-        self._thread.join(within_s if wanted else 0)
+        starts = not self._lasting and not self._is_up
+        self._thread.join(0 if not wanted or (failed and starts) else within_s)
         self._given_up.set()
         if not self._lasting:
             self._thread.join(STOP_TIMEOUT_S + 1)
@@ -84,6 +87,6 @@ def shown(play: Play, reporter: Reporter) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        show.leave(reporter, within_s=STOPS_WITHIN_S)
+        show.leave(reporter, failed=True)
         raise
-    show.leave(reporter, within_s=SETTLES_WITHIN_S)
+    show.leave(reporter)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -138,6 +140,55 @@ def test_a_command_that_does_not_end_is_ended() -> None:
     )
     words = [sys.executable, "-c", code]
     assert subprocess.run(words, cwd=ROOT, capture_output=True, timeout=60).returncode == 130
+
+
+WITH_A_STORE = [
+    ("render", "film.mkv"),
+    ("status",),
+    ("retake", "film.mkv", "sh010"),
+    ("wait", "a-job"),
+    ("store", "check"),
+]
+
+
+def test_a_signal_ends_a_command_that_waits_for_its_store(
+    own_home: Path, tiny_film: Path, tmp_path: Path
+) -> None:
+    """One that takes connections and never answers."""
+    (tmp_path / "film.mkv").symlink_to(tiny_film)
+    begun = []
+    with contextlib.ExitStack() as stack:
+        for number, words in enumerate(WITH_A_STORE):
+            door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            door.settimeout(100)
+            store = ("s3://b/p",) if words[0] == "store" else ("--store", "s3://b/p")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *words, *store],
+                cwd=tmp_path,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(ROOT),
+                    "DOUGA_S3_ENDPOINT": f"http://127.0.0.1:{door.getsockname()[1]}",
+                    "DOUGA_S3_ACCESS_KEY": "key",
+                    "DOUGA_S3_SECRET_KEY": "secret",
+                },
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.callback(process.kill)
+            begun.append((door, process, process_signal(number)))
+        for door, process, number in begun:
+            stack.enter_context(door.accept()[0])
+            process.send_signal(number)
+        for _, process, _ in begun:
+            _, err = process.communicate(timeout=60)
+            assert process.returncode == 130, (process.args, err)
+            assert err.splitlines()[-1].startswith("douga: stopped"), (process.args, err)
+
+
+def process_signal(number: int) -> signal.Signals:
+    return (signal.SIGTERM, signal.SIGHUP)[number % 2]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[3]
 WATCHDOG = """
 import cluster.connect.watchdog as w
 w.LIMITS_S = {step: min(limit, 0.2) if limit < 1e9 else limit for step, limit in w.LIMITS_S.items()}
-w.STOPS_WITHIN_S = w.GRACE_S = 0.2
+w.STOPS_WITHIN_S = w.GRACE_S = w.STOP_GRACE_S = 0.2
 w.main()
 """
 SECONDS = 60

@@ -15,7 +15,8 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from cluster.network import free_port
 from cluster.settings import settings
 from flows.prefect import server
 from flows.prefect.api import configured_api, is_up
-from flows.prefect.server import prefect_api
+from flows.prefect.server import check_prefect, prefect_api
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.servers
@@ -142,6 +143,18 @@ def test_a_configured_server_that_is_silent_is_told(
         pass
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_configured_server_that_restarts_stops_no_run(
+    status: int, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But nothing can be shown there before it is up."""
+    with answering(lambda _: status) as url:
+        monkeypatch.setenv("PREFECT_API_URL", url)
+        check_prefect()
+        with pytest.raises(ClusterError, match="no Prefect server answers at"), prefect_api():
+            pass
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "farm.example"])
 def test_a_server_for_everybody_is_refused_without_a_password(
     host: str, home: Path, monkeypatch: pytest.MonkeyPatch
@@ -171,18 +184,28 @@ def test_a_server_with_a_password_listens_where_it_is_told(
 @pytest.fixture
 def guarded() -> Iterator[str]:
     """The API of a server that wants user:right, as Prefect's answers."""
+    told = f"Basic {b64encode(b'user:right').decode()}"
 
-    class Guarded(http.server.BaseHTTPRequestHandler):
+    def status(asked: http.server.BaseHTTPRequestHandler) -> int:
+        return 200 if told == asked.headers["Authorization"] or asked.path == "/api/health" else 401
+
+    with answering(status) as url:
+        yield url
+
+
+@contextmanager
+def answering(status: Callable[[http.server.BaseHTTPRequestHandler], int]) -> Iterator[str]:
+    """The API of a server whose answers have no more than a status."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            told = b64encode(b"user:right").decode()
-            welcome = self.path == "/api/health" or self.headers["Authorization"] == f"Basic {told}"
-            self.send_response(200 if welcome else 401)
+            self.send_response(status(self))
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Guarded)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/api"
