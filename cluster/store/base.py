@@ -13,7 +13,7 @@ named by their content are put with `if_absent`: a second put, however late, cha
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,8 +74,19 @@ class Store(Protocol):
         """
         ...
 
-    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
-        """Store a file's bytes; like `put`, without holding them in memory."""
+    def put_file(
+        self,
+        name: str,
+        path: Path,
+        *,
+        if_absent: bool = False,
+        told: Callable[[float], None] | None = None,
+    ) -> Digest:
+        """Store a file's bytes; like `put`, without holding them in memory.
+
+        `told` is for large files whose names tell their content: it hears how much is stored (0 to
+        1), and an upload that was broken off, also by another process, goes on where it stopped.
+        """
         ...
 
     def get(self, name: str) -> bytes:

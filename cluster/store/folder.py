@@ -71,9 +71,19 @@ class FolderStore:
         with self._refusals(f"put {name}"):
             return self._put(name, write, if_absent=if_absent)
 
-    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
+    def put_file(
+        self,
+        name: str,
+        path: Path,
+        *,
+        if_absent: bool = False,
+        told: Callable[[float], None] | None = None,
+    ) -> Digest:
         with open_source(path) as source, self._refusals(f"put {name}"):
-            return self._put(name, lambda file: copy_stream(source, file), if_absent=if_absent)
+            digest = self._put(name, lambda file: copy_stream(source, file), if_absent=if_absent)
+        if told:
+            told(1.0)
+        return digest
 
     def get(self, name: str) -> bytes:
         with self._refusals(f"get {name}"), self._open(name) as file:

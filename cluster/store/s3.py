@@ -114,7 +114,14 @@ class S3Store:
             return kept
         return self._put(name, digest, bytes(data), if_absent=if_absent)
 
-    def put_file(self, name: str, path: Path, *, if_absent: bool = False) -> Digest:
+    def put_file(
+        self,
+        name: str,
+        path: Path,
+        *,
+        if_absent: bool = False,
+        told: Callable[[float], None] | None = None,
+    ) -> Digest:
         open_source(path).close()
         digest = digest_file(path)
         if if_absent and (kept := self._digest_of(name)):
@@ -137,6 +144,7 @@ class S3Store:
                 metadata={DIGEST_FIELD: digest},
                 part_bytes=self._part_bytes,
                 if_absent=if_absent,
+                told=told,
             )
         except AlreadyThere:
             kept = self._digest_of(name)

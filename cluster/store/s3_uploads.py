@@ -51,37 +51,84 @@ class PartsUpload:
     is_stored: Callable[[], bool]
 
     def put(
-        self, path: Path, *, metadata: dict[str, str], part_bytes: int, if_absent: bool
+        self,
+        path: Path,
+        *,
+        metadata: dict[str, str],
+        part_bytes: int,
+        if_absent: bool,
+        told: Callable[[float], None] | None = None,
     ) -> None:
         """Send a file; on an error, leave neither object nor parts. With `if_absent`, AlreadyThere
-        where another object was there first, as far as the service takes the condition."""
+        where another object was there first, as far as the service takes the condition.
+
+        With `told`, which hears how much is there (0 to 1), parts stay on an error, and are taken
+        up by the next who sends the same name: as far as their ETags are those of the file's.
+        """
         size = path.stat().st_size
         part_bytes = max(part_bytes, -(-size // MOST_PARTS))
-        begun = self.request(
-            lambda: self.client.create_multipart_upload(**self.place, Metadata=metadata)
-        )
-        upload = str(check_answer(begun, "UploadId", where=path.name)["UploadId"])
+        count = -(-size // part_bytes)
+        upload, kept = self._unfinished() if told else ("", {})
+        if not upload:
+            begun = self.request(
+                lambda: self.client.create_multipart_upload(**self.place, Metadata=metadata)
+            )
+            upload = str(check_answer(begun, "UploadId", where=path.name)["UploadId"])
 
         def send(number: int) -> dict[str, Any]:
             with open_source(path) as file:
                 file.seek((number - 1) * part_bytes)
                 data = file.read(part_bytes)
-            return {
-                "PartNumber": number,
-                "ETag": self.request(lambda: self._part(upload, number, data)),
-            }
+            etag = kept.get(number, "")
+            if etag.strip('"').lower() != md5_of(data):
+                etag = self.request(lambda: self._part(upload, number, data))
+            return {"PartNumber": number, "ETag": etag}
 
         try:
+            parts: list[dict[str, Any]] = []
             with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
-                parts = list(pool.map(send, range(1, -(-size // part_bytes) + 1)))
+                for part in pool.map(send, range(1, count + 1)):
+                    parts.append(part)
+                    if told:
+                        told(len(parts) / count)
             self.request(lambda: self._end(upload, parts, if_absent=if_absent))
         except BaseException:
             # If this fails too, gc finds the upload among the leftovers.
             with suppress(StoreError):
-                self.request(
-                    lambda: self.client.abort_multipart_upload(**self.place, UploadId=upload)
-                )
+                if not told:
+                    self.request(
+                        lambda: self.client.abort_multipart_upload(**self.place, UploadId=upload)
+                    )
             raise
+
+    def _unfinished(self) -> tuple[str, dict[int, str]]:
+        """The latest upload under this name that has not ended, with the ETags of its parts by
+        their numbers; none where there is none, or this key may not look."""
+
+        def look() -> tuple[str, dict[int, str]]:
+            bucket, key = self.place["Bucket"], self.place["Key"]
+            pages = self.client.get_paginator("list_multipart_uploads")
+            found = [
+                upload
+                for page in pages.paginate(Bucket=bucket, Prefix=key)
+                for upload in page.get("Uploads", ())
+                if upload["Key"] == key
+            ]
+            if not found:
+                return "", {}
+            latest = str(max(found, key=lambda upload: upload["Initiated"])["UploadId"])
+            parts = self.client.get_paginator("list_parts").paginate(**self.place, UploadId=latest)
+            return latest, {
+                int(part["PartNumber"]): str(part["ETag"])
+                for page in parts
+                for part in page.get("Parts", ())
+            }
+
+        try:
+            found: tuple[str, dict[int, str]] = self.request(look)
+        except StoreError:  # the file is sent from its beginning
+            return "", {}
+        return found
 
     def _part(self, upload: str, number: int, data: bytes) -> str:
         answer = self.client.upload_part(

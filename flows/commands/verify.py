@@ -49,7 +49,7 @@ def verify(
     with make_reporter() as reporter:
         prepared = prepare(request, reporter)
         if deep:
-            upload_inputs(prepared)
+            upload_inputs(prepared, reporter)
         document = check_document(prepared, film, reporter, film_only=bool(against), deep=deep)
     if not film.is_file() and not document["findings"]:
         raise no_film

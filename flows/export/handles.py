@@ -64,7 +64,7 @@ def render_handles(handles: Prepared, reporter: Reporter) -> None:
     with pinned(handles, reporter) as held:
         if not shots_to_render(held):
             return
-        upload_inputs(held)
+        upload_inputs(held, reporter)
         with open_farm(held.request, held.plan, reporter) as farm:
             work = make_work(held, farm, reporter)
             side_by_side(farm, partial(render_shot_now, work), work.shots)

@@ -104,7 +104,7 @@ def _run(
             check(request)
         with pinned(prepared, reporter) as held:
             if shots:
-                upload_inputs(held)
+                upload_inputs(held, reporter)
             try:
                 result = render(held, began)
             except SegmentsLost as lost:
@@ -112,7 +112,7 @@ def _run(
                 held = replace(held, plan=ask_store(store, held.plan))
                 record.begin(shots=len(shots_to_render(held)))
                 check(request)
-                upload_inputs(held)
+                upload_inputs(held, reporter)
                 result = render(held, began)
         record_result(record, result, command=command)
         return result

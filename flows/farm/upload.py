@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from cluster.errors import DigestError, DougaError, InputError
@@ -9,14 +10,16 @@ from cluster.keys import digest_bytes
 from cluster.store.base import NotStored, Store
 from cluster.store.records import note_damage
 from flows.plan.prepare import Prepared
+from flows.progress import Reporter
 from tasks.decode.unchanged import changed
 from tasks.worker.item import asset_name, source_name
 from tasks.worker.readers import pack_index, unpack_index
 
 
-def upload_inputs(prepared: Prepared) -> None:
+def upload_inputs(prepared: Prepared, reporter: Reporter) -> None:
     """Put the sources' indices and the stages' assets into the store, and the sources themselves
-    where workers on other machines could not open their paths."""
+    where workers on other machines could not open their paths: once, whoever renders them, and
+    where an earlier upload was broken off from there on."""
     store = prepared.store
     for index, name in prepared.index_names():
         if not _is_index(store, name):
@@ -24,7 +27,9 @@ def upload_inputs(prepared: Prepared) -> None:
         copy = source_name(index.digest)
         plain = "://" not in index.path and Path(index.path).is_file()
         if is_distant(prepared.request.ray, store.url) and plain and not store.has([copy]):
-            _put(store, copy, Path(index.path), digest=index.content)
+            reporter.phase(f"uploading {Path(index.path).name}")
+            file = Path(index.path)
+            _put(store, copy, file, digest=index.content, told=reporter.fraction)
     for entry in prepared.inputs:
         for path, digest in entry.assets.items():
             if not _is_whole(store, asset_name(digest), digest):
@@ -69,8 +74,15 @@ def _is_to_be_put(store: Store, name: str, error: DougaError) -> bool:
     return False
 
 
-def _put(store: Store, name: str, file: Path, *, digest: str) -> None:
+def _put(
+    store: Store,
+    name: str,
+    file: Path,
+    *,
+    digest: str,
+    told: Callable[[float], None] | None = None,
+) -> None:
     """Store a file under a name that tells its content. InputError if it has another one by now."""
-    if store.put_file(name, file) != digest:
+    if store.put_file(name, file, told=told) != digest:
         store.delete(name)
         raise changed(str(file))

@@ -86,7 +86,7 @@ def open_worker(prepared: Prepared) -> Worker:
 
 def work_off(prepared: Prepared) -> None:
     """Make what is missing in this process, without Ray."""
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     worker = open_worker(prepared)
     for shot in prepared.plan.shots:
         for item in shot.items():

@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from cluster.errors import DigestError, StoreError, UsageError
+from cluster.keys import digest_bytes
 from cluster.settings import Settings
-from cluster.store.s3 import PAGE_NAMES, S3Store
+from cluster.store.s3 import DIGEST_FIELD, PAGE_NAMES, S3Store
 from cluster.store.s3_retries import Retries
 from tests.servers.faults import Fault, FaultyProxy, Plan, faulty_proxy
 from tests.servers.moto_server import moto_server
@@ -158,6 +160,40 @@ def test_upload_that_cannot_be_done_leaves_no_parts(moto: S3Server, large: Path)
             store.put_file(NAME, large)
         assert store.has([NAME]) == set()
         assert list(store.leftovers()) == []
+
+
+def test_upload_that_was_broken_off_goes_on_where_it_stopped(moto: S3Server, large: Path) -> None:
+    broken = threading.Event()
+    plan: Plan = lambda m, n: "none" if m != "PUT" or n == 0 or broken.is_set() else "answer 503"  # noqa: E731
+    told: list[float] = []
+    with store_behind(moto, plan) as (store, proxy):
+        with pytest.raises(StoreError, match="answered 503"):
+            store.put_file(NAME, large, told=told.append)
+        broken.set()
+        before = proxy.seen["PUT"]
+        store.put_file(NAME, large, told=told.append)
+        assert proxy.seen["PUT"] - before == 2, "of three parts"
+        assert store.get(NAME) == large.read_bytes()
+        assert list(store.leftovers()) == []
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_part_of_an_unfinished_upload_that_is_not_the_files_is_sent_again(
+    moto: S3Server, large: Path
+) -> None:
+    with store_behind(moto, lambda method, count: "none") as (store, proxy):
+        key = f"{store.prefix}/{NAME}"
+        place: dict[str, Any] = {"Bucket": store.bucket, "Key": key}
+        digest = digest_bytes(large.read_bytes())
+        begun = moto.client().create_multipart_upload(**place, Metadata={DIGEST_FIELD: digest})
+        for number, data in ((1, large.read_bytes()[: 5 << 20]), (2, bytes(5 << 20))):
+            moto.client().upload_part(
+                **place, UploadId=begun["UploadId"], PartNumber=number, Body=data
+            )
+        store.put_file(NAME, large, told=lambda _: None)
+        assert proxy.seen["PUT"] == 2
+        assert store.get(NAME) == large.read_bytes()
 
 
 @pytest.mark.parametrize("later", ["flip sent bit", "answer 503", "swallow"])

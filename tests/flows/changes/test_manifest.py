@@ -129,7 +129,7 @@ def test_no_failing_put_leaves_a_manifest_that_names_an_absent_object(
         folder.mkdir()
         prepared = planned(tiny_film, folder, stages=RECIPE)
         store = prepared.store
-        upload_inputs(prepared)
+        upload_inputs(prepared, Silent())
         breaking = Breaking(store, failed, done=done)
         try:
             attempt(prepared, folder, cast("Store", breaking))
@@ -157,7 +157,7 @@ def test_a_reader_never_sees_a_manifest_that_names_an_absent_object(
 ) -> None:
     """Reading all the while that renders write and gc takes away what they replaced."""
     first = planned(tiny_film, tmp_path, stages=RECIPE)
-    upload_inputs(first)
+    upload_inputs(first, Silent())
     ended = threading.Event()
     seen: set[str] = set()
 
@@ -191,7 +191,7 @@ def test_an_object_that_vanished_since_the_plan_is_made_again(
     tiny_film: Path, tmp_path: Path
 ) -> None:
     prepared = planned(tiny_film, tmp_path, stages=RECIPE)
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     attempt(prepared, tmp_path, prepared.store)
     shot = prepared.plan.shots[0]
     assert shot.segment is not None
@@ -210,7 +210,7 @@ def test_an_object_that_vanished_since_the_plan_is_made_again(
 def test_a_run_holds_what_it_reads_and_makes_until_it_ends(tiny_film: Path, tmp_path: Path) -> None:
     """Chunks of nobody else, older than any grace: gc leaves them while the run is at work."""
     prepared = planned(tiny_film, tmp_path, stages=RECIPE)
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     attempt(prepared, tmp_path, prepared.store)
     for name, _ in list(named(prepared.store)):
         prepared.store.delete(name)
@@ -227,7 +227,7 @@ def test_a_run_waits_for_a_sweep_and_then_asks_the_store_again(
     tiny_film: Path, tmp_path: Path
 ) -> None:
     prepared = planned(tiny_film, tmp_path, stages=RECIPE)
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     attempt(prepared, tmp_path, prepared.store)
     run = prepare(prepared.request, Silent())
     victim = run.plan.shots[0].names()[0]
@@ -264,7 +264,7 @@ def test_receipts_of_a_chunk_that_another_run_made_first_say_so(
     """Both planned the same at the same moment; the later one finds the chunks there."""
     one = planned(tiny_film, tmp_path, stages=RECIPE)
     other = prepare(one.request, Silent())
-    upload_inputs(one)
+    upload_inputs(one, Silent())
     attempt(one, tmp_path, one.store)
     result = attempt(other, tmp_path, other.store)
     assert result.receipts

@@ -173,7 +173,7 @@ def test_receipts_of_a_render_are_of_the_work_that_was_planned(
     steps = "[{interpolate: {factor: 2, engine: average, keep: true}}, {upscale: {scale: 2}}]"
     prepared = planned(tiny_film, tmp_path, steps)
     todo = todo_of(prepared, workers_for(prepared, 1))
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     config = WorkerConfig(
         store_url=prepared.store.url, cache=str(home / "cache"), device=Device(kind="cpu")
     )

@@ -114,7 +114,7 @@ def shop(
         str(tiny_film), output=str(tmp_path / "f.mkv"), store=url, stages=["hold"], chunk=12
     )
     prepared = prepare(request_, Silent())
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     config = WorkerConfig(store_url=url, cache=str(tmp_path / "cache"), device=Device())
     yield Shop(prepared=prepared, config=config, server=server)
     monkeypatch.undo()

@@ -57,7 +57,7 @@ def plan(film: Path, recipe: str) -> Prepared:
         f"source: {{path: frames, fps: 24}}\ncut: [1]\nrecipe: {recipe}\nstore: store\n"
     )
     prepared = prepare(make_request(str(film / "ep.yaml")), Silent())
-    upload_inputs(prepared)
+    upload_inputs(prepared, Silent())
     return prepared
 
 
