@@ -56,6 +56,9 @@ class Reporter(Protocol):
     def advance(self, units: float) -> None:
         """So many units are done."""
 
+    def left_s(self) -> float | None:
+        """Seconds to the end of the render, as far as is known."""
+
 
 class Silent:
     """Says nothing; for `--json` consumers who want none, and tests."""
@@ -82,6 +85,10 @@ class Silent:
 
     def advance(self, units: float) -> None:
         """Nothing."""
+
+    def left_s(self) -> float | None:
+        """Unknown."""
+        return None
 
 
 @contextlib.contextmanager
@@ -138,6 +145,10 @@ class _Counting:
         """The rendering moves."""
         if self._eta:
             self._eta.advance(units)
+
+    def left_s(self) -> float | None:
+        """Seconds to the end that people are shown."""
+        return self._eta.look().left_s if self._eta else None
 
     def _look(self) -> Look | None:
         """How far the render is, or the phase; None where nothing says."""

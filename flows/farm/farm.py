@@ -167,15 +167,19 @@ def _holding_to_share(
         told = ""
         while not ended.wait(SHARE_POLL_S):
             with suppress(Exception):  # neither the store nor Ray stops a render: the next look may
-                up, calls = pool.load()
+                capacity, (up, calls) = _capacity(cluster, kind), pool.load()
                 pool.hold_to(
                     part.share(
-                        _capacity(cluster, kind), wants=calls, holds=up, seconds=SHARE_POLL_S
+                        capacity,
+                        wants=calls,
+                        holds=up,
+                        seconds=SHARE_POLL_S,
+                        left_s=reporter.left_s(),
                     )
                 )
-                holders = part.holders() if calls and not up else ""
+                holders, forecast = part.waits_for(capacity) if calls and not up else ("", "")
                 if holders and holders != told:
-                    reporter.note(f"waits for room: {holders}")
+                    reporter.note(f"waits for room: {holders}; {forecast}")
                     told = holders
 
     thread = threading.Thread(target=hold, name="share", daemon=True)

@@ -7,6 +7,7 @@ the others wrote, and holds itself to what `shares` gives it. All of them come t
 from __future__ import annotations
 
 import getpass
+import math
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from cluster.store.base import Store
 from cluster.store.lease import HEARTBEAT_S, Lease, hold_lease
 from cluster.store.open import open_store
 from cluster.store.records import read_if_whole, record_text, shape
+from flows.words import duration_words
 
 LIVE = "live/"
 """Leases of the renders that share a farm: `live/RUN.POOL.json` in the farm's store."""
@@ -35,7 +37,8 @@ class LiveRun:
     """A render that shares a farm, and one of its pools.
 
     It could use `wants` workers, each of `size` (CPUs, or GPUs of a GPU pool), and has `holds`;
-    `used` is what it has had, in seconds of that size.
+    `used` is what it has had, in seconds of that size; `left_s` are the seconds to its end as far
+    as it knows.
     """
 
     run: str
@@ -48,6 +51,7 @@ class LiveRun:
     queue: Queue = "day"
     weight: float = 1.0
     used: float = 0.0
+    left_s: float | None = None
 
 
 def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
@@ -74,6 +78,27 @@ def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
     return {one.run: given.get(one.run, 0) for one in runs}
 
 
+def room_in_s(runs: Sequence[LiveRun], capacity: float, run: str) -> float | None:
+    """Seconds until a run that has no worker gets one: 0 where one is its own already, and others
+    let it go after the chunk in hand; None where nobody knows.
+
+    As if nobody came, and all who are there ended when they say.
+    """
+    ending = [one for one in runs if one.run != run]
+    ending.sort(key=lambda one: math.inf if one.left_s is None else one.left_s)
+    waited_s: float | None = 0.0
+    staying = list(runs)
+    while not shares(staying, capacity).get(run):
+        if not ending:
+            return None
+        first = ending.pop(0)
+        staying.remove(first)
+        waited_s = first.left_s
+        if waited_s is None:
+            return None
+    return waited_s
+
+
 class Member:
     """A pool of a render on a farm that it shares."""
 
@@ -82,10 +107,19 @@ class Member:
         self._lease = lease
         self._me = me
 
-    def share(self, capacity: float, *, wants: int, holds: int, seconds: float) -> int:
-        """Say what this pool wants and has had for so many seconds; the workers that it gets."""
+    def share(
+        self,
+        capacity: float,
+        *,
+        wants: int,
+        holds: int,
+        seconds: float,
+        left_s: float | None = None,
+    ) -> int:
+        """Say what this pool wants, has had for so many seconds, and when its run ends; the workers
+        that it gets."""
         used = self._me.used + holds * self._me.size * seconds
-        self._me = replace(self._me, wants=wants, holds=holds, used=used)
+        self._me = replace(self._me, wants=wants, holds=holds, used=used, left_s=left_s)
         self._lease.update(_text(self._me))
         return shares(self.live(), capacity)[self._me.run]
 
@@ -94,10 +128,22 @@ class Member:
         others = (one for one in live_runs(self._store) if one.pool == self._me.pool)
         return [self._me, *(one for one in others if one.run != self._me.run)]
 
-    def holders(self) -> str:
-        """Who has the farm, in words: `ep07 holds 6, ep08 holds 2`."""
-        held = [one for one in self.live() if one.holds and one.run != self._me.run]
-        return ", ".join(f"{one.episode} ({one.who}) holds {one.holds}" for one in held)
+    def waits_for(self, capacity: float) -> tuple[str, str]:
+        """Who has the farm, in words, and when this pool gets a worker of it: (`ep07 (mika at pc3)
+        holds 6 of 8`, `one is free in about 12 min`)."""
+        live = self.live()
+        held = [one for one in live if one.holds and one.run != self._me.run]
+        holders = ", ".join(
+            f"{one.episode} ({one.who}) holds {one.holds} of {capacity / one.size:.0f}"
+            for one in held
+        )
+        match room_in_s(live, capacity, self._me.run):
+            case None:
+                return holders, "when one is free is not known"
+            case 0.0:
+                return holders, "one is free after the chunk in hand"
+            case seconds:
+                return holders, f"one is free in about {duration_words(seconds)}"
 
 
 @contextmanager

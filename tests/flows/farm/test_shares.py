@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.store.open import open_store
-from flows.farm.shares import LIVE, LiveRun, live_runs, member, shares
+from flows.farm.shares import LIVE, LiveRun, live_runs, member, room_in_s, shares
 
 
 def run(name: str, **more: Any) -> LiveRun:
@@ -37,6 +37,26 @@ def run(name: str, **more: Any) -> LiveRun:
 )
 def test_shares(runs: list[LiveRun], capacity: float, expected: dict[str, int]) -> None:
     assert shares(runs, capacity) == expected
+
+
+@pytest.mark.parametrize(
+    ("others", "capacity", "expected"),
+    [
+        ([run("a", holds=8, left_s=600.0)], 8, 0.0),  # its share is one already
+        ([run("a", holds=1, left_s=600.0)], 1, 600.0),
+        ([run("a", holds=1, left_s=600.0), run("b", holds=1, left_s=60.0)], 2, 60.0),
+        ([run("a", holds=1), run("b", holds=1, left_s=60.0)], 2, 60.0),
+        ([run("a", holds=1)], 1, None),
+        ([run("a", holds=1), run("b", holds=1)], 2, None),
+        ([run("a", holds=1, left_s=60.0), run("b", queue="urgent")], 1, None),
+        ([], 0, None),
+    ],
+)
+def test_when_a_worker_is_free(
+    others: list[LiveRun], capacity: float, expected: float | None
+) -> None:
+    runs = [*others, run("me", used=1e6)]
+    assert room_in_s(runs, capacity, "me") == expected
 
 
 RUNS = st.lists(
@@ -80,8 +100,10 @@ def test_members_see_one_another_and_leave_nothing(
             assert second is not None
             assert first.share(8, wants=20, holds=8, seconds=5) == 1
             assert second.share(8, wants=20, holds=0, seconds=5) == 7
-            assert "ep07" in second.holders()
-            assert "8" in second.holders()
+            holders, when = second.waits_for(8)
+            assert "ep07" in holders
+            assert "8 of 8" in holders
+            assert "chunk in hand" in when
         assert first.share(8, wants=20, holds=1, seconds=5) == 8
     assert live_runs(open_store(url)) == []
 
