@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     weight: float = Field(
         default=1, gt=0, le=1000, description="this show's share beside others of its queue"
     )
+    spot_notice: str = Field(
+        default="",
+        description="file that appears when this machine, tagged spot, is to be taken away; "
+        "empty: AWS, Google and Azure are asked",
+    )
     ray: str = Field(default="", description="Ray address; empty: start a local Ray for the run")
     ray_open: bool = Field(
         default=False, description="join a cluster without a token, listening where it does"
@@ -213,6 +218,7 @@ def settings() -> Settings:
 
 Foreign = Literal[
     "CUDA_VISIBLE_DEVICES",
+    "DISPLAY",
     "DOUGA_DEBUG",
     "GITHUB_STEP_SUMMARY",
     "PREFECT_API_AUTH_STRING",

@@ -37,6 +37,7 @@ from flows.commands.tools import AsJson, print_json, stray_output_to_stderr, too
 from flows.commands.up import down, up
 from flows.commands.verify import verify
 from flows.commands.wait import wait
+from flows.commands.worker import worker
 from flows.process import Stream, end_by_signals, keep_streams
 
 LABORATORIES = ("tasks.synthetic", "tasks.benchmarks", "tasks.training")
@@ -190,6 +191,7 @@ app.add_typer(models, name="models")
 app.add_typer(nightly, name="nightly")
 app.command()(up)
 app.command()(down)
+app.command()(worker)
 app.add_typer(bench, name="bench")
 app.add_typer(ledger, name="ledger")
 

@@ -27,6 +27,14 @@ from cluster.connect.watchdog import (
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import quiet_environment
 
+NAME_LABEL, CARD_LABEL, TAG_LABEL = "douga/name", "douga/card", "douga/tag-"
+"""Labels of a node in Ray; a tag is a label of its own, `douga/tag-spot`, that says `yes`."""
+
+
+def licence_resource(licence: str) -> str:
+    """What a licence is called among a node's resources."""
+    return f"licence:{licence}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:

@@ -96,7 +96,7 @@ def _watch(run: int, folder: str) -> None:
             if ended or sys.platform != "linux":
                 print("douga: Ray hangs, and the run with it: ended", file=sys.stderr, flush=True)
                 os.kill(run, signal.SIGKILL)
-            _end_children()
+            end_children()
             grace_s = STOP_GRACE_S if stopping == soonest else GRACE_S
             ended, until, stopping = True, time.monotonic() + grace_s, float("inf")
             continue
@@ -109,14 +109,14 @@ def _watch(run: int, folder: str) -> None:
                 stopping = min(stopping, now + STOPS_WITHIN_S)
         if not told or LEFT in told:
             while _children() or os.path.exists(folder):  # the head may be starting still
-                _end_children()
+                end_children()
                 shutil.rmtree(folder, ignore_errors=True)
                 if time.monotonic() > now + GRACE_S:
                     break
             os._exit(0)
 
 
-def _end_children() -> None:
+def end_children() -> None:
     """End every process that came of this one. Ray's are ours: their parents are gone."""
     while children := _children():
         for child in children:

@@ -15,6 +15,7 @@ from cluster.errors import DigestError
 from cluster.keys import digest_bytes
 from cluster.ledger.parts import check_receipts
 from cluster.ledger.receipts import PREFIX as LEDGER
+from cluster.node.records import HERE, NODES, Here, Out
 from cluster.scratch import scratch_folder
 from cluster.store.base import Store
 from cluster.store.records import parse_record, shape
@@ -261,6 +262,20 @@ KINDS = (
         what="claim on a job",
         costs="a job that was done may be done again",
         look=_record(claim_of),
+    ),
+    Kind(
+        prefix=NODES,
+        ending=f"/{HERE}.json",
+        what="node of a farm",
+        costs="nothing: the node tells of itself again",
+        look=_record(shape(Here)),
+    ),
+    Kind(
+        prefix=NODES,
+        what="word on a node",
+        costs="that node counts as out until douga farm undrain, or until it comes back by itself",
+        look=_record(shape(Out)),
+        set_aside=False,
     ),
     Kind(
         prefix=PINS,

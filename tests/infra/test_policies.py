@@ -18,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cluster.errors import StoreError
+from cluster.node.records import come_back, leave, name_of, nodes_out, order, read_out, take_back
 from cluster.settings import settings
 from cluster.store.open import open_store
 from cluster.store.s3 import S3Store
@@ -232,6 +233,26 @@ def test_coordinators_share_a_farm(
         assert two is not None
         assert one.share(8, wants=20, holds=8, seconds=5) == 4
         assert two.share(8, wants=20, holds=0, seconds=5) == 4
+
+
+def test_a_node_tells_of_itself_and_a_coordinator_takes_it_out(
+    as_role: Callable[[str], None],
+) -> None:
+    farm = f"s3://{BUCKET}/{PREFIX}"
+    as_role("coordinator")
+    order(open_store(farm), "ws3", "sleep", why="the weekend")
+    for role in ("worker", STRICT):
+        as_role(role)
+        store = open_store(farm)
+        for _ in range(2):
+            store.put(name_of("ws3", "here"), b"{}")
+            leave(store, "ws3", why="its owner is there")
+        assert read_out(store, nodes_out(store, "ws3")["ws3"]).why == "the weekend"
+        come_back(store, "ws3")
+        with pytest.raises(StoreError, match="refused the key"):
+            take_back(store, "ws3")
+    as_role("coordinator")
+    assert take_back(open_store(farm), "ws3")
 
 
 def test_a_viewer_sees_all_and_changes_nothing(
