@@ -9,6 +9,7 @@
     │   └── OutOfMemory                 it did not fit, however small the pieces
     ├── EncodeError            exit 1   ffmpeg or the muxer failed
     ├── ClusterError           exit 1   no Ray, or not the resources asked for
+    │   └── GivenBack                   a worker leaves; another one does the work
     ├── ShotsFailed            exit 1   some shots failed, the rest are done
     ├── VerifyError            exit 2   done, and failed verification
     ├── RefusedError           exit 3   budget, deadline or gate
@@ -187,6 +188,10 @@ def explained(error: BaseException) -> DougaError:
 
 class ClusterError(DougaError):
     """Ray cannot be reached, or lacks the resources asked for."""
+
+
+class GivenBack(ClusterError):
+    """A worker that leaves gives back work that it has not begun; no failure of the work's."""
 
 
 class ShotsFailed(DougaError):

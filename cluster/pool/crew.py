@@ -185,6 +185,8 @@ class Crew:
             for worker in surplus:
                 worker.gone = True
         for worker in surplus:
+            if worker.calls:
+                self._actors.send(worker.actor, "leave", None)
             self.check_out(worker)
 
     def _may_grow(self) -> bool:

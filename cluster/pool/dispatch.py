@@ -105,6 +105,10 @@ class Dispatcher:
         self.waiting.end(call)
         self._make_room(worker)
 
+    def give_back(self, call: Call) -> None:
+        """A call that its worker has not begun waits again, before its group's others."""
+        self.waiting.add(call, first=True)
+
     def _note_state(self, worker: Worker) -> None:
         """Note whether a worker is up and takes calls."""
         (self._active.add if worker.is_active else self._active.discard)(worker)

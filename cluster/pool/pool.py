@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from cluster.connect.connect import Cluster
-from cluster.errors import ClusterError, DougaError, explained
+from cluster.errors import ClusterError, DougaError, GivenBack, explained
 from cluster.pool.calls import Assignment, Call, error_of, give_up
 from cluster.pool.crew import Crew
 from cluster.pool.failures import Kind, failure_kind
@@ -194,7 +194,7 @@ class Pool:
     def _run(self, at: Assignment) -> bool:
         """Make a call; settles its future or queues a retry. True if that ended its worker."""
         call, worker = at.call, at.worker
-        if not call.history.tries and not call.future.set_running_or_notify_cancel():
+        if not call.future.running() and not call.future.set_running_or_notify_cancel():
             return False
         with self._lock:
             payload = self._dispatcher.payload(call)
@@ -209,6 +209,11 @@ class Pool:
             return self._handle_failure(at, Kind.TRANSIENT, unknown)
         for line in answer.warnings:
             self._crew.lines.add(line)
+        if isinstance(answer.error, GivenBack):
+            with self._lock:
+                if not self._crew.closed:
+                    self._dispatcher.give_back(call)
+                    return False
         if answer.error is not None:
             return self._handle_failure(at, failure_kind(answer.error), answer.error)
         try:

@@ -107,15 +107,20 @@ class Queue(Generic[C]):
     def __len__(self) -> int:
         return self.fresh + len(self._later) + sum(map(len, self._again.values()))
 
-    def add(self, call: C) -> None:
-        """Let a call wait, a failed one until its `ready_at`."""
+    def add(self, call: C, *, first: bool = False) -> None:
+        """Let a call wait, a failed one until its `ready_at`; as the `first` of its group or the
+        last."""
         if call.history.tries:
             self._later.put(call, call.ready_at, next(self._order))
             return
         calls = self._groups.setdefault(call.group, deque())
-        calls.append((next(self._order), call))
+        number = next(self._order)
+        if first:
+            calls.appendleft((-number, call))
+        else:
+            calls.append((number, call))
         self.fresh += 1
-        if len(calls) == 1:
+        if first or len(calls) == 1:
             self._sort_in(call.group)
 
     def take(

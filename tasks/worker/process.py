@@ -7,9 +7,9 @@ any other is given a window and gives all frames of a batch.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +28,9 @@ Pull = Callable[[int], Frames]
 @dataclass(slots=True, kw_only=True)
 class Spent:
     """What the frames of a chunk took so far: seconds (`decode_s` is a part of `load_s`), bytes of
-    frames read, and notes left."""
+    frames read, and notes left. A frame of it is computed when it is its `turn`."""
 
+    turn: AbstractContextManager[None]
     load_s: float = 0.0
     decode_s: float = 0.0
     compute_s: float = 0.0
@@ -38,23 +39,21 @@ class Spent:
 
 
 def process_window(
-    stage: Stage[Any], track: Track, before: Pull, out: Span, *, turn: threading.Lock, spent: Spent
-) -> Frames:
-    """The frames `out` of a stage that is set up, (len(out), H, W, 3) uint16, from those `before`
-    it on `track`, when it is this chunk's `turn` to compute. StageError for another shape.
+    stage: Stage[Any], track: Track, before: Pull, out: Span, *, spent: Spent
+) -> Pull:
+    """The frames `out` of a stage that is set up, made now of those `before` it on `track`, when it
+    is this chunk's `turn` to compute. StageError for another shape.
     """
     needed = stage.needs(out, track)
     frames = np.stack([before(index) for index in needed])
     frames.flags.writeable = False
     window = Window(track=track, indices=needed, frames_nhwc=frames)
-    made = _process(stage, window, out, turn, spent)
+    made = _process(stage, window, out, spent)
     made.flags.writeable = False
-    return made
+    return lambda index: made[index - out.start]
 
 
-def one_at_a_time(
-    stage: Stage[Any], track: Track, before: Pull, *, turn: threading.Lock, spent: Spent
-) -> Pull:
+def one_at_a_time(stage: Stage[Any], track: Track, before: Pull, *, spent: Spent) -> Pull:
     """The frames of a stage that takes them one at a time. One whose input is equal to that of the
     one before is the same: holds cost nothing."""
     alone = stage.card().per_frame
@@ -68,7 +67,7 @@ def one_at_a_time(
             return last[1]
         window = Window(track=track, indices=(needed,), frames_nhwc=given[None])
         with errors_at_moment(track.times[index] - track.times[0]):
-            made: Frames = _process(stage, window, Span(index, index + 1), turn, spent)[0]
+            made: Frames = _process(stage, window, Span(index, index + 1), spent)[0]
         made.flags.writeable = False
         last = (given, made)
         return made
@@ -76,10 +75,8 @@ def one_at_a_time(
     return pull
 
 
-def _process(
-    stage: Stage[Any], window: Window, out: Span, turn: threading.Lock, spent: Spent
-) -> Frames:
-    with turn:
+def _process(stage: Stage[Any], window: Window, out: Span, spent: Spent) -> Frames:
+    with spent.turn:
         began = time.monotonic()
         made = stage.process(window, out)
         spent.notes.extend(stage.take_notes())

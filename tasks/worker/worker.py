@@ -1,9 +1,9 @@
 """Runs one work item inside a stage actor: load → process → store → receipt.
 
 Several calls run at once in one worker: while one computes, the next one loads and the previous one
-stores. One lock guards each source's decoder and one guards computing; nothing else is shared. A
-worker makes no chunk that the store already has, and overwrites none that another worker made while
-it was stopped.
+stores. One lock guards each source's decoder, and `turns` says whose frame is computed; nothing
+else is shared. A worker makes no chunk that the store already has, and overwrites none that another
+worker made while it was stopped.
 """
 
 from __future__ import annotations
@@ -57,11 +57,12 @@ from tasks.worker.node import (
     store_seen,
 )
 from tasks.worker.notes import pack_notes, unpack_notes
-from tasks.worker.process import Pull, Spent, one_at_a_time, process_window
+from tasks.worker.process import Spent, one_at_a_time, process_window
 from tasks.worker.readers import Readers
 from tasks.worker.receipt import chunk_receipt, now
 from tasks.worker.segment_work import make_segment
 from tasks.worker.storing import put_with_retry
+from tasks.worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class Worker:
         self._stages: dict[str, Stage[Any]] = {}
         self._ready: set[str] = set()
         self._batches: dict[str, int] = {}
-        self._computing = threading.Lock()
+        self._turns = Turns()
         self._large = threading.BoundedSemaphore(LARGE_AT_ONCE)
         cv2.setNumThreads(1)
 
@@ -121,9 +122,13 @@ class Worker:
 
     def warm(self, calls: tuple[StageCall, ...]) -> None:
         """Sets stages up before the first chunk needs them: importing torch takes seconds."""
-        with self._computing:
+        with self._turns.of_chunk() as turn, turn:
             for call in calls:
                 self._stage(call, ready=True)
+
+    def leave(self, _: None) -> None:
+        """Ends the chunk that is computed, and gives back (GivenBack) those that are not begun."""
+        self._turns.leave()
 
     def make_chunk(self, item: WorkItem) -> Receipt:
         """Makes and stores a chunk. StageError, or the input's error, naming shot and frames."""
@@ -132,16 +137,19 @@ class Worker:
         began_at = now()
         if self._store.has([name]):
             return self._receipt(item, began_at=began_at, reused=True)
-        spent, kept = Spent(), _Stored()
+        kept = _Stored()
         track = self._tracks(item)[-1]
         as_stored = Delivered(item.delivered) if item.delivered else None
         writer = ChunkWriter(first=item.out.start, codec=self._config.codec)
         with errors_at(_where(item)), self._room_for(track.picture):
-            for index, frame in enumerate(self._frames(item, spent, kept), item.out.start):
-                began = time.monotonic()
-                picture = as_stored.planes_of(index, frame) if as_stored else frame
-                writer.add(picture, track.times[index] - track.times[0])
-                kept.pack_s += time.monotonic() - began
+            with self._turns.of_chunk() as turn:
+                spent = Spent(turn=turn)
+                frames = self._frames(item, spent, kept)
+                for index, frame in enumerate(frames, item.out.start):
+                    began = time.monotonic()
+                    picture = as_stored.planes_of(index, frame) if as_stored else frame
+                    writer.add(picture, track.times[index] - track.times[0])
+                    kept.pack_s += time.monotonic() - began
             stored_from = time.monotonic()
             meta = {"key": item.key, "stage": item.name, "picture": canonical(track.picture)}
             data = writer.finish(meta | (as_stored.meta() if as_stored else {}))
@@ -178,8 +186,8 @@ class Worker:
     def remake(self, item: WorkItem) -> Iterator[Frames]:
         """The frames of a chunk one by one, made anew whatever is stored; nothing is stored of
         them."""
-        with errors_at(_where(item)):
-            yield from self._make_frames(item, item.out, Spent())
+        with errors_at(_where(item)), self._turns.of_chunk() as turn:
+            yield from self._make_frames(item, item.out, Spent(turn=turn))
 
     def make_segment(self, item: SegmentItem) -> Receipt:
         """Encodes a shot's chunks as one segment and stores it. EncodeError naming the shot."""
@@ -229,7 +237,8 @@ class Worker:
         while at < out.end:
             batch = min(whole, item.batch or whole, self._batches.get(item.name, whole))
             try:
-                for frame in self._make_batch(item, Span(at, min(at + batch, out.end)), spent):
+                part = Span(at, min(at + batch, out.end))
+                for frame in self._make_batch(item, part, spent):
                     yield frame
                     at += 1
             except (MemoryError, RuntimeError, cv2.error, DougaError) as error:
@@ -245,14 +254,12 @@ class Worker:
         tracks = self._tracks(item)
         spans, read = _unroll(stages, tracks, out)
         pull = self._inputs.open(item, read, spent)
-        turn = self._computing
         for stage, track, made in zip(stages, tracks, spans, strict=False):
             card = stage.card()
             if card.per_frame or card.one_at_a_time:
-                pull = one_at_a_time(stage, track, pull, turn=turn, spent=spent)
+                pull = one_at_a_time(stage, track, pull, spent=spent)
             else:
-                frames = process_window(stage, track, pull, made, turn=turn, spent=spent)
-                pull = _picked(frames, made.start)
+                pull = process_window(stage, track, pull, made, spent=spent)
         yield from map(pull, out.indices())
 
     def _tracks(self, item: WorkItem) -> list[Track]:
@@ -308,8 +315,3 @@ def _unroll(
         spans.insert(0, Span(min(needed), max(needed) + 1))
         needed = stage.needs(spans[0], track)
     return spans, needed
-
-
-def _picked(frames: Frames, first: int) -> Pull:
-    """Frames that stand in memory, by index; `first` is the first one's."""
-    return lambda index: frames[index - first]

@@ -6,14 +6,14 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import pytest
 import ray
 
 from cluster.connect.connect import Cluster, Node, join_cluster
-from cluster.errors import ClusterError, InputError, StageError, StoreError
+from cluster.errors import ClusterError, GivenBack, InputError, StageError, StoreError
 from cluster.pool.actor import ActorLocation, Answer
 from cluster.pool.failures import LOSSES, Kind
 from cluster.pool.pool import Pool
@@ -362,6 +362,42 @@ def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand() -> N
         farm.room = 100
         pool.hold_to(5)
         assert len([future.result(timeout=60) for future in futures]) == 600
+
+
+class Leaving(Farm):
+    """Actors with one call in hand; one that is told to leave gives the others back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.leaving: set[int] = set()
+        self.began: list[Any] = []
+        self._hands = [Lock() for _ in range(8)]
+
+    def call(self, actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        with self._hands[actor]:
+            if actor in self.leaving:
+                return Answer(error=GivenBack("the worker leaves"))
+            self.began.append(payload)
+            time.sleep(0.05)
+            return Answer(result=payload)
+
+    def send(self, actor: Any, method: str, payload: Any) -> None:
+        if method == "leave":
+            self.leaving.add(actor)
+
+
+def test_what_a_worker_gives_back_is_made_once_by_others_and_in_its_order() -> None:
+    farm, told = Leaving(), list[str]()
+    farm.room = 4
+    with elastic_pool(farm, told) as pool:
+        futures = [pool.submit("fit", number, group="a") for number in range(100)]
+        while pool.load()[0] < 4:
+            time.sleep(0.01)
+        pool.hold_to(1)
+        assert [future.result(timeout=60) for future in futures] == list(range(100))
+    assert len(farm.leaving) == 3
+    assert sorted(farm.began) == list(range(100)), "each is begun once"
+    assert told == [], "nothing has failed"
 
 
 def test_a_farm_that_loses_every_node_waits_for_others() -> None:
