@@ -159,6 +159,16 @@ class Settings(BaseSettings):
     mail_from: str = Field(default="", description="the sender's address; empty: smtp_user")
     mail_to: str = Field(default="", description="addresses, joined by commas; empty: no mail")
 
+    desk_host: str = Field(default="127.0.0.1", description="where douga desk listens")
+    desk_port: int = Field(default=8484, ge=0, le=65535, description="its port; 0: a free one")
+    desk_proxies: str = Field(
+        default="",
+        description="addresses, joined by commas, whose user header douga desk believes; empty: no",
+    )
+    desk_user_header: str = Field(
+        default="X-Forwarded-User", description="the header in which such a proxy names the person"
+    )
+
     s3_endpoint: str = Field(default="", description="endpoint URL; empty: the AWS variables")
     s3_region: str = Field(
         default_factory=lambda: os.environ.get("AWS_REGION", ""),

@@ -18,6 +18,7 @@ from cluster.errors import Exit, explained, os_reason, printable
 from cluster.network import around_proxies
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
+from flows.commands.desk import desk
 from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
@@ -192,6 +193,7 @@ app.add_typer(nightly, name="nightly")
 app.command()(up)
 app.command()(down)
 app.command()(worker)
+app.add_typer(desk, name="desk")
 app.add_typer(bench, name="bench")
 app.add_typer(ledger, name="ledger")
 

@@ -7,12 +7,13 @@ was damaged counts as not decided, for that record may have said otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
 from cluster.keys import make_key
-from cluster.store.base import NotStored, Store
+from cluster.store.base import NotStored, Store, StoredObject
 from cluster.store.records import DamagedRecord, note_damage, read_record, record_text, shape
 
 Verdict = Literal["approved", "retake"]
@@ -22,7 +23,9 @@ Subject = Literal["segment", "preview"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What a person said of a shot, when (ISO 8601, UTC) and with which words. `segment` is the key
-    of what was seen, also where that was a preview."""
+    of what was seen, also where that was a preview. `frame` is the one that the words are about,
+    counted from the shot's first, and `strokes` what was drawn on it: an SVG path in a box 1000
+    wide and as high as the picture's shape says."""
 
     episode: str
     shot: str
@@ -32,6 +35,8 @@ class Decision:
     at: str
     note: str = ""
     of: Subject = "segment"
+    frame: int | None = None
+    strokes: str = ""
 
 
 Decisions = dict[tuple[str, str], Decision]
@@ -40,14 +45,25 @@ Decisions = dict[tuple[str, str], Decision]
 
 def standing_decisions(store: Store, episode: str) -> Decisions:
     """The newest decision on everything that people have seen of an episode."""
+    return newest_decisions(store, store.list(f"reviews/{episode}/decisions/"), read=read_decision)
+
+
+def read_decision(store: Store, name: str) -> Decision:
+    """A decision by its name. NotStored, DamagedRecord."""
+    return read_record(store, name, shape(Decision))
+
+
+def newest_decisions(
+    store: Store, listed: Iterable[StoredObject], *, read: Callable[[Store, str], Decision]
+) -> Decisions:
+    """The same of what was listed by whoever keeps a listing; `read` may remember what it read."""
     newest: Decisions = {}
     put_at: dict[str, list[tuple[Decision, datetime]]] = {}
     damaged: dict[str, datetime] = {}
-    for entry in store.list(f"reviews/{episode}/decisions/"):
+    for entry in listed:
         shot = entry.name.split("/")[3]
         try:
-            found = read_record(store, entry.name, shape(Decision)), entry.modified
-            put_at.setdefault(shot, []).append(found)
+            put_at.setdefault(shot, []).append((read(store, entry.name), entry.modified))
         except NotStored:
             continue
         except DamagedRecord as error:

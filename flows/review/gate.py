@@ -54,20 +54,40 @@ def decide(
             )
         for subject, key in seen:
             made.append(
-                Decision(
-                    episode=prepared.name,
-                    shot=name,
-                    segment=key,
-                    verdict=verdict,
-                    by=by or user_name(),
-                    at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                    note=note,
-                    of=subject,
+                new_decision(
+                    prepared.name, name, key, verdict, by=by or user_name(), note=note, of=subject
                 )
             )
     for decision in made:
         write_decision(store, decision)
     return made
+
+
+def new_decision(
+    episode: str,
+    shot: str,
+    seen: str,
+    verdict: Verdict,
+    *,
+    by: str,
+    note: str = "",
+    of: Subject = "segment",
+    frame: int | None = None,
+    strokes: str = "",
+) -> Decision:
+    """A decision of this moment on what was `seen`, a segment's or a preview's key."""
+    return Decision(
+        episode=episode,
+        shot=shot,
+        segment=seen,
+        verdict=verdict,
+        by=by,
+        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        note=note,
+        of=of,
+        frame=frame,
+        strokes=strokes,
+    )
 
 
 def _what_was_seen(

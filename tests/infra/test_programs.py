@@ -24,6 +24,7 @@ STARTS = {
     "cluster/node/serve.py": "what --sleep-command says, typed by whoever lends the machine",
     "flows/commands/bench_speed.py": "this Python: renders, and the peers to compare",
     "tasks/benchmarks/process_tree.py": "the command that `douga bench` measures",
+    "flows/desk/go_on.py": "this Python: the render on record, after its last approval",
     "flows/commands/self_test/proofs.py": "this Python: the command, rendering a tiny film",
     "flows/commands/doctor.py": "nvidia-smi, found on PATH, asked for the GPUs' names",
 }
