@@ -19,6 +19,7 @@ from cluster.network import around_proxies
 from flows.commands.annotate import annotate
 from flows.commands.bench import bench
 from flows.commands.desk import desk
+from flows.commands.farm import farm
 from flows.commands.gc import gc
 from flows.commands.models import models
 from flows.commands.nightly import nightly
@@ -194,6 +195,7 @@ app.command()(up)
 app.command()(down)
 app.command()(worker)
 app.add_typer(desk, name="desk")
+app.add_typer(farm, name="farm")
 app.add_typer(bench, name="bench")
 app.add_typer(ledger, name="ledger")
 

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
@@ -38,11 +38,14 @@ def licence_resource(licence: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """The resources of one node of a cluster; memory in bytes."""
+    """The resources of one node of a cluster; memory in bytes. `id` is Ray's, `name` the one that
+    it was given, else its host's."""
 
     cpus: float
     gpus: float = 0.0
     memory_bytes: float = 0.0
+    id: str = ""
+    name: str = ""
 
     def fits(self, need: Node) -> int:
         """How many workers that need this fit at once."""
@@ -58,7 +61,8 @@ class Node:
 
     def less(self, need: Node, workers: int) -> Node:
         """What is left beside this many workers."""
-        return Node(
+        return replace(
+            self,
             cpus=self.cpus - workers * need.cpus,
             gpus=self.gpus - workers * need.gpus,
             memory_bytes=self.memory_bytes - workers * need.memory_bytes,
@@ -77,10 +81,13 @@ class Cluster:
         """How many workers that need this fit at once; no worker spans two nodes."""
         return sum(node.fits(need) for node in self.nodes)
 
+    def without(self, nodes: Collection[str]) -> Cluster:
+        """The cluster as if these nodes, by id, were not there."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.id not in nodes))
+
     def beside(self, need: Node) -> Cluster:
         """The cluster's resources left when it is full of workers that need this."""
-        left = tuple(node.less(need, node.fits(need)) for node in self.nodes)
-        return Cluster(address=self.address, local=self.local, nodes=left)
+        return replace(self, nodes=tuple(node.less(need, node.fits(need)) for node in self.nodes))
 
     @property
     def cpus(self) -> float:
@@ -259,15 +266,17 @@ def describe_cluster(address: str, *, local: bool) -> Cluster:
     """The cluster that this process is connected to, as it is now."""
     import ray
 
-    alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    alive = [(node, node["Resources"]) for node in ray.nodes() if node["Alive"]]
     # A head or a driver node without resources for work does not count.
     nodes = tuple(
         Node(
             cpus=has.get("CPU", 0.0),
             gpus=has.get("GPU", 0.0),
             memory_bytes=has.get("memory", 0.0),
+            id=node["NodeID"],
+            name=node["Labels"].get(NAME_LABEL) or node["NodeManagerHostname"],
         )
-        for has in alive
+        for node, has in alive
         if has.get("CPU") or has.get("GPU")
     )
     return Cluster(address=address, local=local, nodes=nodes)

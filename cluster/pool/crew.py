@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from cluster.connect.connect import Cluster
 from cluster.pool.actor import ActorLocation
@@ -99,6 +100,14 @@ class Crew:
         self._most = most
         self._resize.set()
 
+    def avoid(self, nodes: frozenset[str]) -> None:
+        """Start no worker on these nodes from now on; those that are there end what they have."""
+        with self.lock:
+            self.spec = replace(self.spec, avoid=nodes)
+            leaving = self.dispatcher.retire_on(nodes)
+        self._see_off(leaving)
+        self._resize.set()
+
     def bring_back(self, worker: Worker) -> None:
         """Give calls to a lost or late worker when it is up; retire it if it does not come."""
         if self._wait_for_restart(worker):
@@ -182,9 +191,12 @@ class Crew:
     def _let_go(self, count: int) -> None:
         with self.lock:
             surplus = self.dispatcher.retire_surplus(count)
-            for worker in surplus:
-                worker.gone = True
-        for worker in surplus:
+        self._see_off(surplus)
+
+    def _see_off(self, retired: Iterable[Worker]) -> None:
+        """Have retired workers end what they have begun, and give back the rest."""
+        for worker in retired:
+            worker.gone = True
             if worker.calls:
                 self._actors.send(worker.actor, "leave", None)
             self.check_out(worker)
@@ -204,7 +216,7 @@ class Crew:
             if location is None or _is_ending(worker, location):
                 time.sleep(self.spec.recovery_poll_s)
                 continue
-            if self._hosts.is_quarantined(location.node):
+            if self._hosts.is_quarantined(location.node) or location.node in self.spec.avoid:
                 return False
             if why := other_build(self.spec, location):
                 self._refuse(worker, why)

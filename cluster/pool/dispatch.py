@@ -6,7 +6,7 @@ failure through. The pool holds a lock around each method call and carries out t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -209,12 +209,20 @@ class Dispatcher:
 
     def leave_node(self, node: str) -> list[Worker]:
         """Retire the workers of a node; returns them, so that the pool ends their processes."""
+        leaving = self.retire_on({node})
+        for worker in leaving:
+            worker.ended.add(worker.life)
+        return leaving
+
+    def retire_on(self, nodes: Collection[str]) -> list[Worker]:
+        """Retire the workers of some nodes: they end what they have."""
         leaving = [
-            worker for worker in self.workers if worker.location.node == node and not worker.retired
+            worker
+            for worker in self.workers
+            if worker.location.node in nodes and not worker.retired
         ]
         for worker in leaving:
             self.retire(worker)
-            worker.ended.add(worker.life)
         return leaving
 
     def retire(self, worker: Worker) -> None:

@@ -13,6 +13,7 @@ nobody is woken for nothing.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -131,6 +132,16 @@ class Pool:
     def hold_to(self, most: int) -> None:
         """Have so many workers at the most from now on; those beyond end what they have."""
         self._crew.hold_to(most)
+
+    def avoid(self, nodes: frozenset[str]) -> None:
+        """Start no worker on these nodes, by id, from now on; those there end what they have."""
+        self._crew.avoid(nodes)
+
+    def workers_on(self) -> Counter[str]:
+        """How many workers it has on each node, by id, those that end what they have included."""
+        with self._lock:
+            workers = self._dispatcher.workers
+            return Counter(each.node for each in workers if each.is_active or each.calls)
 
     def nodes(self) -> Collection[str]:
         """The ids of the nodes with its active workers."""

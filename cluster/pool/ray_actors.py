@@ -13,6 +13,9 @@ from cluster.pool.failures import Kind
 from cluster.pool.spec import CallFailed, PoolSpec, Started, needs, other_build
 from cluster.settings import store_secrets
 
+NODE_ID = "ray.io/node-id"
+"""The label by which Ray itself names each node."""
+
 
 class _Host(Actor):
     """The actor's class; Ray shows its name in the process list."""
@@ -38,6 +41,7 @@ class RayActors:
             max_task_retries=0,
             max_concurrency=concurrency,
             scheduling_strategy="SPREAD",
+            label_selector=_where(spec),
         )
         return [host.remote(spec.handler, spec.config, secrets) for _ in range(count)]
 
@@ -102,7 +106,8 @@ class RayActors:
 
     def fits(self, spec: PoolSpec) -> int:
         """How many of a pool's workers the nodes that are there have room for, others' included."""
-        return describe_cluster(self._cluster.address, local=self._cluster.local).fits(spec.need)
+        now = describe_cluster(self._cluster.address, local=self._cluster.local)
+        return now.without(spec.avoid).fits(spec.need)
 
     def locate(self, actor: Any, *, timeout_s: float) -> ActorLocation | None:
         """Where an actor is, as soon as it is up; None if Ray cannot tell."""
@@ -154,6 +159,11 @@ class RayActors:
         import ray
 
         return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
+
+
+def _where(spec: PoolSpec) -> dict[str, str]:
+    """On which nodes Ray may start a pool's actors, by their labels."""
+    return {NODE_ID: f"!in({','.join(sorted(spec.avoid))})"} if spec.avoid else {}
 
 
 def _last_line(error: Exception) -> str:

@@ -40,6 +40,8 @@ class PoolSpec:
     """What the handler must be made of wherever it runs, by name; {}: anything."""
     elastic: bool = False
     most: int = 0
+    avoid: frozenset[str] = frozenset()
+    """Nodes, by id, on which no worker is to start."""
     warm: Any = None
     """Payload for the handler's method `warm`, called in every actor as soon as it is up, while the
     driver goes on; None: not called."""

@@ -397,6 +397,48 @@ class Down(Printed):
     taken_away: list[str]
 
 
+class Doing(Printed):
+    episode: str
+    run: str
+    workers: int
+
+
+class WordOnNode(Printed):
+    kind: str
+    by: str
+    at: str
+    why: str
+    until: str
+    said: str
+
+
+class FarmNode(Printed):
+    """`out` says why renders leave it alone, `here` whether it told of itself just now, `load` is
+    per core."""
+
+    name: str
+    state: str
+    here: bool
+    out: WordOnNode | None
+    doing: list[Doing]
+    host: str
+    cpus: float
+    memory_bytes: int
+    cards: list[str]
+    tags: list[str]
+    licences: dict[str, int]
+    douga: str
+    ray: str
+    load: float
+    disk_free_bytes: int
+    seen_at: str | None
+
+
+class Farm(Printed):
+    farm: str
+    nodes: list[FarmNode]
+
+
 DOCUMENTS: dict[str, type] = {
     "accepted": Acceptance,
     "bench-farm": BenchFarm,
@@ -405,6 +447,7 @@ DOCUMENTS: dict[str, type] = {
     "compaction": Compaction,
     "doctor": Doctor,
     "down": Down,
+    "farm": Farm,
     "gc": Gc,
     "model": Model,
     "model-removed": ModelRemoved,

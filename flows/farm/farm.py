@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from cluster.connect.connect import Cluster, Node, describe_cluster, join_cluster
+from cluster.connect.connect import Cluster, Node, join_cluster
 from cluster.errors import ClusterError
 from cluster.keys import canonical
 from cluster.ledger.receipts import Receipt
@@ -18,6 +17,7 @@ from cluster.pool.hosts import Hosts
 from cluster.pool.pool import Pool
 from cluster.pool.spec import PoolSpec
 from cluster.settings import settings
+from flows.farm.holding import capacity, holding_to_share, without_those_out
 from flows.farm.pins import pin_name
 from flows.farm.shares import Member, member
 from flows.plan.plan import RenderPlan
@@ -34,8 +34,6 @@ from tasks.worker.worker import WorkerConfig
 
 CODES_BYTES, PLANES_BYTES = 6, 2
 """Of a pixel: as codes, and at the most as planes of 8 bits in 4:2:0 with some to spare."""
-SHARE_POLL_S = 5.0
-"""Between two looks at who else shares the farm."""
 GROWN_TO = 32
 """Workers for which shots are kept in flight where a cluster may grow."""
 IN_HAND = 3
@@ -133,12 +131,14 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
             spec = replace(spec, build=build)
             part = stack.enter_context(_part_of_farm(plan, spec, kind)) if request.ray else None
             if part is not None:
-                share = part.share(_capacity(cluster, kind), wants=spec.workers, holds=0, seconds=0)
-                spec = replace(spec, workers=max(1, share))
+                staying, away = without_those_out(cluster, part)
+                room = capacity(staying, kind)
+                share = part.share(room, wants=spec.workers, holds=0, seconds=0)
+                spec = replace(spec, workers=max(1, share), avoid=away)
             pool = Pool(spec, cluster, hosts=hosts, tell=reporter.note)
             pools[kind] = stack.enter_context(pool)
             if part is not None:
-                stack.enter_context(_holding_to_share(part, pool, cluster, kind, reporter))
+                stack.enter_context(holding_to_share(part, pool, cluster, kind, reporter))
         yield Farm(pools.get("cpu"), pools.get("gpu"), hosts)
 
 
@@ -147,48 +147,6 @@ def _part_of_farm(
 ) -> AbstractContextManager[Member | None]:
     size = spec.num_gpus if kind == "gpu" else spec.num_cpus
     return member(plan.run, plan.episode, pool=kind, size=size, wants=spec.workers)
-
-
-def _capacity(cluster: Cluster, kind: str) -> float:
-    """What of a cluster the renders share, as it is now: its GPUs, or its CPUs."""
-    now = describe_cluster(cluster.address, local=cluster.local)
-    return now.gpus if kind == "gpu" else now.cpus
-
-
-@contextmanager
-def _holding_to_share(
-    part: Member, pool: Pool, cluster: Cluster, kind: str, reporter: Reporter
-) -> Iterator[None]:
-    """Hold a pool to its share of the farm for the length of a `with`, and say who has the farm
-    while it has nothing."""
-    ended = threading.Event()
-
-    def hold() -> None:
-        told = ""
-        while not ended.wait(SHARE_POLL_S):
-            with suppress(Exception):  # neither the store nor Ray stops a render: the next look may
-                capacity, (up, calls) = _capacity(cluster, kind), pool.load()
-                pool.hold_to(
-                    part.share(
-                        capacity,
-                        wants=calls,
-                        holds=up,
-                        seconds=SHARE_POLL_S,
-                        left_s=reporter.left_s(),
-                    )
-                )
-                holders, forecast = part.waits_for(capacity) if calls and not up else ("", "")
-                if holders and holders != told:
-                    reporter.note(f"waits for room: {holders}; {forecast}")
-                    told = holders
-
-    thread = threading.Thread(target=hold, name="share", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join(timeout=SHARE_POLL_S)
 
 
 def _with_retries(receipt: Receipt, retries: int) -> Receipt:

@@ -11,7 +11,7 @@ import math
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
 
@@ -52,6 +52,8 @@ class LiveRun:
     weight: float = 1.0
     used: float = 0.0
     left_s: float | None = None
+    on: dict[str, int] = field(default_factory=dict)
+    """How many workers it has on each node, by the node's name."""
 
 
 def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
@@ -103,7 +105,7 @@ class Member:
     """A pool of a render on a farm that it shares."""
 
     def __init__(self, store: Store, lease: Lease, me: LiveRun) -> None:
-        self._store = store
+        self.store = store
         self._lease = lease
         self._me = me
 
@@ -115,17 +117,20 @@ class Member:
         holds: int,
         seconds: float,
         left_s: float | None = None,
+        on: dict[str, int] | None = None,
     ) -> int:
         """Say what this pool wants, has had for so many seconds, and when its run ends; the workers
         that it gets."""
         used = self._me.used + holds * self._me.size * seconds
-        self._me = replace(self._me, wants=wants, holds=holds, used=used, left_s=left_s)
+        self._me = replace(
+            self._me, wants=wants, holds=holds, used=used, left_s=left_s, on=on or {}
+        )
         self._lease.update(_text(self._me))
         return shares(self.live(), capacity)[self._me.run]
 
     def live(self) -> list[LiveRun]:
         """Every living pool of its kind, this one as it is now."""
-        others = (one for one in live_runs(self._store) if one.pool == self._me.pool)
+        others = (one for one in live_runs(self.store) if one.pool == self._me.pool)
         return [self._me, *(one for one in others if one.run != self._me.run)]
 
     def waits_for(self, capacity: float) -> tuple[str, str]:

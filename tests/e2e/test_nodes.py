@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -125,6 +126,35 @@ def test_a_workstation_is_lent_while_its_owner_is_away(
         told.write_text(AT_WORK)
         until(lambda: "lent" in nodes_out(open_store(farm)), "it to ask renders to leave")
         until(lambda: not labels_of(ray_cluster, "lent"), "it to leave")
+
+
+def test_renders_leave_a_node_that_is_drained_and_come_back(
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    """After the chunks in hand: none is lost, and none is tried twice."""
+    farm = {"DOUGA_FARM": (tmp_path / "farm").as_uri()}
+
+    def told() -> dict[str, Any]:
+        ended = douga("farm", "--ray", ray_cluster.address, "--json", **farm)
+        return {node["name"]: node for node in ended.document["nodes"]}
+
+    with joined(douga, ray_cluster, "--name", "ws3", **farm):
+        until(lambda: labels_of(ray_cluster, "ws3"), "it to join")
+        words = ("-o", tmp_path / "film.mkv", "--store", tmp_path / "store", "--chunk", "1")
+        recipe = ("--stage", "hold", "--stage", "upscale", "--stage", "interpolate:factor=8")
+        render = douga.start(
+            "render", tiny_film, *words, *recipe, "--ray", ray_cluster.address, "--json", **farm
+        )
+        until(lambda: told()["ws3"]["doing"], "a worker on it")
+        assert douga("farm", "drain", "ws3", "--why", "new disk", **farm).code == 0
+        until(lambda: not told()["ws3"]["doing"], "the worker to leave")
+        assert told()["ws3"]["out"]["why"] == "new disk"
+        assert render.poll() is None, "the render was to be at work still"
+        assert douga("farm", "undrain", "ws3", **farm).code == 0
+        out, err = render.communicate(timeout=600)
+    assert render.returncode == 0, err
+    assert "new disk" in err
+    assert json.loads(out)["retries"] == 0
 
 
 @pytest.mark.parametrize(

@@ -400,6 +400,49 @@ def test_what_a_worker_gives_back_is_made_once_by_others_and_in_its_order() -> N
     assert told == [], "nothing has failed"
 
 
+def test_a_pool_leaves_a_node_that_is_out_and_starts_no_worker_there() -> None:
+    farm = Farm()
+    farm.room = 4
+    farm.place = lambda number: ActorLocation(node=f"n{number % 2}", host="h", pid=number)  # type: ignore[method-assign]
+    made: list[int] = []
+
+    def call(actor: Any, method: str, payload: Any, *, timeout_s: float) -> Answer:
+        time.sleep(0.02)
+        made.append(actor)
+        return Answer(result=actor)
+
+    farm.call = call  # type: ignore[method-assign]
+    asked: list[frozenset[str]] = []
+    start = farm.start
+
+    def noting(spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
+        asked.append(spec.avoid)
+        return start(spec, count, concurrency=concurrency)
+
+    farm.start = noting  # type: ignore[method-assign]
+    with elastic_pool(farm, [], most=4) as pool:
+        futures = [pool.submit("fit", number) for number in range(300)]
+        while pool.workers_on()["n1"] < 2:
+            time.sleep(0.01)
+        pool.avoid(frozenset({"n1"}))
+        while pool.workers_on()["n1"]:
+            time.sleep(0.01)
+        made.clear()
+        farm.room = 100
+        assert len([future.result(timeout=60) for future in futures]) == 300, "no chunk is lost"
+        assert made
+        assert all(actor % 2 == 0 for actor in made)
+        assert asked[-1] == {"n1"}, "what Ray is told"
+        pool.avoid(frozenset())
+        pool.hold_to(0)
+        while pool.load()[0]:
+            time.sleep(0.01)
+        pool.hold_to(4)
+        futures = [pool.submit("fit", number) for number in range(300)]
+        while not pool.workers_on()["n1"]:
+            time.sleep(0.01)
+
+
 def test_a_farm_that_loses_every_node_waits_for_others() -> None:
     farm = Farm()
     farm.room = 2

@@ -1,0 +1,212 @@
+"""`douga farm`: the nodes of a farm, and taking one out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.commands.tools import AsJson, print_json
+
+if TYPE_CHECKING:
+    from cluster.connect.nodes import SeenNode
+    from cluster.node.records import Here, Order, Out
+    from cluster.store.base import Store
+    from flows.farm.shares import LiveRun
+
+FORGOTTEN_AFTER = timedelta(days=30)
+"""A node that nobody has seen for so long is not listed."""
+
+farm = typer.Typer(help="The nodes of a farm: what each does, and taking one out.")
+Node = Annotated[str, typer.Argument(help="its name, as douga farm lists it")]
+
+
+@farm.callback(invoke_without_command=True)
+def list_nodes(
+    context: typer.Context,
+    ray: Annotated[str, typer.Option("--ray", help="the farm's Ray head; default DOUGA_RAY")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the nodes: what each does now, what it has, and why one is out.
+
+    Nodes that joined by `douga worker` tell of themselves in the farm's store (DOUGA_FARM); of
+    those that Ray's own command made, only the head knows.
+    """
+    if context.invoked_subcommand:
+        return
+    from cluster.node.records import farm_store
+    from flows.commands.tables.farm import show_nodes
+
+    document = farm_document(farm_store(), head=ray)
+    print_json(document, "farm") if as_json else show_nodes(document)
+
+
+@farm.command()
+def drain(
+    node: Node,
+    why: Annotated[str, typer.Option("--why", help="for whoever looks")] = "",
+) -> None:
+    """Have renders leave a node after the chunk in hand, and start nothing there until undrain."""
+    _order(node, "drain", why)
+
+
+@farm.command()
+def quarantine(
+    node: Node, why: Annotated[str, typer.Option("--why", help="what is wrong with it")]
+) -> None:
+    """The same for a node that is not to be trusted."""
+    _order(node, "quarantine", why)
+
+
+@farm.command()
+def undrain(node: Node) -> None:
+    """Take back what was said of a node: renders use it again."""
+    from cluster.node.records import farm_store, take_back
+
+    gone = take_back(farm_store(), _known(node, ray=False))
+    for out in gone:
+        print(f"{node} is no longer {out}")
+    if not gone:
+        print(f"{node} was not out by anybody's word")
+
+
+@farm.command()
+def sleep(
+    node: Node, why: Annotated[str, typer.Option("--why", help="for whoever looks")] = ""
+) -> None:
+    """Have a node go to sleep after the chunk in hand, by its own --sleep-command."""
+    from cluster.errors import UsageError
+    from cluster.node.records import farm_store, nodes_here
+
+    here = nodes_here(farm_store()).get(_known(node, ray=False))
+    if here is None or not here[0].sleeps:
+        raise UsageError(
+            "it does not know how to sleep",
+            where=node,
+            remedy="start its douga worker with --sleep-command, or drain it",
+        )
+    _order(node, "sleep", why)
+
+
+@farm.command()
+def wake(node: Node) -> None:
+    """Wake a node by the packet that its network card listens for, from the same network."""
+    from cluster.errors import ClusterError, UsageError, os_reason
+    from cluster.node.records import farm_store, nodes_here, take_back
+    from cluster.node.wake import wake as send
+
+    store = farm_store()
+    here = nodes_here(store).get(_known(node, ray=False))
+    if here is None or not here[0].mac:
+        raise UsageError(
+            "its network card is not known", where=node, remedy="wake it by hand this time"
+        )
+    try:
+        send(here[0].mac, broadcast=here[0].broadcast)
+    except OSError as error:
+        raise ClusterError(f"it cannot be called ({os_reason(error)})", where=node) from error
+    take_back(store, node, ("sleep",))
+    print(f"{node} is called by {here[0].mac} on {here[0].broadcast}")
+
+
+def _order(node: str, kind: Order, why: str) -> None:
+    from cluster.node.records import farm_store, order
+
+    print(f"{node} is {order(farm_store(), _known(node), kind, why=why)}")
+
+
+def _known(node: str, *, ray: bool = True) -> str:
+    """The name itself, if the farm has such a node. UsageError otherwise."""
+    from cluster.errors import UsageError
+    from cluster.node.records import farm_store, nodes_here, nodes_out
+    from flows.spec.documents import nearest_name
+
+    store = farm_store()
+    known = {*nodes_here(store), *nodes_out(store)}
+    if node not in known and ray:
+        known |= {each.name for each in _in_ray("")}
+    if node not in known:
+        raise UsageError(
+            "no such node",
+            where=node,
+            remedy=f"{nearest_name(node, sorted(known))} (DOUGA_RAY lets it ask Ray's head too)",
+        )
+    return node
+
+
+def farm_document(store: Store, *, head: str = "") -> dict[str, Any]:
+    """Every node of a farm, by what its store says, and Ray's head where one is named."""
+    from cluster.node.records import DEAD_AFTER, nodes_here, nodes_out, read_out
+    from flows.farm.shares import live_runs
+
+    here, out = nodes_here(store), nodes_out(store)
+    seen = {node.name: node for node in _in_ray(head) if node.works}
+    doing = _doing(live_runs(store))
+    now = store.now()
+    nodes = []
+    for name in sorted({*here, *out, *seen, *doing}):
+        told, at = here.get(name, (None, None))
+        said = read_out(store, out[name]) if name in out else None
+        if said or name in seen or name in doing or (at and now - at < FORGOTTEN_AFTER):
+            lives = bool(at and now - at < DEAD_AFTER)
+            nodes.append(_node(name, told, at, said, seen.get(name), doing[name], lives=lives))
+    return {"farm": store.url, "nodes": nodes}
+
+
+def _doing(runs: Sequence[LiveRun]) -> defaultdict[str, list[dict[str, Any]]]:
+    """What renders have on each node, by its name."""
+    doing: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        for node, workers in run.on.items():
+            doing[node].append({"episode": run.episode, "run": run.run, "workers": workers})
+    return doing
+
+
+def _node(
+    name: str,
+    told: Here | None,
+    at: datetime | None,
+    said: Out | None,
+    seen: SeenNode | None,
+    doing: list[dict[str, Any]],
+    *,
+    lives: bool,
+) -> dict[str, Any]:
+    has: Here | SeenNode | None = told if told and (lives or not seen) else seen
+    if told and lives:
+        state = told.state
+    elif seen or doing:
+        state = "on the farm"
+    else:
+        state = "gone"
+    return {
+        "name": name,
+        "state": state,
+        "here": lives,
+        "out": asdict(said) | {"said": str(said)} if said else None,
+        "doing": doing,
+        "host": has.host if has else "",
+        "cpus": has.cpus if has else 0,
+        "memory_bytes": int(has.memory_bytes) if has else 0,
+        "cards": list(has.cards) if has else [],
+        "tags": list(has.tags) if has else [],
+        "licences": dict(has.licences) if has else {},
+        "douga": told.douga if told else "",
+        "ray": told.ray if told else "",
+        "load": told.load if told else 0,
+        "disk_free_bytes": told.disk_free_bytes if told else 0,
+        "seen_at": at.isoformat(timespec="seconds") if at else None,
+    }
+
+
+def _in_ray(head: str) -> list[SeenNode]:
+    """The nodes that Ray's head knows; none where no head is named."""
+    from cluster.connect.nodes import nodes_seen
+    from cluster.settings import settings
+
+    address = head or settings().ray
+    return nodes_seen(address) if address else []

@@ -1,0 +1,101 @@
+"""A pool held to its share of the farm, and off the nodes that are out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from cluster.connect.connect import Cluster, describe_cluster
+from cluster.node.records import nodes_out, read_out
+from cluster.pool.pool import Pool
+from flows.farm.shares import Member
+from flows.progress import Reporter
+
+SHARE_POLL_S = 5.0
+"""Between two looks at who else shares the farm, and at which nodes are out."""
+
+
+def capacity(cluster: Cluster, kind: str) -> float:
+    """What of a cluster the renders share: its GPUs, or its CPUs."""
+    return cluster.gpus if kind == "gpu" else cluster.cpus
+
+
+def without_those_out(cluster: Cluster, part: Member) -> tuple[Cluster, frozenset[str]]:
+    """The cluster without the nodes that are out, and which those are, by their ids in Ray."""
+    out = nodes_out(part.store)
+    away = frozenset(node.id for node in cluster.nodes if node.name in out)
+    return cluster.without(away), away
+
+
+@contextmanager
+def holding_to_share(
+    part: Member, pool: Pool, cluster: Cluster, kind: str, reporter: Reporter
+) -> Iterator[None]:
+    """Hold a pool to its share of the farm for the length of a `with`, and say who has the farm
+    while it has nothing."""
+    ended = threading.Event()
+    holding = _Holding(part, pool, cluster, kind, reporter)
+
+    def hold() -> None:
+        while not ended.wait(SHARE_POLL_S):
+            with suppress(Exception):  # neither the store nor Ray stops a render: the next look may
+                holding.look()
+
+    thread = threading.Thread(target=hold, name="share", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=SHARE_POLL_S)
+
+
+class _Holding:
+    def __init__(
+        self, part: Member, pool: Pool, cluster: Cluster, kind: str, reporter: Reporter
+    ) -> None:
+        self._part = part
+        self._pool = pool
+        self._cluster = cluster
+        self._kind = kind
+        self._reporter = reporter
+        self._told = ""
+        self._left: set[str] = set()
+
+    def look(self) -> None:
+        """Look at the farm once, and do what follows."""
+        now = describe_cluster(self._cluster.address, local=self._cluster.local)
+        there, away = without_those_out(now, self._part)
+        on = self._pool.workers_on()
+        self._tell_left(now, {node for node in away if on[node]})
+        self._pool.avoid(away)
+        room, (up, calls) = capacity(there, self._kind), self._pool.load()
+        names = {node.id: node.name for node in now.nodes}
+        share = self._part.share(
+            room,
+            wants=calls,
+            holds=up,
+            seconds=SHARE_POLL_S,
+            left_s=self._reporter.left_s(),
+            on={names.get(node, node): workers for node, workers in on.items()},
+        )
+        self._pool.hold_to(share)
+        if calls and not up:
+            self._tell_wait(there, away)
+
+    def _tell_left(self, now: Cluster, leaving: set[str]) -> None:
+        out = nodes_out(self._part.store) if leaving - self._left else {}
+        for node in now.nodes:
+            if node.id in leaving - self._left and (record := out.get(node.name)):
+                why = read_out(self._part.store, record)
+                self._reporter.note(f"{node.name} is {why}; it is left after the chunks in hand")
+        self._left = leaving
+
+    def _tell_wait(self, there: Cluster, away: frozenset[str]) -> None:
+        holders, forecast = self._part.waits_for(capacity(there, self._kind))
+        if not holders and away and not there.nodes:
+            holders, forecast = "every node is out", "douga farm says why"
+        if holders and holders != self._told:
+            self._reporter.note(f"waits for room: {holders}; {forecast}")
+            self._told = holders
