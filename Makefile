@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 SIDE_BY_SIDE := -n $(JOBS) --no-loadscope-reorder
 
-.PHONY: help install install-dev demo check test test-fast chaos nightly bench docs map schemas clean
+.PHONY: help install install-dev demo check test test-fast test-desk chaos nightly bench docs map schemas clean
 
 help:
 	@echo "make demo         install, synthesise an episode, render it, show what to try next"
@@ -18,6 +18,7 @@ help:
 	@echo "make check        ruff, types, import rules"
 	@echo "make test         check, then every promise (S3 on a real server it starts by itself)"
 	@echo "make test-fast    what needs no Ray, Prefect or Swift, in two minutes"
+	@echo "make test-desk    the desk's pages in the system's Chromium"
 	@echo "make chaos        seeded kills, faults and bad input by the hundred"
 	@echo "make nightly      the promises on more values, the laboratories, and make chaos"
 	@echo "make docs         the pages of docs/ as a site in build/site"
@@ -60,7 +61,11 @@ test: check .venv-swift/.installed
 	$(PYTEST) $(SIDE_BY_SIDE) --durations 25
 
 test-fast: install-dev
-	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile fast -m 'not chaos and not nightly and not servers'
+	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile fast -m 'not chaos and not nightly and not servers and not browser'
+
+# In Debian's chromium (apt install chromium); pictures of every page are left in build/desk.
+test-desk: install-dev
+	$(PYTEST) -m browser tests/browser
 
 # One process: kills come at moments that a neighbour would shift.
 chaos: install-dev .venv-swift/.installed

@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.errors import DougaError, RefusedError
+from cluster.errors import DougaError, RefusedError, StoreError
 from flows.desk.access import Person, Role
 from flows.desk.desk import Desk, Verdict
 from flows.desk.library import Shelf
@@ -157,14 +157,15 @@ def one_shot(request: Request, store: StoreKey, episode: Name, shot: Name) -> di
 
 @router.get("/episodes/{store}/{episode}/shots/{shot}/drawings")
 def drawings(request: Request, store: StoreKey, episode: Name, shot: Name) -> dict[str, Any]:
-    """The frames of a shot at which another drawing begins, counted from 0."""
+    """The frames of a shot at which another drawing begins, counted from 0; none where its frames
+    are gone from the store."""
     desk = desk_of(request)
     shelf, found = find_episode(desk, store, episode)
     version = find_version(desk, shelf, found, shot)
     try:
         return {"frames": version.frames, "starts": desk.media.drawings(shelf.store, version)}
-    except DougaError as error:
-        raise HTTPException(404, str(error)) from error
+    except StoreError:
+        return {"frames": version.frames, "starts": []}
 
 
 @router.get("/episodes/{store}/{episode}/shots/{shot}/frames/{frame}")

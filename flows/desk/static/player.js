@@ -136,7 +136,7 @@ function startPlayer() {
   }
 
   fetch(`${shotUrl}/drawings`)
-    .then((answer) => (answer.ok ? answer.json() : { starts: [] }))
+    .then((answer) => answer.json())
     .then((told) => {
       starts = told.starts;
       drawTrack();
