@@ -31,9 +31,11 @@ from flows.commands.options import (
     check_folder,
     spread_options,
 )
+from flows.commands.queue import cancel, pause, priority, queue, recover, resume
 from flows.commands.report import ledger, report
 from flows.commands.review import approve, retake, review
 from flows.commands.store import store as store_commands
+from flows.commands.submit import submit
 from flows.commands.timeline import timeline
 from flows.commands.tools import AsJson, print_json, stray_output_to_stderr, tools
 from flows.commands.up import down, up
@@ -191,6 +193,13 @@ app.add_typer(gc)
 app.add_typer(store_commands, name="store")
 app.add_typer(models, name="models")
 app.add_typer(nightly, name="nightly")
+app.command()(submit)
+app.command()(queue)
+app.command()(pause)
+app.command()(resume)
+app.command()(cancel)
+app.command()(priority)
+app.command()(recover)
 app.command()(up)
 app.command()(down)
 app.command()(worker)

@@ -44,10 +44,21 @@ ACTIVE: ContextVar[ActiveRun | None] = ContextVar("active_run", default=None)
 
 @flow(name="render_episode", flow_run_name="{request[episode][name]}", validate_parameters=False)
 def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
-    """Render an episode; `request` is a RenderRequest as plain data. Returns the result's JSON."""
+    """Render an episode; `request` is a RenderRequest as plain data, or names a submission of one.
+    Returns the result's JSON."""
     if run := ACTIVE.get():
         return _show(run)
-    asked, reporter, name = read_request(request), Plain(), new_run_id()
+    if "submitted" in request:
+        from flows.queue.render import render_submitted
+
+        return render_submitted(request, _render)
+    asked = read_request(request)
+    return _state(_render(asked, Plain(), settings().job), asked)
+
+
+def _render(asked: RenderRequest, reporter: Reporter, job: str) -> EpisodeResult:
+    """Render an episode in this flow's process, and show it here."""
+    name = new_run_id()
 
     def render(prepared: Prepared, began: float) -> EpisodeResult:
         shown: list[PrefectFuture[Any]] = []
@@ -58,10 +69,10 @@ def render_episode(request: dict[str, Any]) -> State[Any] | dict[str, Any]:
         return replace(result, prefect=url_for("flow-run", flow_run.get_id()))
 
     with notify_on_exit(asked, reporter) as notice:
-        result = run_episode(asked, reporter, render, job=settings().job, run=name)
+        result = run_episode(asked, reporter, render, job=job, run=name)
         if result.run == name:  # who only waited for it has nothing to tell
             notice.result(result)
-    return _state(result, asked)
+    return result
 
 
 def _show(run: ActiveRun) -> State[Any] | dict[str, Any]:

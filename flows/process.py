@@ -8,6 +8,8 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from cluster.errors import Exit
@@ -88,6 +90,22 @@ def end_by_signals() -> None:
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN or number == signal.SIGTERM:
             signal.signal(number, _interrupt)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """The same for the length of a `with`, where another program's handlers are to stand again: a
+    run that Prefect ends by SIGTERM keeps what it has done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    end_by_signals()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LOOPBACK_VARIABLE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where Ray reads, when it is imported, whether it may listen elsewhere than on 127.0.0.1; "0": it
+may not."""
 TOKEN_VARIABLES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -57,6 +60,12 @@ def loopback_only() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = kept
+
+
+def is_this_machine(address: str) -> bool:
+    """Whether all nodes of the cluster at `host:port` are on this machine: it is one that a process
+    of ours started here and lends ("": one that is to be started)."""
+    return not address or os.environ.get(LOOPBACK_VARIABLE) == "0"
 
 
 def reload_token() -> None:

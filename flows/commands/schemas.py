@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from cluster.ledger.compaction import Compaction
 from flows.nightly.spec import NightlySpec
 from flows.notify.retry import Delivery
+from flows.queue.line import Standing
+from flows.queue.submission import SentFile, SubmissionEnd
 from flows.report.usage.figures import Report
 from flows.runs.night import Night
 from flows.runs.nights import Acceptance
@@ -384,11 +386,12 @@ class BenchPictures(Printed):
 
 
 class Up(Printed):
-    deployment: str
-    id: str
+    deployment: str | None
+    id: str | None
     api: str
     lasting: bool
     served: bool
+    farm: str = ""
     cron: str | None
     timezone: str | None
 
@@ -439,6 +442,68 @@ class Farm(Printed):
     nodes: list[FarmNode]
 
 
+class Submitted(Printed):
+    """What `submit` handed in; with --dry-run only the episode and its files, with --wait the end
+    too."""
+
+    episode: str
+    files: list[SentFile]
+    job: str = ""
+    queue: str = ""
+    store: str = ""
+    farm: str = ""
+    ended: SubmissionEnd | None = None
+    film: str = ""
+
+
+class QueuedRun(Printed):
+    """`position` counts those that wait, from 1; 0: it goes, or is paused. Times are ISO 8601."""
+
+    job: str
+    episode: str
+    queue: str
+    state: Standing
+    position: int
+    holds: int
+    wants: int
+    why: str
+    by: str
+    deadline: str
+    late: bool
+    since: str
+    store: str
+
+
+class QueueDocument(Printed):
+    farm: str
+    host: str
+    runs: list[QueuedRun]
+
+
+class Ordered(Printed):
+    job: str
+    episode: str
+    was: Standing
+
+
+class Orders(Printed):
+    """What `pause`, `resume` and `cancel` were done to."""
+
+    paused: list[Ordered] = []
+    resumed: list[Ordered] = []
+    cancelled: list[Ordered] = []
+
+
+class Moved(Printed):
+    job: str
+    episode: str
+    queue: str
+
+
+class Recovered(Printed):
+    queued: list[Moved]
+
+
 DOCUMENTS: dict[str, type] = {
     "accepted": Acceptance,
     "bench-farm": BenchFarm,
@@ -448,6 +513,11 @@ DOCUMENTS: dict[str, type] = {
     "doctor": Doctor,
     "down": Down,
     "farm": Farm,
+    "order": Orders,
+    "priority": Moved,
+    "queue": QueueDocument,
+    "recover": Recovered,
+    "submit": Submitted,
     "gc": Gc,
     "model": Model,
     "model-removed": ModelRemoved,

@@ -23,11 +23,12 @@ from cluster.store.set_aside import DAMAGED
 from flows.changes.manifest import manifest_of
 from flows.farm.film_record import RecordedFilm
 from flows.farm.pins import PINS, SWEEPS, pinned_names
-from flows.farm.shares import LIVE
+from flows.farm.shares import LIVE, ORDERS, Order
 from flows.nightly.collect import FRAMES
 from flows.plan.decisions import Decision
 from flows.plan.partial_record import PARTIALS, recorded_spans
 from flows.plan.preview import shown_shots
+from flows.queue.submission import DELIVERED, ENDED, SUBMITTED, Submission, SubmissionEnd
 from flows.runs.failure import PREFIX as FAILURES
 from flows.runs.failure import known_failure
 from flows.runs.job import JOBS, claim_of
@@ -256,6 +257,31 @@ KINDS = (
         what="failure of a shot",
         costs="why that shot failed is lost",
         look=_record(known_failure),
+    ),
+    Kind(
+        prefix=SUBMITTED,
+        ending=ENDED,
+        what="end of a submission",
+        costs="what came of that submission is forgotten; its run tells",
+        look=_record(shape(SubmissionEnd)),
+    ),
+    Kind(
+        prefix=SUBMITTED,
+        what="submission",
+        costs="the episode is not rendered from the queue: submit it again",
+        look=_record(shape(Submission)),
+    ),
+    Kind(
+        prefix=DELIVERED,
+        what="delivered film",
+        costs="it cannot be fetched: submit the episode again, nothing is rendered twice",
+        look=_anything,
+    ),
+    Kind(
+        prefix=ORDERS,
+        what="order of a person",
+        costs="a render that goes counts in the queue that it was submitted to",
+        look=_record(shape(Order)),
     ),
     Kind(
         prefix=JOBS,

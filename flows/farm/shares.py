@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Literal
+from urllib.parse import quote, unquote
 
 from cluster.settings import settings
 from cluster.store.base import Store
@@ -22,6 +23,9 @@ from cluster.store.open import open_store
 from cluster.store.records import read_if_whole, record_text, shape
 from flows.words import duration_words
 
+ORDERS = "orders/"
+"""What people have decided since a render began: `orders/JOB.json` in the farm's store, for its
+job or its run."""
 LIVE = "live/"
 """Leases of the renders that share a farm: `live/RUN.POOL.json` in the farm's store."""
 DEAD_AFTER = timedelta(seconds=3 * HEARTBEAT_S)
@@ -54,6 +58,7 @@ class LiveRun:
     left_s: float | None = None
     on: dict[str, int] = field(default_factory=dict)
     """How many workers it has on each node, by the node's name."""
+    job: str = ""
 
 
 def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
@@ -101,6 +106,13 @@ def room_in_s(runs: Sequence[LiveRun], capacity: float, run: str) -> float | Non
     return waited_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What people have decided for a render that goes."""
+
+    queue: Queue
+
+
 class Member:
     """A pool of a render on a farm that it shares."""
 
@@ -131,7 +143,9 @@ class Member:
     def live(self) -> list[LiveRun]:
         """Every living pool of its kind, this one as it is now."""
         others = (one for one in live_runs(self.store) if one.pool == self._me.pool)
-        return [self._me, *(one for one in others if one.run != self._me.run)]
+        ordered = read_orders(self.store).get(_called(self._me))
+        me = replace(self._me, queue=ordered or self._me.queue)
+        return [me, *(one for one in others if one.run != me.run)]
 
     def waits_for(self, capacity: float) -> tuple[str, str]:
         """Who has the farm, in words, and when this pool gets a worker of it: (`ep07 (mika at pc3)
@@ -170,6 +184,7 @@ def member(
         wants=wants,
         queue=chosen.queue,
         weight=chosen.weight,
+        job=chosen.job,
     )
     store = open_store(chosen.farm)
     _sweep(store)
@@ -183,13 +198,37 @@ def live_runs(store: Store) -> list[LiveRun]:
     now = store.now()
     fresh = [stored.name for stored in store.list(LIVE) if now - stored.modified < DEAD_AFTER]
     found = (read_if_whole(store, name, shape(LiveRun), then="it counts as none") for name in fresh)
-    return [one for one in found if one is not None]
+    orders = read_orders(store)
+    return [
+        replace(one, queue=orders.get(_called(one), one.queue)) for one in found if one is not None
+    ]
+
+
+def put_order(store: Store, name: str, queue: Queue) -> None:
+    """Have a render that goes, by its job or its run, count as one of another queue."""
+    store.put(f"{ORDERS}{quote(name, safe='')}.json", record_text({"queue": queue}).encode())
+
+
+def read_orders(store: Store) -> dict[str, Queue]:
+    """The queue that people have decided for a render since it began, by its job or its run."""
+    names = [stored.name for stored in store.list(ORDERS)]
+    found = {
+        unquote(name.removeprefix(ORDERS).removesuffix(".json")): read_if_whole(
+            store, name, shape(Order), then="it counts as none"
+        )
+        for name in names
+    }
+    return {name: order.queue for name, order in found.items() if order}
+
+
+def _called(run: LiveRun) -> str:
+    return run.job or run.run
 
 
 def _sweep(store: Store) -> None:
-    """Remove the leases that killed renders left long ago."""
+    """Remove the leases that killed renders left long ago, and old orders."""
     now = store.now()
-    for stored in list(store.list(LIVE)):
+    for stored in [*store.list(LIVE), *store.list(ORDERS)]:
         if now - stored.modified > SWEPT_AFTER:
             store.delete(stored.name)
 

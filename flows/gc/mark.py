@@ -2,7 +2,8 @@
 
 Kept is what can be reached: from the manifests of shots, the records of films and of partial chunks
 whose shot is not rendered whole yet, the decisions of people, the nights that the next one is
-compared with, and the pins of runs in progress; and everything younger than the grace
+compared with, submissions that wait for their turn, and the pins of runs in progress; the newest
+film that each episode delivered; and everything younger than the grace
 time, whatever it is. The ledger, the records of runs and nights, what is under `reviews/`, and what
 douga does not know are never touched. All that goes can be made again by rendering.
 
@@ -19,6 +20,7 @@ from cluster.store.base import StoredObject
 from cluster.store.set_aside import DAMAGED
 from flows.farm.pins import PIN_TIMEOUT, PINS, SWEEP_TIMEOUT, SWEEPS
 from flows.plan.partial_record import PARTIALS
+from flows.queue.submission import DELIVERED
 
 RECORDS = ("shots/", "films/", PARTIALS)
 INPUTS = ("assets/", "probes/", "sources/")
@@ -82,7 +84,8 @@ class Pin:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """A store at one moment, by the store's clock. `decided` are the segments people judged,
-    `compared` those that the next night is compared with. `unread` are records that are damaged:
+    `compared` those that the next night is compared with, `sent` the files that submissions which
+    have not ended brought along. `unread` are records that are damaged:
     each may name whatever was there when it was put."""
 
     now: datetime
@@ -93,6 +96,7 @@ class Snapshot:
     decided: frozenset[str]
     pins: tuple[Pin, ...]
     compared: frozenset[str] = frozenset()
+    sent: frozenset[str] = frozenset()
     partials: tuple[PartialRecord, ...] = ()
     unread: tuple[StoredObject, ...] = ()
 
@@ -146,17 +150,21 @@ def plan_gc(snapshot: Snapshot, *, grace: timedelta, keep: timedelta | None = No
         pinned
         | snapshot.decided
         | snapshot.compared
+        | snapshot.sent
         | _reachable(snapshot, films, old_versions)
         | _perhaps_named(snapshot, alive)
     )
     reachable |= {evidence_of(name) for name in reachable if name.startswith("segments/")}
 
+    delivered = _earlier_films(snapshot.objects)
     removed: list[Removal] = []
     kept: list[StoredObject] = []
     for stored in snapshot.objects:
         why = old_films.get(stored.name) or old_versions.get(stored.name)
         if not why and is_older(stored, timedelta(0)):
             why = finished.get(stored.name) or _why_unneeded(stored.name, reachable, runs)
+        if not why and stored.name in delivered and is_older(stored, timedelta(0)):
+            why = "a later run of its episode delivered its film"
         if not why and stored.name.startswith(SWEEPS) and is_older(stored, SWEEP_TIMEOUT):
             why = "announced by a gc that is dead"
         if not why and stored.name.startswith(DAMAGED) and is_older(stored, SET_ASIDE_KEPT):
@@ -234,6 +242,15 @@ def _why_unneeded(name: str, reachable: frozenset[str], runs: frozenset[str]) ->
     if name.startswith("probe/"):
         return "left by a trial of the store"
     return ""
+
+
+def _earlier_films(objects: Iterable[StoredObject]) -> frozenset[str]:
+    """Delivered films of episodes that delivered one since."""
+    newest: dict[str, StoredObject] = {}
+    films = [stored for stored in objects if stored.name.startswith(DELIVERED)]
+    for stored in sorted(films, key=lambda each: each.modified):
+        newest[stored.name.split("/")[1]] = stored
+    return frozenset(each.name for each in films) - {each.name for each in newest.values()}
 
 
 def _replaced_films(aged: Iterable[FilmRecord], films: Iterable[FilmRecord]) -> dict[str, str]:

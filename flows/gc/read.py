@@ -17,8 +17,9 @@ from flows.farm.film_record import RecordedFilm
 from flows.farm.pins import PINS, pinned_names
 from flows.gc.mark import RECORDS, FilmRecord, PartialRecord, Pin, Snapshot, Version
 from flows.plan.partial_record import PARTIALS
+from flows.queue.submission import SUBMITTED, Submission, end_name, is_submission
 from flows.runs.nights import standing_segments
-from tasks.worker.item import segment_name
+from tasks.worker.item import segment_name, source_name
 
 AT_ONCE = 16
 """Requests in flight: most of the time of each is the way there and back."""
@@ -42,7 +43,7 @@ class StoreReader:
 
     def read_again(self, before: Snapshot, now: datetime) -> Snapshot:
         """The objects of `before`, with records and pins as they are now."""
-        places = (*RECORDS, "reviews/", PINS)
+        places = (*RECORDS, "reviews/", PINS, SUBMITTED)
         records = [stored for place in places for stored in self.store.list(place)]
         return self._snapshot(now, before.objects, leftovers=before.leftovers, records=records)
 
@@ -71,8 +72,19 @@ class StoreReader:
             decided=frozenset(self._read(decisions, _decided, unread)),
             pins=tuple(self._pins(under(PINS))),
             compared=compared,
+            sent=self._sent(under(SUBMITTED), unread),
             unread=tuple(unread),
         )
+
+    def _sent(self, found: Sequence[StoredObject], unread: list[StoredObject]) -> frozenset[str]:
+        """What the submissions brought along that have not ended."""
+        names = {stored.name for stored in found}
+        waiting = [
+            stored
+            for stored in found
+            if is_submission(stored.name) and end_name(stored.name) not in names
+        ]
+        return frozenset[str]().union(*self._read(waiting, _files, unread))
 
     def _pins(self, found: Sequence[StoredObject]) -> list[Pin]:
         alive: dict[str, datetime] = {}
@@ -118,6 +130,11 @@ def _pin(stored: StoredObject, record: Any) -> Pin:
         alive_at=stored.modified,
         names=None if record is None else frozenset(pinned_names(record)),
     )
+
+
+def _files(_: StoredObject, record: Any) -> frozenset[str]:
+    submission = shape(Submission)(record)
+    return frozenset(source_name(file.digest) for file in submission.files)
 
 
 def _version(stored: StoredObject, record: Any) -> Version:

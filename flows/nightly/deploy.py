@@ -22,22 +22,20 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
-from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from cluster.errors import ClusterError, Exit
 from flows.nightly.flow import STATE_NAMES, nightly, remember_file
 from flows.nightly.spec import NightlySpec
-from flows.process import STOP_SIGNALS
 from flows.progress import Reporter
+from flows.queue.serve import ServedQueue
+from flows.queue.work_pool import POOL
 
 FLOW = nightly.name
 POLL_S = 1.0
 ANSWER_TIMEOUT_S = 120.0
 """So long Prefect's server may give no answer before serving ends with an error."""
-EXIT_TIMEOUT_S = 30.0
-"""So long a night's process may take to end once its run has."""
 EXITS = {name: code for code, name in STATE_NAMES.items()}
 
 
@@ -70,34 +68,31 @@ async def undeploy(name: str = "") -> list[str]:
 
 
 async def serve(
-    spec: NightlySpec, reporter: Reporter, *, once: bool, tell: Callable[[Deployed], None]
+    spec: NightlySpec,
+    queue: ServedQueue,
+    reporter: Reporter,
+    *,
+    once: bool,
+    tell: Callable[[Deployed], None],
 ) -> Exit:
-    """Put the deployment there and start the nights that are due, until a signal comes or it is
-    taken away; with `once` until one night has ended, whose exit code it is.
+    """Put the deployment there, whose nights `queue` starts when they are due, until the queue ends
+    or it is taken away; with `once` until one night has ended, whose exit code it is.
 
-    `tell` is called when it is there. A night that runs is stopped with this, and kept as far as it
-    went. ClusterError when the server does not answer for long.
+    `tell` is called when it is there. A night that runs when the queue ends is stopped, and kept as
+    far as it went; none is due until somebody serves it again. ClusterError when the server does
+    not answer for long.
     """
-    remember_file(spec)
-    ended = asyncio.Event()
-    runner = Runner(name=spec.name, limit=1, query_seconds=2 * POLL_S, pause_on_shutdown=True)
-    identity = await runner.aadd_deployment(await _deployment(spec))
-    await _drop_old_schedules(spec, identity)
-    known = {run.id for run in await _runs(identity)}
-    loop = asyncio.get_running_loop()
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(runner.start())
-        while not runner.started and not serving.done():
-            await asyncio.sleep(POLL_S / 10)
-        for number in STOP_SIGNALS:  # after the runner has put its own there
-            loop.add_signal_handler(number, ended.set)
-        tell(Deployed(name=f"{FLOW}/{spec.name}", id=identity))
-        watch = _Watch(identity, runner=runner, ended=ended, known=known, reporter=reporter)
-        try:
-            return await (watch.one_night() if once else watch.all_nights())
-        finally:
-            runner.pause_on_shutdown = not watch.gone
-            await runner.astop()
+    deployed = await deploy(spec)
+    known = {run.id for run in await _runs(deployed.id)}
+    tell(deployed)
+    watch = _Watch(deployed.id, queue=queue, known=known, reporter=reporter)
+    try:
+        return await (watch.one_night() if once else watch.all_nights())
+    finally:
+        if not watch.gone:
+            with contextlib.suppress(httpx.TransportError, ObjectNotFound):
+                async with get_client() as client:
+                    await client.pause_deployment(deployed.id)
 
 
 class _Watch:
@@ -107,15 +102,14 @@ class _Watch:
         self,
         identity: UUID,
         *,
-        runner: Runner,
-        ended: asyncio.Event,
+        queue: ServedQueue,
         known: set[UUID],
         reporter: Reporter,
     ) -> None:
         self.gone = False
         self._identity = identity
-        self._runner = runner
-        self._ended = ended
+        self._queue = queue
+        self._ended = queue.ended
         self._known = known
         self._reporter = reporter
         self._answered_s = time.monotonic()
@@ -131,7 +125,7 @@ class _Watch:
         while not self._ended.is_set() and await self._is_there():
             for run in await self._new_runs():
                 if run.state is not None and run.state.is_final():
-                    await self._wait_for_process()
+                    await self._queue.idle()
                     return _exit_of(run.state)
             await self._pause()
         return Exit.INTERRUPTED if self._ended.is_set() else Exit.FAILED
@@ -141,12 +135,6 @@ class _Watch:
             return [run for run in await _runs(self._identity) if run.id not in self._known]
         except httpx.TransportError:
             return []
-
-    async def _wait_for_process(self) -> None:
-        """Wait for the night's process: stopping what still runs would count as cancelling it."""
-        until = time.monotonic() + EXIT_TIMEOUT_S
-        while not self._runner.has_slots_available() and time.monotonic() < until:
-            await asyncio.sleep(POLL_S / 10)
 
     async def _is_there(self) -> bool:
         try:
@@ -175,6 +163,9 @@ async def _deployment(spec: NightlySpec) -> RunnerDeployment:
     cron = spec.schedule
     return await nightly.ato_deployment(
         name=spec.name,
+        work_pool_name=POOL,
+        work_queue_name="night",
+        concurrency_limit=1,
         schedule=Cron(cron.cron, timezone=cron.timezone or spec.timezone) if cron else None,
         paused=False,
         parameters={"name": spec.name},

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +20,7 @@ from flows.nightly.run import NightResult, run_night
 from flows.nightly.spec import NightlySpec, read_nightly
 from flows.notify.on_exit import notify_on_night_exit
 from flows.prefect.artifacts import artifact_key
-from flows.process import STOP_SIGNALS, end_by_signals
+from flows.process import ended_by_signals
 from flows.progress import Plain
 
 STATE_NAMES = {Exit.WANTING: "Wanting", Exit.REFUSED: "Incomplete"}
@@ -60,7 +56,7 @@ def nightly(name: str) -> State[Any]:
     store = nightly_store(spec)
     command = f"douga nightly {file}"
     with notify_on_night_exit(spec.name, Plain(), command=command) as notice:
-        with _ended_by_signals():
+        with ended_by_signals():
             result = run_night(spec, store, Plain(), forecast=forecast, command=command)
         notice.night(result.night)
         notice.report(write_reports(result.night, spec, store))
@@ -97,19 +93,3 @@ def _publish(result: NightResult, name: str) -> None:
     create_table_artifact(
         table=rows, key=f"{artifact_key(name)}-night", description="Episodes of the night"
     )
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM, by which Prefect cancels, and SIGHUP end the night as Ctrl-C does: what is done is
-    kept."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    end_by_signals()
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
+from cluster.connect.local import is_this_machine
 from cluster.settings import settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
@@ -104,9 +105,8 @@ def _plan_by_engine(
     """The plan with what the store has, and the engine of its networks. Of two that may be, it is
     the one that the store has more frames by: a run that was broken off left no manifest."""
     steps = (step for entry in inputs for step in entry.recipe)
-    choice = choose_engine(
-        store, request.episode.name, steps, ray=request.ray, device=device_type()
-    )
+    elsewhere = "" if is_this_machine(request.ray) else request.ray
+    choice = choose_engine(store, request.episode.name, steps, ray=elsewhere, device=device_type())
     plan = _plan_film(request, inputs, run=run, engine=choice.engine)
     check_frames(request, plan)
     plan = ask_store(store, plan)

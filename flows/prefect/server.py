@@ -47,6 +47,11 @@ CLIENT = {
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
     # What it shows is worth no minutes of waiting (its default: 5 tries again, a minute a request).
     "PREFECT_CLIENT_MAX_RETRIES": "2",
+    # Signs of life: of a run that gives none any more the server knows that it was killed.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # Between two looks of `douga up` for runs that are due.
+    "PREFECT_WORKER_QUERY_SECONDS": "3",
+    "PREFECT_WORKER_PREFETCH_SECONDS": "0",
 }
 
 
@@ -81,6 +86,19 @@ def prefect_api(*, cancelled: threading.Event | None = None) -> Iterator[Prefect
             os.environ.pop("PREFECT_API_AUTH_STRING", None)
             if kept:
                 os.environ["PREFECT_API_AUTH_STRING"] = kept
+
+
+@contextmanager
+def known_api() -> Iterator[PrefectApi]:
+    """The same of a server that is there already: the one that is configured, or one that a `douga
+    up` of this machine holds. ClusterError where there is none."""
+    if not configured_api() and not _Embedded(home_folder("prefect"), 0.0, threading.Event()).runs:
+        raise ClusterError(
+            "no farm is up on this machine",
+            remedy="douga up here, or set PREFECT_API_URL to the farm's server",
+        )
+    with prefect_api() as api:
+        yield api
 
 
 @contextmanager
@@ -139,6 +157,11 @@ class _Embedded:
         finally:
             with self._locked():
                 self._release()
+
+    @property
+    def runs(self) -> bool:
+        """Whether a server runs already."""
+        return self._running_server() is not None
 
     def __enter__(self) -> _Server:
         with self._locked():

@@ -126,10 +126,10 @@ def start_by_hand(server: PrefectServer, deployment: str) -> str:
 
 
 def test_a_deployment_is_put_there_once_runs_nights_and_is_taken_away(
-    nights: Any, douga: Any, prefect: PrefectServer
+    nights: Any, douga: Any, prefect: PrefectServer, ray_cluster: RayNodes
 ) -> None:
     folder, *_ = nights
-    more = {"PREFECT_API_URL": prefect.api, "DOUGA_PREFECT": "off"}
+    more = {"PREFECT_API_URL": prefect.api, "DOUGA_PREFECT": "off", **ray_cluster.environment()}
     kept = folder / "store/nights/nightly"
     with served(douga, folder, **more) as process:
         (deployed,) = awaited(lambda: deployments(prefect, "nightly"), "the deployment")

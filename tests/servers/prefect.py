@@ -67,6 +67,11 @@ class PrefectServer:
                     raise
                 time.sleep(0.5)
 
+    def delete(self, path: str) -> None:
+        """Have the API forget something."""
+        request = urllib.request.Request(f"{self.api}/{path}", method="DELETE")
+        urllib.request.urlopen(request, timeout=30).close()
+
 
 @contextmanager
 def prefect_server(folder: Path, *, port: int = 0) -> Iterator[PrefectServer]:

@@ -1,0 +1,179 @@
+"""`douga up`: a process for each run that is due, and a look at those that were killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio.abc
+import httpx
+from prefect import get_client
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Scheduled
+from prefect.types import DateTime
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
+
+from cluster.errors import DougaError, Exit
+from cluster.store.open import open_store
+from flows.progress import Reporter
+from flows.queue.submission import SubmissionEnd, end_submission, read_end
+from flows.queue.work_pool import POOL, POOL_TYPE
+
+AGAIN_S = 3.0
+HOUSEKEEPING_S = 5.0
+ENDS_WITHIN_S = 40.0
+"""How long runs may take to keep what they have when the farm is shut down."""
+TRIES = 3
+"""A run whose process was killed is begun so often."""
+
+
+class RenderWorker(ProcessWorker):
+    """Prefect's worker of processes, which knows its runs and can tell them to stop."""
+
+    type = POOL_TYPE
+
+    def __init__(self, name: str) -> None:
+        super().__init__(work_pool_name=POOL, name=name, create_pool_if_not_found=False)
+        self.processes: set[int] = set()
+        self._is_ending = False
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: ProcessJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ProcessWorkerResult:
+        """One run in a process of its own, to its end."""
+        started = _Started(task_status, self.processes)
+        try:
+            return await super().run(flow_run, configuration, task_status=started)
+        finally:
+            self.processes.discard(started.process)
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Take what is due, unless the farm is being shut down."""
+        return [] if self._is_ending else await super().get_and_submit_flow_runs()
+
+    async def end(self) -> None:
+        """Take no more runs, and have those that go keep what they have and wait for a farm."""
+        self._is_ending = True
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGTERM)
+        await self.idle()
+
+    async def idle(self) -> None:
+        """Wait, for a while, until no process of a run is left."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + ENDS_WITHIN_S
+        while self.processes and loop.time() < until:
+            await asyncio.sleep(0.2)
+
+
+class _Started:
+    """Prefect's word for "the process is there", and its number."""
+
+    def __init__(self, told: anyio.abc.TaskStatus[int] | None, processes: set[int]) -> None:
+        self._told = told
+        self._processes = processes
+        self.process = 0
+
+    def started(self, value: Any = None) -> None:
+        """The process runs; `value` is its number."""
+        self.process = int(value or 0)
+        self._processes.add(self.process)
+        if self._told is not None:
+            self._told.started(self.process)
+
+
+class ServedQueue:
+    """A queue whose runs are begun here when they are due, until `ended` is set."""
+
+    def __init__(self, name: str, reporter: Reporter) -> None:
+        self.ended = asyncio.Event()
+        self._worker = RenderWorker(name)
+        self._reporter = reporter
+
+    async def serve(self) -> None:
+        """Begin the runs that are due, and begin again those whose process was killed. A server
+        that is away is waited for."""
+        house = asyncio.create_task(_keep_house(self._reporter, self.ended))
+        try:
+            while not self.ended.is_set():
+                serving = asyncio.create_task(self._worker.start(printer=_silent))
+                stopped = asyncio.create_task(self.ended.wait())
+                await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if self.ended.is_set():
+                    await self._worker.end()
+                serving.cancel()
+                stopped.cancel()
+                answer, _ = await asyncio.gather(serving, stopped, return_exceptions=True)
+                if not self.ended.is_set():
+                    self._reporter.note(f"serving the queue broke off ({answer}); begun again")
+                    await asyncio.sleep(AGAIN_S)
+        finally:
+            house.cancel()
+            await asyncio.gather(house, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Wait, for a while, until no process of a run is left: to stop one that is about to end
+        would count as cancelling it."""
+        await self._worker.idle()
+
+
+def _silent(*_: object, **__: object) -> None:
+    """What Prefect's worker says of itself is no news."""
+
+
+async def _keep_house(reporter: Reporter, ended: asyncio.Event) -> None:
+    while not ended.is_set():
+        with suppress(httpx.HTTPError, DougaError, OSError):
+            async with get_client() as client:
+                for run in await _killed(client):
+                    await _begin_again(client, run, reporter)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), timeout=HOUSEKEEPING_S)
+
+
+async def _killed(client: PrefectClient) -> list[FlowRun]:
+    """The submissions' runs whose process was killed within the last day."""
+    since = DateTime.now("UTC") - timedelta(days=1)
+    found = await client.read_flow_runs(
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[POOL])),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
+            end_time=FlowRunFilterEndTime(after_=since),
+        ),
+    )
+    return [run for run in found if "submitted" in run.parameters.get("request", {})]
+
+
+async def _begin_again(client: PrefectClient, run: FlowRun, reporter: Reporter) -> None:
+    """Queue a run again whose process was killed; one that was killed TRIES times has failed."""
+    asked = run.parameters["request"]
+    store = open_store(str(asked["store"]))
+    if read_end(store, str(asked["submitted"])) is not None:
+        return
+    if run.run_count >= TRIES:
+        error = f"its process was killed {TRIES} times"
+        now = datetime.now(UTC).isoformat()
+        end = SubmissionEnd(state="died", exit_code=Exit.FAILED, at=now, error=error)
+        end_submission(store, str(asked["submitted"]), end)
+        reporter.note(f"{run.name}: {error}; it is not begun again")
+        return
+    again: State[Any] = Scheduled(message="its process was killed; it goes on from there")
+    await client.set_flow_run_state(run.id, again, force=True)
+    reporter.note(f"{run.name}: its process was killed; it is queued again")
