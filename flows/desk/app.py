@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from cluster.errors import ClusterError, DougaError, RefusedError, os_reason
 from cluster.settings import home_folder, settings
-from flows.desk import api, web
+from flows.desk import api, downloads, web
 from flows.desk.access import Accounts, is_loopback
 from flows.desk.desk import Access, Desk
 from flows.desk.guard import Guard
@@ -42,6 +42,7 @@ def make_app(desk: Desk) -> FastAPI:
     )
     app.state.desk = desk
     app.include_router(api.router)
+    app.include_router(downloads.router)
     app.include_router(web.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Guard, desk=desk)

@@ -93,6 +93,7 @@ JAPANESE = {
     "Download": "ダウンロード",
     "Shots as files": "ショット別ファイル",
     "Timeline": "タイムライン",
+    "Put it beside the files of the shots.": "ショットのファイルと同じ場所に置いてください。",
     "Night": "夜",
     "Episodes": "エピソード",
     "Hours": "時間",

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import (
-    FileResponse,
     HTMLResponse,
     RedirectResponse,
     Response,
     StreamingResponse,
 )
 
-from cluster.errors import DougaError
 from cluster.settings import settings
 from flows.desk.api import (
     desk_of,
     find_episode,
-    find_shelf,
     find_shot,
-    find_version,
     person_of,
 )
 from flows.desk.audit import join_entries
 from flows.desk.catalogue import LANGUAGES, choose_language, translator
+from flows.desk.downloads import film_of
 from flows.desk.guard import COOKIE, cookie
 from flows.desk.pages import FIRST_FRAMES, render_page
 from flows.desk.shots import State, decisions_on, versions_of
@@ -44,14 +38,9 @@ from flows.desk.views import (
     takes,
 )
 from flows.report.night.words import regression_words
-from flows.spec.allowed_paths import check_allowed
-from flows.spec.request import CONTAINERS
 
 LOOKS = ("auto", "light", "dark")
 NIGHTS_SHOWN = 30
-IMMUTABLE = {"cache-control": "private, max-age=31536000, immutable"}
-"""What is named by what it is made of never changes."""
-KEY = re.compile("[0-9a-f]{40}")
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
@@ -176,64 +165,13 @@ def show_shot(request: Request, store: str, episode: str, shot: str) -> Response
     )
 
 
-@router.get("/e/{store}/{episode}/log/{shot}")
-def show_log(request: Request, store: str, episode: str, shot: str) -> Response:
-    """What is kept of a failure, tracebacks and all, as text."""
-    shelf, found = find_episode(desk_of(request), store, episode)
-    name = find_shot(found, shot).failure
-    if not name.startswith("failures/"):
-        raise HTTPException(404)
-    return Response(shelf.store.get(name), media_type="text/plain; charset=utf-8")
-
-
-@router.get("/e/{store}/{episode}/sheet")
-def show_sheet(request: Request, store: str, episode: str) -> Response:
-    shelf, found = find_episode(desk_of(request), store, episode)
-    name = str(found.run.document.get("sheet") or "")
-    if not name.startswith(f"reviews/{episode}/"):
-        raise HTTPException(404)
-    kind = "image/png" if name.endswith(".png") else "image/jpeg"
-    return Response(shelf.store.get(name), media_type=kind, headers=IMMUTABLE)
-
-
 @router.get("/e/{store}/{episode}/deliver")
 def show_deliver(request: Request, store: str, episode: str) -> Response:
     desk = desk_of(request)
     _, found = find_episode(desk, store, episode)
-    film = _film(found.run.document.get("film"))
+    film = film_of(found.run.document.get("film"))
     size = film.stat().st_size if film else 0
     return page(request, "deliver.html.j2", episode=found, film=film, size=size)
-
-
-@router.get("/e/{store}/{episode}/film")
-def get_film(request: Request, store: str, episode: str) -> Response:
-    _, found = find_episode(desk_of(request), store, episode)
-    film = _film(found.run.document.get("film"))
-    if film is None:
-        raise HTTPException(404, "no film")
-    return FileResponse(film, filename=film.name)
-
-
-def _film(named: object) -> Path | None:
-    """The film that a record names, if it is one on this machine that may be read."""
-    path = Path(str(named or ""))
-    try:
-        real = path.resolve(strict=True)
-        check_allowed(str(real))
-    except (OSError, DougaError):
-        return None
-    return path if real.is_file() and real.suffix.lower() in CONTAINERS else None
-
-
-@router.get("/e/{store}/{episode}/segment/{shot}")
-def get_segment(request: Request, store: str, episode: str, shot: str) -> Response:
-    desk = desk_of(request)
-    shelf, found = find_episode(desk, store, episode)
-    version = find_version(desk, shelf, found, shot)
-    name = f"{episode}_{shot}.mkv"
-    told = {"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"}
-    data = shelf.store.get(version.segment)
-    return Response(data, media_type="video/x-matroska", headers=told)
 
 
 @router.get("/nights")
@@ -257,37 +195,6 @@ def show_audit(request: Request) -> Response:
             runs += [desk.library.status(shelf, place) for place in shelf.runs(name)[-20:]]
     entries = join_entries(desk.audit.read(), decisions, [run for run in runs if run])
     return page(request, "audit.html.j2", entries=entries)
-
-
-@router.get("/media/{store}/{key}/thumb.webp")
-def get_thumbnail(request: Request, store: str, key: str) -> Response:
-    desk = desk_of(request)
-    shelf = find_shelf(desk, store)
-    return _media(lambda: desk.media.thumbnail(shelf.store, _key(key)), "image/webp")
-
-
-@router.get("/media/{store}/{episode}/{shot}/{key}.mp4")
-def get_proxy(request: Request, store: str, episode: str, shot: str, key: str) -> Response:
-    desk = desk_of(request)
-    shelf, found = find_episode(desk, store, episode)
-    if key == "source":
-        version = find_version(desk, shelf, found, shot)
-        return _media(lambda: desk.media.source(shelf.store, version), "video/mp4")
-    version = find_version(desk, shelf, found, shot, _key(key))
-    return _media(lambda: desk.media.proxy(shelf.store, version.key, version.rate), "video/mp4")
-
-
-def _key(text: str) -> str:
-    if not KEY.fullmatch(text):
-        raise HTTPException(404)
-    return text
-
-
-def _media(make: Callable[[], Path], kind: str) -> Response:
-    try:
-        return FileResponse(make(), media_type=kind, headers=IMMUTABLE)
-    except DougaError as error:
-        raise HTTPException(404, str(error)) from error
 
 
 @router.get("/events")

@@ -27,7 +27,7 @@ export const isForPage = (event) =>
   !event.ctrlKey && !event.metaKey && !event.altKey && !event.target.closest("input:not([type=checkbox]), textarea, select, dialog");
 
 function localTimes(part) {
-  const form = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short" });
+  const form = new Intl.DateTimeFormat(root.lang, { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
   for (const time of part.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
     if (!Number.isNaN(at.valueOf())) {
@@ -66,6 +66,9 @@ document.addEventListener("click", async (event) => {
     }
   }
 });
+
+// A picture that cannot be made (its segment is gone) leaves the quiet ground under it.
+document.addEventListener("error", (event) => event.target.localName === "img" && event.target.remove(), true);
 
 let before = "";
 document.addEventListener("keydown", (event) => {

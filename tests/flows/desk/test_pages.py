@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import opentimelineio as otio
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.desk import app as desk_app
 from flows.desk.app import make_app
 from flows.desk.catalogue import JAPANESE, choose_language
@@ -254,6 +257,38 @@ def test_a_frame_says_where_it_comes_from(client: TestClient, studio: Studio, de
     assert told["source_frame"] == FRAMES + 3
     assert [stage["stage"] for stage in told["stages"]] == ["hold"]
     assert told["command"] == "douga render ep.yaml"
+
+
+def test_the_edit_names_every_shots_file_as_it_is_downloaded(
+    client: TestClient, studio: Studio, desk: Desk
+) -> None:
+    store = fill(studio, desk, sh010="rendered", sh020="failed", sh030="rendered")
+    told = client.get(f"/e/{store}/ep01/edit.otio")
+    timeline = otio.adapters.read_from_string(told.text, "otio_json")
+    clips = list(timeline.find_clips())
+    assert [clip.name for clip in clips] == ["sh010", "sh020", "sh030"]
+    first, failed, _ = (clip.media_reference for clip in clips)
+    assert first.target_url == "ep01_sh010.mkv"
+    assert failed.is_missing_reference
+    assert clips[0].source_range.duration.to_frames() == FRAMES
+    studio.segment("sh010")
+    file = client.get(f"/e/{store}/ep01/segment/sh010")
+    assert first.target_url in file.headers["content-disposition"]
+
+
+def test_accounts_are_made_at_the_command_line(studio: Studio) -> None:
+    def douga(*words: str, given: str = "") -> str:
+        ended = CliRunner().invoke(app, ["desk", *words], input=given)
+        assert ended.exit_code == 0, ended.output
+        return ended.output
+
+    douga("account", "mika", "--role", "supervisor", given="four words nobody says\n")
+    token = douga("token", "mika", "ci").strip()
+    told = douga("accounts")
+    assert "mika: supervisor, tokens: ci" in told
+    assert token not in told
+    douga("account", "mika", "--remove")
+    assert douga("accounts") == ""
 
 
 def test_vendored_files_are_those_that_the_list_names() -> None:
