@@ -16,13 +16,23 @@ from uuid import UUID
 import httpx
 from prefect import flow, get_client, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+    FlowRunFilterName,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.flow_engine import run_flow
 from prefect.futures import PrefectFuture, wait
 from prefect.runtime import flow_run, task_run
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
-from prefect.states import Failed
+from prefect.states import Crashed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.urls import url_for
 
@@ -36,6 +46,7 @@ from flows.prefect.api import PrefectApi, is_up
 from flows.prefect.artifacts import publish_artifacts, wait_for_states
 from flows.progress import Plain, Reporter
 from flows.runs.result import EpisodeResult, shots_failed
+from flows.runs.state import living_runs
 from flows.spec.request import RenderRequest, read_request
 
 ACTIVE: ContextVar[ActiveRun | None] = ContextVar("active_run", default=None)
@@ -147,8 +158,8 @@ def show_run(run: ActiveRun, api: PrefectApi) -> None:
     token = ACTIVE.set(run)
     try:
         with temporary_settings({PREFECT_API_URL: api.url, PREFECT_API_AUTH_STRING: password}):
-            flow_run = _new_flow_run(here, run)
             parameters = {"request": run.prepared.request.model_dump(mode="json")}
+            flow_run = _new_flow_run(here, run, parameters)
             try:
                 run_flow(here, flow_run=flow_run, parameters=parameters, return_type="state")
             finally:
@@ -162,12 +173,33 @@ def show_run(run: ActiveRun, api: PrefectApi) -> None:
         ACTIVE.reset(token)
 
 
-def _new_flow_run(here: Any, run: ActiveRun) -> FlowRun:
+def _new_flow_run(here: Any, run: ActiveRun, parameters: dict[str, Any]) -> FlowRun:
     """A flow run for a run; one that its server has in part, since it went away, is deleted."""
     with get_client(sync_client=True) as client:
         if run.flow_run:
             with suppress(ObjectNotFound):
                 client.delete_flow_run(UUID(run.flow_run))
-        made = client.create_flow_run(here, name=run.prepared.name)
+        else:
+            _mark_killed(client, run.prepared)
+        made = client.create_flow_run(here, name=run.prepared.name, parameters=parameters)
     run.flow_run = str(made.id)
     return made
+
+
+def _mark_killed(client: SyncPrefectClient, prepared: Prepared) -> None:
+    """Mark the flow runs of earlier renders of this episode as crashed that were killed, and told
+    nobody: where none but this one lives, all that seem to run are."""
+    if set(living_runs(prepared.store, prepared.name)) - {prepared.plan.run}:
+        return
+    seeming = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[render_episode.name])),
+        flow_run_filter=FlowRunFilter(
+            name=FlowRunFilterName(any_=[prepared.name]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
+            deployment_id=FlowRunFilterDeploymentId(is_null_=True),
+        ),
+    )
+    for each in seeming:
+        if each.parameters.get("request", {}).get("store") == prepared.request.store:
+            killed: State[Any] = Crashed(message="its process was killed")
+            client.set_flow_run_state(each.id, killed, force=True)

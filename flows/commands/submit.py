@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import socket
 import sys
-import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -65,6 +63,7 @@ def submit(
     store = open_store(request.store)
     with make_reporter() as reporter, asking() as ask:
         from flows.queue.orders import take_in
+        from flows.queue.wait import wait_for_end
         from flows.queue.work_pool import read_farm
 
         farm: FarmNote = ask(read_farm())
@@ -88,7 +87,8 @@ def submit(
             print_json(document, "submit") if as_json else say_submitted(document)
             return
         say_submitted(document, to_stderr=True)
-        end = end or _wait(ask, put, reporter)
+        end = end or wait_for_end(store, put.job, reporter, stands=lambda: _standing(ask, put))
+        assert end is not None  # it was handed in
         film = _fetch(put, end, Path(request.output), reporter)
     document = {**document, "ended": asdict(end), "film": film}
     print_json(document, "submit") if as_json else say_submitted(document)
@@ -142,25 +142,12 @@ def _check_store(url: str, farm: FarmNote) -> None:
         )
 
 
-def _wait(ask: Ask, put: Submission, reporter: Reporter) -> SubmissionEnd:
-    """What comes of a submission, however long it takes."""
-    from cluster.store.open import open_store
+def _standing(ask: Ask, put: Submission) -> str:
+    """How a submission stands in the queue, in words."""
     from flows.commands.queue import look
-    from flows.queue.submission import read_end
-    from flows.runs.wait import POLL
 
-    store, told = open_store(put.store), ""
-    for looked in itertools.count(1):
-        if (end := read_end(store, put.name)) is not None:
-            return end
-        if looked % 5 == 1:
-            places = look(ask)
-            mine = next((each for each in places if each.queued.job == put.job), None)
-            if mine and mine.why != told:
-                told = mine.why
-                reporter.phase(f"{put.episode}: {mine.queued.standing}, {told}")
-        time.sleep(POLL.wait_s(looked))
-    raise AssertionError("it looks until it returns")
+    mine = [each for each in look(ask) if each.queued.job == put.job]
+    return f"{mine[0].queued.standing}, {mine[0].why}" if mine else "ends"
 
 
 def _fetch(put: Submission, end: SubmissionEnd, film: Path, reporter: Reporter) -> str:

@@ -39,9 +39,12 @@ def up(
     ray: Annotated[
         str, typer.Option("--ray", help="the farm's Ray; default: one on this machine, kept warm")
     ] = "",
+    desk: Annotated[
+        bool, typer.Option("--desk/--no-desk", help="serve the coordinator's desk too")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Serve the farm's queue, and nightlies, until Ctrl-C: start the runs that are due.
+    """Serve the farm's queue, its desk and nightlies until Ctrl-C: start the runs that are due.
 
     On the Prefect server that PREFECT_API_URL names, or on one that runs as long as this does.
     Another douga up for the same nightly only brings its deployment up to date.
@@ -77,7 +80,7 @@ def up(
             stack.enter_context(_warm_ray())
         elif ray:
             os.environ["DOUGA_RAY"] = ray
-        code = asyncio.run(_serve(spec, farm, limits, reporter, once=once, tell=tell))
+        code = asyncio.run(_serve(spec, farm, limits, reporter, once=once, desk=desk, tell=tell))
     if code != Exit.GOOD:
         raise typer.Exit(code)
 
@@ -110,19 +113,23 @@ async def _serve(
     reporter: Any,
     *,
     once: bool,
+    desk: bool,
     tell: Any,
 ) -> Exit:
     """Serve the queue, and a nightly's nights, until a signal comes."""
     from flows.nightly.deploy import serve
     from flows.process import STOP_SIGNALS
-    from flows.queue.serve import ServedQueue
+    from flows.queue.serve import ServedQueue, keep_running
     from flows.queue.work_pool import lay_out
 
     await lay_out(farm, limits)
     queue = ServedQueue(farm.host, reporter)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, queue.ended.set)
-    serving = asyncio.create_task(queue.serve())
+    serving = [asyncio.create_task(queue.serve())]
+    if desk:
+        beside = keep_running(["desk"], queue.ended, reporter, name="the desk", said=_say_desk)
+        serving.append(asyncio.create_task(beside))
     try:
         if spec:
             return await serve(spec, queue, reporter, once=once, tell=tell)
@@ -131,7 +138,11 @@ async def _serve(
         return Exit.GOOD
     finally:
         queue.ended.set()
-        await serving
+        await asyncio.gather(*serving)
+
+
+def _say_desk(address: str) -> None:
+    print(f"douga: desk at {address}", file=sys.stderr)
 
 
 def _farm_note() -> FarmNote:

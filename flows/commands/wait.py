@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import Exit, TimedOut, printable
+from cluster.errors import DougaError, Exit, TimedOut, printable
+from flows.commands.options import check_folder
 from flows.commands.tools import AsJson, StoreUrl, print_json
 
 if TYPE_CHECKING:
     from cluster.store.base import Store
+    from flows.queue.submission import SubmissionEnd
     from flows.runs.state import RunStatus
 
 
@@ -28,6 +31,9 @@ def wait(
     report: Annotated[
         Path | None, typer.Option(help="folder for report.html, report.json and junit.xml")
     ] = None,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="fetch the film of a submitted episode here")
+    ] = "",
     store: StoreUrl = "",
     as_json: AsJson = False,
 ) -> None:
@@ -35,10 +41,19 @@ def wait(
     or died."""
     from flows.commands.tables.wait import show_run_status
     from flows.progress import make_reporter, one_line
+    from flows.queue.wait import wait_for_end
     from flows.runs.find import find_place
     from flows.runs.wait import wait_for
 
+    check_folder(output, option="-o")
     name, opened = _named(name, store)
+    began = time.monotonic()
+    with make_reporter() as reporter:
+        end = wait_for_end(opened, name, reporter, timeout_s=timeout)
+    if end is not None:
+        _fetch(opened, end, output, name)
+        if timeout is not None:
+            timeout = max(0.0, timeout - (time.monotonic() - began))
     place, claim = find_place(opened, name)
     with make_reporter() as reporter:
         status = wait_for(opened, place, reporter, timeout_s=timeout, claim=claim)
@@ -54,6 +69,17 @@ def wait(
         print(f"douga: {one_line(status.error or status.state)}", file=sys.stderr)
         own = (Exit.WANTING, Exit.REFUSED)
         raise typer.Exit(status.exit_code if status.exit_code in own else Exit.FAILED)
+
+
+def _fetch(store: Store, end: SubmissionEnd, output: str, name: str) -> None:
+    """Fetch the film of a submission that has ended. The error that it ended with where it came to
+    no run."""
+    if end.film and output:
+        store.get_file(end.film, Path(output))
+    if not end.run:
+        raise DougaError(end.error or end.state, where=name)
+    if output and not end.film:
+        print(printable(f"douga: there is no film of {name}: {end.state}"), file=sys.stderr)
 
 
 def _named(name: str, url: str) -> tuple[str, Store]:

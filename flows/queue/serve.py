@@ -1,10 +1,14 @@
-"""`douga up`: a process for each run that is due, and a look at those that were killed."""
+"""`douga up`: a process for each run that is due, those that were killed begun again, and what runs
+beside."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,12 +31,15 @@ from prefect.types import DateTime
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from cluster.errors import DougaError, Exit
+from cluster.retry import Backoff
 from cluster.store.open import open_store
 from flows.progress import Reporter
 from flows.queue.submission import SubmissionEnd, end_submission, read_end
 from flows.queue.work_pool import POOL, POOL_TYPE
 
 AGAIN_S = 3.0
+AGAIN = Backoff(first_s=2.0, longest_s=60.0, jitter=0.0)
+"""Between two starts of what breaks off."""
 HOUSEKEEPING_S = 5.0
 ENDS_WITHIN_S = 40.0
 """How long runs may take to keep what they have when the farm is shut down."""
@@ -177,3 +184,46 @@ async def _begin_again(client: PrefectClient, run: FlowRun, reporter: Reporter) 
     again: State[Any] = Scheduled(message="its process was killed; it goes on from there")
     await client.set_flow_run_state(run.id, again, force=True)
     reporter.note(f"{run.name}: its process was killed; it is queued again")
+
+
+async def keep_running(
+    words: Sequence[str],
+    ended: asyncio.Event,
+    reporter: Reporter,
+    *,
+    name: str,
+    said: Callable[[str], None],
+) -> None:
+    """Have a `douga` command run beside until `ended` is set, begun again where it breaks off;
+    `said` hears each line of its output."""
+    for broke in itertools.count(1):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "flows.cli", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is told to this process, which ends it
+        )
+        listening = asyncio.create_task(_listen(process, said))
+        stopped = asyncio.create_task(ended.wait())
+        await asyncio.wait({listening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.is_set():
+            code = await process.wait()
+            pause_s = AGAIN.wait_s(broke)
+            reporter.note(
+                f"{name} ended with exit code {code}; it is begun again in {pause_s:.0f} s"
+            )
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), timeout=pause_s)
+        stopped.cancel()
+        if ended.is_set():
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await asyncio.gather(listening, stopped, return_exceptions=True)
+            await process.wait()
+            return
+
+
+async def _listen(process: asyncio.subprocess.Process, said: Callable[[str], None]) -> None:
+    assert process.stdout is not None
+    async for line in process.stdout:
+        said(line.decode(errors="replace").strip())

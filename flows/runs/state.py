@@ -125,6 +125,13 @@ def places(store: Store, kind: str = "") -> list[str]:
     return sorted(found, key=lambda place: (place.rpartition("/")[2], place))
 
 
+def living_runs(store: Store, episode: str) -> list[str]:
+    """The runs of an episode that have begun, not ended, and live."""
+    names = [stored.name for stored in store.list(f"{BEGUN}{RUNS}{episode}/")]
+    found = (known_status(store, name[len(BEGUN) :].removesuffix(".json")) for name in names)
+    return [status.run for status in found if status and status.state == RUNNING]
+
+
 def is_alive(begun: RunStart, sign: datetime, *, now: datetime) -> bool:
     """Whether what began lives, by its last `sign` of life; of a process of this machine, which can
     be looked for, it is known at once that it does not."""

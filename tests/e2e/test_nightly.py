@@ -93,7 +93,9 @@ def test_the_dry_run_says_what_a_night_would_take(nights: Any, douga: Any) -> No
 @contextmanager
 def served(douga: Any, folder: Path, *words: str, **more: str) -> Iterator[subprocess.Popen[str]]:
     """`douga up`, ended with the block however that ends."""
-    process = douga.start("up", "--nightly", "nightly.yaml", "--json", *words, cwd=folder, **more)
+    process = douga.start(
+        "up", "--nightly", "nightly.yaml", "--json", "--no-desk", *words, cwd=folder, **more
+    )
     try:
         yield process
     finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -16,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tasks.encode.ffmpeg import run_ffmpeg
 from tests.servers.prefect import PrefectServer
 from tests.servers.ray_nodes import RayNodes
 
@@ -64,6 +67,34 @@ def test_the_artifacts_say_what_was_made(prefect: PrefectServer, good: Any) -> N
     sheet = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
     assert sheet is not None
     assert min(sheet.shape[:2]) > 40
+
+
+def test_a_killed_render_is_marked_as_crashed_when_its_episode_starts_again(
+    douga: Any, prefect: PrefectServer, ray_cluster: RayNodes, tiny_film: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "Killed.mkv"
+    run_ffmpeg(["-stream_loop", "20", "-i", str(tiny_film), "-c", "copy", "-an", str(film)])
+    words = ("render", film, "-o", "out.mkv", "--store", "store", "--chunk", "4", "--json")
+    more = {**prefect.environment(), **ray_cluster.environment()}
+    process = douga.start(*words, cwd=tmp_path, **more)
+
+    def of_state(state: str) -> Any:
+        return prefect.post(
+            "flow_runs/filter",
+            flow_runs={"name": {"any_": ["Killed"]}, "state": {"type": {"any_": [state]}}},
+        )
+
+    until = time.monotonic() + 120
+    while not of_state("RUNNING") and time.monotonic() < until:
+        time.sleep(0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert len(of_state("RUNNING")) == 1
+    ended = douga(*words, "--shots", "sh010", cwd=tmp_path, **more)
+    assert ended.code == 0, ended.err
+    assert not of_state("RUNNING")
+    assert len(of_state("CRASHED")) == 1
+    assert len(of_state("COMPLETED")) == 1
 
 
 def test_two_renders_at_once_share_a_server_that_ends_with_them(

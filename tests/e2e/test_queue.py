@@ -19,6 +19,7 @@ from tasks.encode.ffmpeg import run_ffmpeg
 from tests.servers.prefect import PrefectServer
 from tests.servers.ray_nodes import RayNodes
 
+pytestmark = pytest.mark.timeout(900)
 SOON_S = 150.0
 """Nothing here takes a quarter of it on an idle machine."""
 
@@ -67,7 +68,7 @@ def laptop(
 def up(douga: Any, home: Path, prefect: PrefectServer, ray: RayNodes) -> Iterator[Any]:
     """`douga up` on the farm's machine, ended with the block however that ends."""
     more = {"PREFECT_API_URL": prefect.api, "DOUGA_HOME": str(home), **ray.environment()}
-    process = douga.start("up", "--json", cwd=home, **more)
+    process = douga.start("up", "--json", "--no-desk", cwd=home, **more)
     try:
         yield process
     finally:
@@ -126,6 +127,9 @@ def test_an_episode_comes_out_as_on_the_laptop(
     again = laptop.submit(*words)
     assert again["ended"] == said["ended"], "the same key is done once"
     assert flow_run(prefect, "tiny")["state_type"] == "COMPLETED"
+    waited = laptop("wait", "tiny-1", "--store", laptop.store, "-o", "later.mkv")
+    assert waited.code == 0, waited.err
+    assert packets(laptop.folder / "later.mkv") == packets(laptop.folder / "own.mkv")
 
 
 def packets(film: Path) -> str:
