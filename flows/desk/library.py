@@ -82,7 +82,7 @@ class Library:
         self._opened: dict[str, Store] = {}
         self._shelves: dict[str, Shelf] = {}
         self._going: dict[tuple[str, str], RunStatus | None] = {}
-        self._read: dict[tuple[str, str], tuple[object, Any]] = {}
+        self._read: dict[tuple[str, str, object], tuple[object, Any]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -121,7 +121,7 @@ class Library:
         def read() -> T | None:
             return read_if_whole(shelf.store, name, make, then=then)
 
-        return self._remembered(shelf, name, read)
+        return self._remembered(shelf, name, make, read)
 
     def records(
         self, shelf: Shelf, names: Sequence[str], make: Callable[[Any], T], *, then: str
@@ -133,14 +133,18 @@ class Library:
 
     def decision(self, shelf: Shelf, name: str) -> Decision:
         """A decision, read once. NotStored, DamagedRecord."""
-        return self._remembered(shelf, name, lambda: read_decision(shelf.store, name))
+        return self._remembered(
+            shelf, name, read_decision, lambda: read_decision(shelf.store, name)
+        )
 
     def status(self, shelf: Shelf, place: str) -> RunStatus | None:
         """A run as it stands; one that ended is read once. Of one that goes on the last that is
         known where the store does not answer."""
         name = f"{place}.json"
         if name in shelf.objects:
-            return self._remembered(shelf, name, lambda: known_status(shelf.store, place))
+            return self._remembered(
+                shelf, name, known_status, lambda: known_status(shelf.store, place)
+            )
         try:
             found = known_status(shelf.store, place)
         except StoreError:
@@ -150,16 +154,17 @@ class Library:
         self._going[shelf.key, place] = found
         return found
 
-    def _remembered(self, shelf: Shelf, name: str, read: Callable[[], T]) -> T:
+    def _remembered(self, shelf: Shelf, name: str, kind: object, read: Callable[[], T]) -> T:
+        """What `read` gives, once for each version of an object and each kind of reading it."""
         entry = shelf.objects.get(name)
         version = (entry.modified, entry.size_bytes) if entry else None
-        known = self._read.get((shelf.key, name))
+        known = self._read.get((shelf.key, name, kind))
         if known is not None and version is not None and known[0] == version:
             kept: T = known[1]
             return kept
         value = read()
         if version is not None:
-            self._read[shelf.key, name] = version, value
+            self._read[shelf.key, name, kind] = version, value
         return value
 
 

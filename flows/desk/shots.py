@@ -22,6 +22,8 @@ from flows.runs.failure import known_failure
 from flows.runs.result import ShotLine
 from flows.runs.state import RUNNING, RunStatus
 
+RUNS_READ = 100
+"""The newest runs of an episode, of which its shots and its cost are told."""
 WAITING_RUN = "waiting for review"
 """The state of a run that waits for people."""
 _SEGMENT = re.compile(r"segments/[0-9a-f]{2}/([0-9a-f]{40})\.mkv")
@@ -91,6 +93,7 @@ class Facts:
     decisions: Decisions = field(default_factory=dict)
     failures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     previews: Mapping[str, str] = field(default_factory=dict)
+    compute_s: float = 0.0
     trouble: str = ""
 
 
@@ -119,13 +122,14 @@ class Shot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """An episode with its shots in film order. `live` is whether a run of it goes on."""
+    """An episode with its shots in film order. `compute_s` is what its runs have computed."""
 
     store: str
     name: str
     run: RunStatus
     shots: tuple[Shot, ...]
     previewed: bool = False
+    compute_s: float = 0.0
     trouble: str = ""
 
     @property
@@ -170,6 +174,7 @@ def fold(facts: Facts) -> Episode:
         run=facts.run,
         shots=tuple(shots),
         previewed=any(shot.of == "preview" for shot in shots),
+        compute_s=facts.compute_s,
         trouble=facts.trouble,
     )
 
@@ -237,10 +242,11 @@ def _state(
 def gather(library: Library, shelf: Shelf, episode: str) -> Facts | None:
     """What a store says of an episode; None where it knows no run of it."""
     places = shelf.runs(episode)
-    status = library.status(shelf, places[-1]) if places else None
+    runs = [library.status(shelf, place) for place in places[-RUNS_READ:]]
+    status = runs[-1] if runs else None
     if status is None:
         return None
-    lines, lines_of = _lines(library, shelf, places, status)
+    lines, lines_of = _lines(runs)
     newest: dict[str, str] = {}
     for entry in shelf.under(f"shots/{episode}/"):  # runs are named in order of time
         newest[entry.name.split("/")[2]] = entry.name
@@ -260,16 +266,14 @@ def gather(library: Library, shelf: Shelf, episode: str) -> Facts | None:
         ),
         failures=_failures(library, shelf, episode),
         previews=_previews(library, shelf, episode),
+        compute_s=sum(float(each.document.get("compute_s") or 0) for each in runs if each),
         trouble=shelf.trouble,
     )
 
 
-def _lines(
-    library: Library, shelf: Shelf, places: Sequence[str], newest: RunStatus
-) -> tuple[dict[str, ShotLine], str]:
+def _lines(runs: Sequence[RunStatus | None]) -> tuple[dict[str, ShotLine], str]:
     """The shots of the newest run that knew them all, and that run's name."""
-    for place in reversed(places):
-        status = newest if place == newest.place else library.status(shelf, place)
+    for status in reversed(runs):
         if status is not None and status.document.get("shots"):
             made = (read_line(line) for line in status.document["shots"])
             return {line.id: line for line in made}, status.run

@@ -59,7 +59,8 @@ def parts_of(episode: Episode, *, total: int = 0) -> tuple[Part, ...]:
     counts = dict(episode.counts)
     known = sum(counts.values())
     if total > known:
-        counts[State.PLANNED] = counts.get(State.PLANNED, 0) + total - known
+        to_come = State.RENDERING if episode.live else State.PLANNED
+        counts[to_come] = counts.get(to_come, 0) + total - known
     whole, at, parts = max(total, known, 1), 0.0, list[Part]()
     for state in order:
         if count := counts.get(state, 0):
@@ -82,7 +83,7 @@ def _row(episode: Episode, *, now: datetime) -> Row:
     finished = (State.RENDERED, State.APPROVED, State.WAITING)
     ended = _moment(document, "ended_at")
     waits = episode.run.state == WAITING_RUN and bool(ended)
-    hours = float(document.get("compute_s") or 0) / 3600
+    hours = episode.compute_s / 3600
     return Row(
         episode=episode,
         parts=parts_of(episode, total=total),
