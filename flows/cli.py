@@ -144,6 +144,7 @@ def plan(
     """Say what a render would do: what is to be made and why, what it costs, when it is done."""
     from flows.changes.changed import as_if_changed
     from flows.commands.tables.plan import plan_document, show_plan
+    from flows.farm.pools import missing_for
     from flows.forecast import forecast
     from flows.plan.prepare import prepare
     from flows.progress import make_reporter
@@ -154,6 +155,8 @@ def plan(
         supposed = as_if_changed(prepared, changed) if changed else None
         planned = supposed.prepared if supposed else prepared
         expected = forecast(planned, calibrate=calibrate, reporter=reporter)
+        for line in missing_for(planned):
+            reporter.note(line)
     document = plan_document(prepared, expected=expected, changed=supposed)
     print_json(document, "plan") if as_json else show_plan(document)
 

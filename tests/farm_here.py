@@ -25,7 +25,7 @@ class FarmHere(Farm):
     def __init__(
         self, worker: Worker | None = None, *, lose: Callable[[], None] = lambda: None
     ) -> None:
-        super().__init__(None, None)
+        super().__init__({})
         self.lose = lose
         self.made: list[WorkItem | SegmentItem] = []
         self._worker = worker

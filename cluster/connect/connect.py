@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 
 from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
 from cluster.connect.local import LOOPBACK_VARIABLE, loopback_only, reload_token, require_token
+from cluster.connect.nodes import Cluster, cluster_of
 from cluster.connect.watch import check_address_space, ray_folder, watch
 from cluster.connect.watchdog import (
     CONNECTED,
@@ -26,83 +26,6 @@ from cluster.connect.watchdog import (
 )
 from cluster.errors import ClusterError, DougaError
 from cluster.settings import quiet_environment
-
-NAME_LABEL, CARD_LABEL, TAG_LABEL = "douga/name", "douga/card", "douga/tag-"
-"""Labels of a node in Ray; a tag is a label of its own, `douga/tag-spot`, that says `yes`."""
-
-
-def licence_resource(licence: str) -> str:
-    """What a licence is called among a node's resources."""
-    return f"licence:{licence}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """The resources of one node of a cluster; memory in bytes. `id` is Ray's, `name` the one that
-    it was given, else its host's."""
-
-    cpus: float
-    gpus: float = 0.0
-    memory_bytes: float = 0.0
-    id: str = ""
-    name: str = ""
-
-    def fits(self, need: Node) -> int:
-        """How many workers that need this fit at once."""
-        return min(
-            int(has / wanted + 1e-6)
-            for has, wanted in (
-                (self.cpus, need.cpus),
-                (self.gpus, need.gpus),
-                (self.memory_bytes, need.memory_bytes),
-            )
-            if wanted
-        )
-
-    def less(self, need: Node, workers: int) -> Node:
-        """What is left beside this many workers."""
-        return replace(
-            self,
-            cpus=self.cpus - workers * need.cpus,
-            gpus=self.gpus - workers * need.gpus,
-            memory_bytes=self.memory_bytes - workers * need.memory_bytes,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cluster:
-    """A Ray cluster's live nodes. `local`: started for this run."""
-
-    address: str
-    local: bool
-    nodes: tuple[Node, ...]
-
-    def fits(self, need: Node) -> int:
-        """How many workers that need this fit at once; no worker spans two nodes."""
-        return sum(node.fits(need) for node in self.nodes)
-
-    def without(self, nodes: Collection[str]) -> Cluster:
-        """The cluster as if these nodes, by id, were not there."""
-        return replace(self, nodes=tuple(node for node in self.nodes if node.id not in nodes))
-
-    def beside(self, need: Node) -> Cluster:
-        """The cluster's resources left when it is full of workers that need this."""
-        return replace(self, nodes=tuple(node.less(need, node.fits(need)) for node in self.nodes))
-
-    @property
-    def cpus(self) -> float:
-        """CPUs of all nodes."""
-        return sum(node.cpus for node in self.nodes)
-
-    @property
-    def gpus(self) -> float:
-        """GPUs of all nodes."""
-        return sum(node.gpus for node in self.nodes)
-
-    def __str__(self) -> str:
-        gpus = f", {self.gpus:g} GPU" if self.gpus else ""
-        memory = sum(node.memory_bytes for node in self.nodes)
-        return f"{len(self.nodes)} node(s): {self.cpus:g} CPU{gpus}, {memory / 2**30:.1f} GiB"
 
 
 @contextmanager
@@ -284,17 +207,9 @@ def describe_cluster(address: str, *, local: bool) -> Cluster:
     """The cluster that this process is connected to, as it is now."""
     import ray
 
-    alive = [(node, node["Resources"]) for node in ray.nodes() if node["Alive"]]
-    # A head or a driver node without resources for work does not count.
-    nodes = tuple(
-        Node(
-            cpus=has.get("CPU", 0.0),
-            gpus=has.get("GPU", 0.0),
-            memory_bytes=has.get("memory", 0.0),
-            id=node["NodeID"],
-            name=node["Labels"].get(NAME_LABEL) or node["NodeManagerHostname"],
-        )
-        for node, has in alive
-        if has.get("CPU") or has.get("GPU")
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    return cluster_of(
+        address,
+        [(n["NodeID"], n["NodeManagerHostname"], n["Labels"], n["Resources"]) for n in alive],
+        local=local,
     )
-    return Cluster(address=address, local=local, nodes=nodes)

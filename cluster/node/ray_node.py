@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cluster.connect.connect import CARD_LABEL, NAME_LABEL, TAG_LABEL, licence_resource
+from cluster.connect.nodes import CARD_LABEL, NAME_LABEL, TAG_LABEL, licence_resource
 from cluster.connect.watch import ray_folder
 from cluster.connect.watchdog import OBJECT_STORE_BYTES, RAY, end_children
 from cluster.errors import UsageError

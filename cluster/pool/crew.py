@@ -6,10 +6,10 @@ import math
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
-from cluster.connect.connect import Cluster
+from cluster.connect.nodes import Cluster
 from cluster.pool.actor import ActorLocation
 from cluster.pool.background import Lines, Threads
 from cluster.pool.calls import Assignment, Worker
@@ -53,6 +53,7 @@ class Crew:
         self._begin = begin
         self._abandon = abandon
         self._most = spec.most or None
+        self._first: Collection[str] = ()
         self._resize = threading.Event()
 
     def start(self) -> None:
@@ -95,9 +96,10 @@ class Crew:
             calls = len(self.dispatcher.waiting) + sum(worker.in_flight for worker in workers)
             return len(self.dispatcher.active_workers()), calls
 
-    def hold_to(self, most: int) -> None:
-        """Have so many workers at the most from now on; those beyond end what they have."""
-        self._most = most
+    def hold_to(self, most: int, *, first: Collection[str] = ()) -> None:
+        """Have so many workers at the most from now on; those beyond, on the nodes named first
+        before others, end what they have."""
+        self._most, self._first = most, first
         self._resize.set()
 
     def avoid(self, nodes: frozenset[str]) -> None:
@@ -190,7 +192,7 @@ class Crew:
 
     def _let_go(self, count: int) -> None:
         with self.lock:
-            surplus = self.dispatcher.retire_surplus(count)
+            surplus = self.dispatcher.retire_surplus(count, first=self._first)
         self._see_off(surplus)
 
     def _see_off(self, retired: Iterable[Worker]) -> None:

@@ -230,11 +230,11 @@ class Dispatcher:
         worker.retired = True
         self._note_state(worker)
 
-    def retire_surplus(self, count: int) -> list[Worker]:
-        """Retire so many workers, those that are not up first, then those with the fewest calls in
-        flight: they end what they have."""
+    def retire_surplus(self, count: int, *, first: Collection[str] = ()) -> list[Worker]:
+        """Retire so many workers, those that are not up first, then those on the nodes that others
+        wait for, then those with the fewest calls in flight: they end what they have."""
         serving = [worker for worker in self.workers if not worker.retired]
-        serving.sort(key=lambda worker: (worker.up, worker.in_flight, worker.number))
+        serving.sort(key=lambda one: (one.up, one.node not in first, one.in_flight, one.number))
         for worker in serving[:count]:
             self.retire(worker)
         return serving[:count]

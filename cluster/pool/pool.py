@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any
 
-from cluster.connect.connect import Cluster
+from cluster.connect.nodes import Cluster
 from cluster.errors import ClusterError, DougaError, GivenBack, explained
 from cluster.pool.calls import Assignment, Call, error_of, give_up
 from cluster.pool.crew import Crew
@@ -129,9 +129,10 @@ class Pool:
         """How many workers are up, and how many calls wait or are in flight."""
         return self._crew.load()
 
-    def hold_to(self, most: int) -> None:
-        """Have so many workers at the most from now on; those beyond end what they have."""
-        self._crew.hold_to(most)
+    def hold_to(self, most: int, *, first: Collection[str] = ()) -> None:
+        """Have so many workers at the most from now on; those beyond, on the nodes named first
+        before others, end what they have."""
+        self._crew.hold_to(most, first=first)
 
     def avoid(self, nodes: frozenset[str]) -> None:
         """Start no worker on these nodes, by id, from now on; those there end what they have."""

@@ -6,15 +6,19 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from cluster.connect.connect import Cluster, describe_cluster
+from cluster.connect.connect import describe_cluster
+from cluster.connect.nodes import Cluster
 from cluster.errors import ClusterError
 from cluster.pool.actor import Actor, ActorLocation, Answer, to_douga_error
 from cluster.pool.failures import Kind
+from cluster.pool.floating import Held, hold_floating
 from cluster.pool.spec import CallFailed, PoolSpec, Started, needs, other_build
 from cluster.settings import store_secrets
 
 NODE_ID = "ray.io/node-id"
 """The label by which Ray itself names each node."""
+ANYWHERE = {NODE_ID: "!nobody"}
+"""To Ray, a fallback without a label is none (2.60)."""
 
 
 class _Host(Actor):
@@ -26,24 +30,41 @@ class RayActors:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._held: dict[Any, Held] = {}
 
     def start(self, spec: PoolSpec, count: int, *, concurrency: int) -> list[Any]:
         """Ask Ray for actors of a pool; returns before they are up."""
         import ray
 
+        elsewhere = _anywhere_but(spec.avoid)
+        selector = {**spec.labels, **elsewhere}
         # Ray's own processes carry no secrets; nodes of a cluster have those of their own.
         secrets = store_secrets() if self._cluster.local else {}
-        host = ray.remote(_Host).options(
-            num_cpus=spec.num_cpus,
-            num_gpus=spec.num_gpus,
-            memory=spec.memory_bytes or None,
-            max_restarts=-1,
-            max_task_retries=0,
-            max_concurrency=concurrency,
-            scheduling_strategy="SPREAD",
-            label_selector=_where(spec),
-        )
-        return [host.remote(spec.handler, spec.config, secrets) for _ in range(count)]
+        host = ray.remote(_Host)
+        options: dict[str, Any] = {
+            "num_cpus": spec.num_cpus,
+            "num_gpus": spec.num_gpus,
+            "memory": spec.memory_bytes or None,
+            "resources": dict(spec.licences),
+            "max_restarts": -1,
+            "max_task_retries": 0,
+            "max_concurrency": concurrency,
+        }
+        actors = []
+        for _ in range(count):
+            if spec.floating:
+                held = hold_floating(spec, elsewhere if spec.soft else selector)
+                where = {"scheduling_strategy": held.strategy}
+            else:
+                held = None
+                fallback = [{"label_selector": elsewhere or ANYWHERE}] if spec.soft else None
+                where = {"scheduling_strategy": "SPREAD", "label_selector": selector}
+                where["fallback_strategy"] = fallback
+            actor = host.options(**options, **where).remote(spec.handler, spec.config, secrets)
+            actors.append(actor)
+            if held:
+                self._held[actor] = held
+        return actors
 
     def wait(self, actors: Sequence[Any], spec: PoolSpec) -> Started:
         """Wait for the actors. An actor of another build than the spec's is refused.
@@ -107,7 +128,7 @@ class RayActors:
     def fits(self, spec: PoolSpec) -> int:
         """How many of a pool's workers the nodes that are there have room for, others' included."""
         now = describe_cluster(self._cluster.address, local=self._cluster.local)
-        return now.without(spec.avoid).fits(spec.need)
+        return now.without(spec.avoid).fits(spec.need, floating=spec.floating)
 
     def locate(self, actor: Any, *, timeout_s: float) -> ActorLocation | None:
         """Where an actor is, as soon as it is up; None if Ray cannot tell."""
@@ -153,6 +174,8 @@ class RayActors:
         import ray
 
         ray.kill(actor, no_restart=not restart)
+        if not restart and (held := self._held.pop(actor, None)):
+            held.give_back()
 
     def is_alive(self, node: str) -> bool:
         """Whether a node is still in the cluster."""
@@ -161,9 +184,9 @@ class RayActors:
         return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
 
 
-def _where(spec: PoolSpec) -> dict[str, str]:
-    """On which nodes Ray may start a pool's actors, by their labels."""
-    return {NODE_ID: f"!in({','.join(sorted(spec.avoid))})"} if spec.avoid else {}
+def _anywhere_but(nodes: frozenset[str]) -> dict[str, str]:
+    """On which nodes Ray may start actors, by their labels: not on these."""
+    return {NODE_ID: f"!in({','.join(sorted(nodes))})"} if nodes else {}
 
 
 def _last_line(error: Exception) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cluster.connect.connect import Cluster, Node
+from cluster.connect.nodes import Cluster, Node
 from cluster.errors import ClusterError, DougaError
 from cluster.pool.actor import ActorLocation, Answer
 from cluster.pool.failures import Kind
@@ -42,6 +42,13 @@ class PoolSpec:
     most: int = 0
     avoid: frozenset[str] = frozenset()
     """Nodes, by id, on which no worker is to start."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that its nodes have; with `soft`, others do where none has them."""
+    soft: bool = False
+    licences: Mapping[str, float] = field(default_factory=dict)
+    """What of its node's other resources a worker takes."""
+    floating: Mapping[str, float] = field(default_factory=dict)
+    """What a worker takes of resources that another node holds for all."""
     warm: Any = None
     """Payload for the handler's method `warm`, called in every actor as soon as it is up, while the
     driver goes on; None: not called."""
@@ -49,7 +56,13 @@ class PoolSpec:
     @property
     def need(self) -> Node:
         """What one worker needs of its node."""
-        return Node(cpus=self.num_cpus, gpus=self.num_gpus, memory_bytes=self.memory_bytes)
+        return Node(
+            cpus=self.num_cpus,
+            gpus=self.num_gpus,
+            memory_bytes=self.memory_bytes,
+            labels={} if self.soft else self.labels,
+            more=self.licences,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cluster.connect.connect import Cluster, Node
+from cluster.connect.nodes import Cluster, Node
 from cluster.ledger.receipts import Receipt
 from cluster.pool.actor import ActorLocation, Answer
 from cluster.pool.pool import Pool
@@ -128,7 +128,7 @@ def _measure(folder: Path, workers: int, shots: int, reporter: Reporter) -> dict
     cluster = Cluster(address="", local=True, nodes=(node,))
     spec = PoolSpec(handler="", config=None, workers=workers)
     with Pool(spec, cluster, actors=actors) as pool:
-        made = Shots(prepared, Farm(pool, None), reporter)
+        made = Shots(prepared, Farm({CPU: pool}), reporter)
         began, cpu = time.monotonic(), time.process_time()
         results = made.render()
         wall_s = time.monotonic() - began

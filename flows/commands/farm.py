@@ -13,7 +13,7 @@ import typer
 from flows.commands.tools import AsJson, print_json
 
 if TYPE_CHECKING:
-    from cluster.connect.nodes import SeenNode
+    from cluster.connect.nodes import Node as RayNode
     from cluster.node.records import Here, Order, Out
     from cluster.store.base import Store
     from flows.farm.shares import LiveRun
@@ -144,7 +144,7 @@ def farm_document(store: Store, *, head: str = "") -> dict[str, Any]:
     from flows.farm.shares import live_runs
 
     here, out = nodes_here(store), nodes_out(store)
-    seen = {node.name: node for node in _in_ray(head) if node.works}
+    seen = {node.name: node for node in _in_ray(head)}
     doing = _doing(live_runs(store))
     now = store.now()
     nodes = []
@@ -171,12 +171,12 @@ def _node(
     told: Here | None,
     at: datetime | None,
     said: Out | None,
-    seen: SeenNode | None,
+    seen: RayNode | None,
     doing: list[dict[str, Any]],
     *,
     lives: bool,
 ) -> dict[str, Any]:
-    has: Here | SeenNode | None = told if told and (lives or not seen) else seen
+    has: Here | RayNode | None = told if told and (lives or not seen) else seen
     if told and lives:
         state = told.state
     elif seen or doing:
@@ -189,7 +189,7 @@ def _node(
         "here": lives,
         "out": asdict(said) | {"said": str(said)} if said else None,
         "doing": doing,
-        "host": has.host if has else "",
+        "host": told.host if told else "",
         "cpus": has.cpus if has else 0,
         "memory_bytes": int(has.memory_bytes) if has else 0,
         "cards": list(has.cards) if has else [],
@@ -203,10 +203,10 @@ def _node(
     }
 
 
-def _in_ray(head: str) -> list[SeenNode]:
+def _in_ray(head: str) -> Sequence[RayNode]:
     """The nodes that Ray's head knows; none where no head is named."""
-    from cluster.connect.nodes import nodes_seen
+    from cluster.connect.nodes import see_cluster
     from cluster.settings import settings
 
     address = head or settings().ray
-    return nodes_seen(address) if address else []
+    return see_cluster(address).nodes if address else ()

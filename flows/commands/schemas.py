@@ -79,6 +79,7 @@ class PlanShot(Printed):
     frames: int
     stages: list[str]
     cast: list[str]
+    needs: list[str] = []
     chunks: int
     whole: bool
     cached: int
@@ -603,6 +604,7 @@ def _stage(whole: Json) -> Json:
     for name in STAGES:
         params = stage_class(name).Params.model_json_schema()
         params["properties"] = {**params.get("properties", {}), "keep": {"type": "boolean"}}
+        params["properties"]["needs"] = {"$ref": "#/$defs/NeedsSpec"}
         short[name] = {"anyOf": [params, {"type": "null"}]}
     mapping = {"type": "object", "properties": short, "minProperties": 1, "maxProperties": 1}
     return {"anyOf": [{"enum": list(STAGES)}, {**mapping, "additionalProperties": False}, whole]}

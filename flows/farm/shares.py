@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import math
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
@@ -56,13 +56,22 @@ class LiveRun:
     weight: float = 1.0
     used: float = 0.0
     left_s: float | None = None
+    part: str = ""
+    """Which of its run's pools of this kind, where work needs different nodes."""
     on: dict[str, int] = field(default_factory=dict)
     """How many workers it has on each node, by the node's name."""
     job: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What its nodes must have."""
+
+    @property
+    def key(self) -> str:
+        """What it is known by among those that share a farm."""
+        return f"{self.run}.{self.part}" if self.part else self.run
 
 
 def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
-    """Workers for each run, by its name, of a farm of this capacity.
+    """Workers for each pool, by its key, of a farm of this capacity.
 
     Each gets one while there is room, then as many as its weight says beside the others', none more
     than it wants. Urgent work has what it wants before others get a second one. Between equals, who
@@ -73,29 +82,29 @@ def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
 
     def order(one: LiveRun) -> tuple[object, ...]:
         weight = one.weight * QUEUE_WEIGHTS[one.queue]
-        have = given.get(one.run, 0)
-        return (have > 0, one.queue != "urgent", have * one.size / weight, one.used, one.run)
+        have = given.get(one.key, 0)
+        return (have > 0, one.queue != "urgent", have * one.size / weight, one.used, one.key)
 
     while able := [
-        one for one in runs if given.get(one.run, 0) < one.wants and one.size <= left + 1e-9
+        one for one in runs if given.get(one.key, 0) < one.wants and one.size <= left + 1e-9
     ]:
         first = min(able, key=order)
-        given[first.run] = given.get(first.run, 0) + 1
+        given[first.key] = given.get(first.key, 0) + 1
         left -= first.size
-    return {one.run: given.get(one.run, 0) for one in runs}
+    return {one.key: given.get(one.key, 0) for one in runs}
 
 
-def room_in_s(runs: Sequence[LiveRun], capacity: float, run: str) -> float | None:
-    """Seconds until a run that has no worker gets one: 0 where one is its own already, and others
+def room_in_s(runs: Sequence[LiveRun], capacity: float, key: str) -> float | None:
+    """Seconds until a pool that has no worker gets one: 0 where one is its own already, and others
     let it go after the chunk in hand; None where nobody knows.
 
     As if nobody came, and all who are there ended when they say.
     """
-    ending = [one for one in runs if one.run != run]
+    ending = [one for one in runs if one.key != key]
     ending.sort(key=lambda one: math.inf if one.left_s is None else one.left_s)
     waited_s: float | None = 0.0
     staying = list(runs)
-    while not shares(staying, capacity).get(run):
+    while not shares(staying, capacity).get(key):
         if not ending:
             return None
         first = ending.pop(0)
@@ -138,25 +147,31 @@ class Member:
             self._me, wants=wants, holds=holds, used=used, left_s=left_s, on=on or {}
         )
         self._lease.update(_text(self._me))
-        return shares(self.live(), capacity)[self._me.run]
+        return shares(self.live(), capacity)[self._me.key]
 
     def live(self) -> list[LiveRun]:
         """Every living pool of its kind, this one as it is now."""
         others = (one for one in live_runs(self.store) if one.pool == self._me.pool)
         ordered = read_orders(self.store).get(_called(self._me))
         me = replace(self._me, queue=ordered or self._me.queue)
-        return [me, *(one for one in others if one.run != me.run)]
+        return [me, *(one for one in others if one.key != me.key)]
+
+    def wanted(self, capacity: float) -> list[dict[str, str]]:
+        """The labels that nodes must have for others that lack workers of their share."""
+        live = self.live()
+        due = shares(live, capacity)
+        return [one.labels for one in live if one.labels and one.holds < due[one.key]]
 
     def waits_for(self, capacity: float) -> tuple[str, str]:
         """Who has the farm, in words, and when this pool gets a worker of it: (`ep07 (mika at pc3)
         holds 6 of 8`, `one is free in about 12 min`)."""
         live = self.live()
-        held = [one for one in live if one.holds and one.run != self._me.run]
+        held = [one for one in live if one.holds and one.key != self._me.key]
         holders = ", ".join(
             f"{one.episode} ({one.who}) holds {one.holds} of {capacity / one.size:.0f}"
             for one in held
         )
-        match room_in_s(live, capacity, self._me.run):
+        match room_in_s(live, capacity, self._me.key):
             case None:
                 return holders, "when one is free is not known"
             case 0.0:
@@ -167,7 +182,14 @@ class Member:
 
 @contextmanager
 def member(
-    run: str, episode: str, *, pool: str, size: float, wants: int
+    run: str,
+    episode: str,
+    *,
+    pool: str,
+    size: float,
+    wants: int,
+    part: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> Iterator[Member | None]:
     """Take part in the farm that DOUGA_FARM names, for the length of a `with`; None where it names
     none. StoreError where its store cannot be written."""
@@ -182,13 +204,15 @@ def member(
         pool=pool,
         size=size,
         wants=wants,
+        part=part,
+        labels=dict(labels or {}),
         queue=chosen.queue,
         weight=chosen.weight,
         job=chosen.job,
     )
     store = open_store(chosen.farm)
     _sweep(store)
-    with hold_lease(store, f"{LIVE}{run}.{pool}.json", text=_text(me)) as lease:
+    with hold_lease(store, f"{LIVE}{me.key}.{pool}.json", text=_text(me)) as lease:
         yield Member(store, lease, me)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cluster.connect.connect import Cluster, Node
+from cluster.connect.nodes import Cluster, Node
 from cluster.connect.watchdog import OBJECT_STORE_BYTES
 from cluster.pool.spec import PoolSpec
-from flows.farm.farm import pool_specs
+from flows.farm.pools import pool_specs
 from flows.farm.shot import longest_first, shots_to_render
 from flows.forecast.durations import Work
 from flows.forecast.makespan import CPU, GPU, ShotSteps, Step
@@ -59,7 +59,7 @@ def workers_for(prepared: Prepared, workers: int) -> dict[str, PoolSpec]:
     )
     here = Cluster(address=request.ray, local=not elsewhere, nodes=(node,))
     sized = request.model_copy(update={"workers": asked})
-    return pool_specs(sized, prepared.plan, here, device=device)
+    return pool_specs(sized, prepared.plan, here, device=device, placed=False)
 
 
 def todo_of(prepared: Prepared, pools: Mapping[str, PoolSpec]) -> Todo:

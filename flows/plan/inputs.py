@@ -68,6 +68,7 @@ def shot_inputs(
                     identity=identities.get(index.path),
                 ),
                 recipe=recipe,
+                needs=episode.needs_for(shot.id),
                 assets=_assets(episode, recipe, digests),
                 material=partial(_material, index, shot.start),
             )

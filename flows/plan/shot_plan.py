@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 from cluster.errors import DougaError
 from cluster.keys import Key, make_key
 from flows.spec.documents import StageSpec
+from flows.spec.needs import NONE, Needs, together
 from flows.spec.shots import Shot
 from tasks.frames.picture import Picture
 from tasks.frames.track import Span, Track, chunk_spans
@@ -33,6 +35,7 @@ class ShotInput:
     source: SourceInput
     recipe: tuple[StageSpec, ...]
     assets: Mapping[str, str]
+    needs: Needs = NONE
     material: Callable[[Sequence[int]], object]
 
 
@@ -44,6 +47,7 @@ class RunPlan:
     card: Card
     track: Track
     items: tuple[WorkItem, ...]
+    needs: Needs = NONE
     planner: ChunkPlanner = field(repr=False, compare=False)
 
     def as_delivered(self, picture: Picture) -> RunPlan:
@@ -68,6 +72,7 @@ def plan_shot(
         raise error.at(where) from error
     runs: list[RunPlan] = []
     track = entry.track
+    steps = iter(entry.recipe)
     for group in groups:
         before = runs[-1] if runs else None
         tracks = [track]
@@ -94,8 +99,16 @@ def plan_shot(
         )
         items = tuple(planner.chunk(span) for span in chunk_spans(len(tracks[-1]), chunk=chunk))
         card = _fused_card([stage.card() for _, stage in group])
+        own = [spec.needs.settled() for spec in islice(steps, len(group)) if spec.needs]
         runs.append(
-            RunPlan(name=base.name, card=card, track=tracks[-1], items=items, planner=planner)
+            RunPlan(
+                name=base.name,
+                card=card,
+                track=tracks[-1],
+                items=items,
+                needs=together([entry.needs, *own], where=where),
+                planner=planner,
+            )
         )
         track = tracks[-1]
     return tuple(runs)

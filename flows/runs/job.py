@@ -212,7 +212,10 @@ def job_folder(job: str) -> str:
 
 def asked_of(request: RenderRequest) -> Key:
     """What stands for a render's request: everything but where it is run."""
-    where = {"command", "ray", "workers"}
+    steps = {"__all__": {"needs"}}
+    shots = {"__all__": {"needs": True, "recipe": steps}}
+    episode = {"needs": True, "recipe": steps, "shots": shots}
+    where: Any = {"command": True, "ray": True, "workers": True, "episode": episode}
     return make_key(request.model_dump(mode="json", exclude=where))
 
 

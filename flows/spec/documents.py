@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from cluster.errors import UsageError, shortly
 from cluster.store.base import PART_BYTES
 from flows.spec.allowed_paths import check_allowed
+from flows.spec.needs import Needs, NeedsSpec, narrowed
 from flows.words import NONE, few_words
 from tasks.frames.ratio import exact_number, fits_stream
 from tasks.stages.yaml_text import Place
@@ -152,6 +153,7 @@ class StageSpec(Document):
     stage: str
     params: dict[str, Any] = Field(default_factory=dict)
     keep: bool | None = None
+    needs: NeedsSpec | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -163,8 +165,8 @@ class StageSpec(Document):
             params = dict(params or {}) if isinstance(params, Mapping | None) else params
             if not isinstance(params, dict):
                 raise ValueError(f"expected parameters of {stage!r} as a mapping, got {params!r}")
-            keep = params.pop("keep", None)
-            return {"stage": stage, "params": params, "keep": keep}
+            own = {name: params.pop(name, None) for name in ("keep", "needs")}
+            return {"stage": stage, "params": params, **own}
         return value
 
 
@@ -187,11 +189,13 @@ class CastSpec(Document):
 
 
 class ShotSpec(Document):
-    """What one shot does differently: a recipe of its own, or other parameters of its stages."""
+    """What one shot does differently: a recipe of its own, other parameters of its stages, where
+    it is made."""
 
     recipe: tuple[StageSpec, ...] | None = None
     params: dict[str, dict[str, Any]] = Field(default_factory=dict)
     cast: tuple[str, ...] = ()
+    needs: NeedsSpec | None = None
 
 
 class DeliverySpec(Document):
@@ -230,6 +234,7 @@ class EpisodeSpec(Document):
     recipe: tuple[StageSpec, ...] = DEFAULT_RECIPE
     shots: dict[str, ShotSpec] = Field(default_factory=dict)
     cast: dict[str, CastSpec] = Field(default_factory=dict)
+    needs: NeedsSpec | None = None
     store: str | None = None
     delivery: DeliverySpec = DeliverySpec()
     review: ReviewSpec = ReviewSpec()
@@ -286,6 +291,11 @@ class EpisodeSpec(Document):
         """Who is in a shot, by name."""
         override = self.shots.get(shot)
         return override.cast if override else ()
+
+    def needs_for(self, shot: str) -> Needs:
+        """What a shot needs of the nodes that make it, whatever the stage."""
+        override = self.shots.get(shot)
+        return narrowed(self.needs, override.needs if override else None)
 
     def recipe_for(self, shot: str) -> tuple[StageSpec, ...]:
         """The recipe of one shot, its overrides applied."""

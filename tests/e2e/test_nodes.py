@@ -157,6 +157,46 @@ def test_renders_leave_a_node_that_is_drained_and_come_back(
     assert json.loads(out)["retries"] == 0
 
 
+def test_work_goes_where_what_it_needs_is(
+    ray_cluster: RayNodes, douga: Any, tiny_film: Path, tmp_path: Path
+) -> None:
+    """A tag that no node has at first, and the one licence of the site, which a node without work
+    counts: the render waits, then one worker at a time does all of it, on the node with the tag."""
+    farm = {"DOUGA_FARM": (tmp_path / "farm").as_uri()}
+    episode = tmp_path / "ep01.yaml"
+    needs = "{tag: a6000, licence: katana}"
+    episode.write_text(
+        f"source: {tiny_film}\nrecipe: [upscale, {{interpolate: {{factor: 3}}}}]\nneeds: {needs}\n"
+    )
+    words = ("-o", tmp_path / "film.mkv", "--store", tmp_path / "store", "--chunk", "2")
+    counter = ray_cluster.add(num_cpus=0, resources={"licence:katana": 1})
+    try:
+        planned = douga("plan", episode, "--no-calibrate", "--ray", ray_cluster.address, "--json")
+        assert "a6000" in planned.err
+        assert all("licence katana" in shot["needs"][0] for shot in planned.document["shots"])
+        render = douga.start(
+            "render", episode, *words, "--ray", ray_cluster.address, "--json", **farm
+        )
+        said = ""
+        while "no node has" not in said:
+            assert render.stderr
+            line = render.stderr.readline()
+            assert line, said
+            said += line
+        seen: set[tuple[str, int]] = set()
+        with joined(douga, ray_cluster, "--name", "ws4", "--tag", "a6000", **farm):
+            while render.poll() is None:
+                nodes = douga("farm", "--json", **farm).document["nodes"]
+                seen |= {
+                    (node["name"], each["workers"]) for node in nodes for each in node["doing"]
+                }
+            _, err = render.communicate(timeout=600)
+        assert render.returncode == 0, said + err
+        assert seen == {("ws4", 1)}
+    finally:
+        ray_cluster.kill(counter)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -15,7 +15,14 @@ from flows.plan.partial import frame_words, reused_frames
 from flows.plan.plan import ShotPlan
 from flows.plan.prepare import Prepared
 from flows.runs.result import part_state, reason_for
-from flows.words import count_words, device_words, duration_words, money_words, size_words
+from flows.words import (
+    count_words,
+    device_words,
+    duration_words,
+    few_words,
+    money_words,
+    size_words,
+)
 from tasks.worker.item import chunk_name
 
 SHOTS = ("shot", "source frames", "out>", "stages", "chunks>", "stored>", "to do>", "why")
@@ -72,6 +79,7 @@ def _line(prepared: Prepared, shot: ShotPlan, reasons: Why) -> dict[str, Any]:
         "frames": len(shot.track),
         "stages": [run.name for run in shot.runs],
         "cast": list(prepared.request.episode.cast_for(name)),
+        "needs": sorted({str(run.needs) for run in shot.runs if run.needs}),
         "chunks": total,
         "whole": whole,
         "cached": total - todo if whole else stored,
@@ -150,6 +158,9 @@ def _totals(document: dict[str, Any]) -> Iterator[str]:
         yield f"{frames} at {width}x{height}: {amount}"
     if document["engine_why"]:
         yield document["engine_why"]
+    for needs in dict.fromkeys(each for shot in document["shots"] for each in shot["needs"]):
+        needing = [shot["id"] for shot in document["shots"] if needs in shot["needs"]]
+        yield f"needs {needs}: {few_words(needing)}"
     if "based_on" not in document:
         return
     p50, p90 = document["finish_p50_s"], document["finish_p90_s"]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.connect.connect import Cluster, join_cluster
+from cluster.connect.connect import join_cluster
+from cluster.connect.nodes import Cluster
 from cluster.pool.pool import Pool
 from cluster.pool.spec import PoolSpec
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import ray
 
-from cluster.connect.connect import Cluster, Node, join_cluster
+from cluster.connect.connect import join_cluster
+from cluster.connect.nodes import Cluster, Node
 from cluster.errors import ClusterError, GivenBack, InputError, StageError, StoreError
 from cluster.pool.actor import ActorLocation, Answer
 from cluster.pool.failures import LOSSES, Kind
@@ -348,9 +349,10 @@ def test_a_pool_that_is_to_have_fewer_workers_ends_what_they_have_in_hand() -> N
         futures = [pool.submit("fit", number) for number in range(600)]
         while pool.load()[0] < 8:
             time.sleep(0.01)
-        pool.hold_to(2)
+        pool.hold_to(2, first={f"n{number}" for number in range(6)})
         while pool.load()[0] > 2:
             time.sleep(0.01)
+        assert set(pool.nodes()) == {"n6", "n7"}, "others wait for the first six"
         assert pool.load()[1] > 0, "there is work left"
         pool.hold_to(0)
         while pool.load()[0]:

@@ -87,6 +87,28 @@ def test_nothing_idles_that_somebody_wants_and_nobody_holds_what_is_not_there(
     assert shares(shuffled, capacity) == given, "every driver comes to the same answer"
 
 
+def test_pools_of_a_render_that_need_other_nodes_are_known_apart(
+    tmp_path: Path, set_variables: Callable[..., None]
+) -> None:
+    """And others learn which nodes to let go of first."""
+    set_variables(DOUGA_FARM=(tmp_path / "farm").as_uri(), DOUGA_QUEUE="day")
+    fast = {"douga/tag-a6000": "yes"}
+    with (
+        member("one", "ep07", pool="cpu", size=1, wants=8) as plain,
+        member("two", "ep08", pool="cpu", size=1, wants=8) as other,
+        member("two", "ep08", pool="cpu", size=1, wants=2, part="1", labels=fast) as placed,
+    ):
+        assert plain is not None
+        assert other is not None
+        assert placed is not None
+        assert plain.share(9, wants=20, holds=9, seconds=5) == 3
+        assert other.share(9, wants=20, holds=4, seconds=5) == 4
+        assert placed.share(9, wants=2, holds=0, seconds=5) == 2
+        assert plain.wanted(9) == [fast]
+        assert placed.share(9, wants=2, holds=2, seconds=5) == 2
+        assert plain.wanted(9) == []
+
+
 def test_members_see_one_another_and_leave_nothing(
     tmp_path: Path, set_variables: Callable[..., None]
 ) -> None:

@@ -21,6 +21,7 @@ from cluster.keys import Key
 from flows.plan.plan import RenderPlan, ShotPlan, plan_render
 from flows.plan.shot_plan import ShotInput
 from flows.spec.documents import StageSpec
+from flows.spec.needs import NeedsSpec
 from flows.spec.shots import Shot, shot_name
 from tasks.encode.encoders import EncodeSpec
 from tasks.frames.colour import Encoder, delivery_picture
@@ -105,6 +106,20 @@ def plan(
         delivery=partial(delivery_picture, pix_fmt=pix_fmt, encoder=encoder),
         encode=EncodeSpec(encoder=encoder),
     )
+
+
+def test_where_work_is_made_is_in_no_key_and_divides_no_run() -> None:
+    needs = NeedsSpec(tag=("a6000",))
+    placed = [HOLD, UPSCALE.model_copy(update={"needs": NeedsSpec(memory=1 << 30)}), DOUBLE]
+    (plain,) = plan(make_film(["abc" * 9], recipe=[HOLD, UPSCALE, DOUBLE])).shots
+    inputs = make_film(["abc" * 9], recipe=placed)
+    (other,) = plan([replace(each, needs=needs.settled()) for each in inputs]).shots
+    assert keys(other) == keys(plain)
+    assert plain.segment
+    assert other.segment
+    assert other.segment.key == plain.segment.key
+    by_run = [(run.needs.tags, run.needs.memory_bytes) for run in other.runs]
+    assert by_run == [(("a6000",), 1 << 30 if "upscale" in run.name else 0) for run in other.runs]
 
 
 def keys(shot: ShotPlan) -> list[Key]:
