@@ -67,7 +67,7 @@ def driver_node(
     if has_node(address):
         yield
         return
-    _check_closed(address)
+    check_closed(address)
     with _without_secrets():
         end = start(address, folder)
     try:
@@ -89,7 +89,7 @@ def _without_secrets() -> Iterator[None]:
         os.environ.update(before)
 
 
-def _check_closed(address: str) -> None:
+def check_closed(address: str) -> None:
     """RefusedError if the node, which binds every interface, would let anybody in."""
     by_token = foreign("RAY_AUTH_MODE") == "token"
     by_certificate = foreign("RAY_USE_TLS") not in ("", "0")

@@ -15,12 +15,13 @@ from cluster.errors import ClusterError, UsageError, os_reason
 from cluster.settings import foreign
 
 TIMEOUT_S = 5.0
+RAY = "--ray"
 PORT = re.compile("0*[1-9][0-9]{0,4}")
 METHOD = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 
 
-def check_head(address: str) -> None:
-    """Check that a Ray head answers at `host:port` and lets this process in.
+def check_head(address: str, *, option: str = RAY) -> None:
+    """Check that a Ray head answers at `host:port` and lets this process in; `option` named it.
 
     Sets RAY_AUTH_MODE as the head wants it (Ray refuses a token that the head does not want).
     UsageError if it is no address; ClusterError, with the remedy, if nothing answers, if it is not
@@ -32,32 +33,34 @@ def check_head(address: str) -> None:
     if not host or set("/@") & set(host) or not _is_port(port):
         raise UsageError(
             f"expected host:port of a Ray head, got {address.rpartition('@')[2]!r}",
-            where="--ray",
-            remedy="ray start --head prints it; or leave --ray away to render on this machine",
+            where=option,
+            remedy=f"ray start --head prints it{', or leave --ray away' * (option == RAY)}",
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_S).close()
     except OSError as error:
-        raise no_cluster(address, os_reason(error)) from error
+        raise no_cluster(address, os_reason(error), option=option) from error
     except UnicodeError as error:  # no host may be called so
-        raise no_cluster(address, "not a host's name") from error
+        raise no_cluster(address, "not a host's name", option=option) from error
     if foreign("RAY_USE_TLS") in ("", "0"):
-        _check_ray(address)
+        _check_ray(address, option=option)
 
 
 def _is_port(text: str) -> bool:
     return bool(PORT.fullmatch(text)) and int(text) < 65536
 
 
-def no_cluster(address: str, why: str) -> ClusterError:
+def no_cluster(address: str, why: str, *, option: str = RAY) -> ClusterError:
     """The error for an address where no Ray cluster can be joined."""
     return ClusterError(
         f"no Ray cluster answers at {address} ({why})",
-        remedy="check the address, or leave --ray away to render on this machine",
+        remedy="check the address, or leave --ray away to render on this machine"
+        if option == RAY
+        else "check the address, and that ray start --head runs there",
     )
 
 
-def _check_ray(address: str) -> None:
+def _check_ray(address: str, *, option: str) -> None:
     import grpc
 
     answer = _ask(address, token="")
@@ -72,7 +75,7 @@ def _check_ray(address: str) -> None:
             )
     found = re.search(rb"\d+\.\d+\.\d+[\w.]*", answer) if isinstance(answer, bytes) else None
     if found is None:
-        raise no_cluster(address, "what listens there is no Ray head")
+        raise no_cluster(address, "what listens there is no Ray head", option=option)
     if (theirs := found[0].decode()) != (ours := version("ray")):
         raise ClusterError(
             f"the cluster at {address} runs Ray {theirs}, this is {ours}",

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import version
 
+from cluster.connect.driver_node import check_closed
 from cluster.connect.head_check import check_head
 from cluster.errors import ClusterError, DougaError, StoreError, os_reason
 from cluster.node.lending import Away, Lending
@@ -26,6 +27,7 @@ from cluster.store.base import Store
 from cluster.store.lease import HEARTBEAT_S, Lease
 from cluster.store.records import record_text
 
+JOIN = "--join"
 POLL_S = 5.0
 """Between two looks at hours, owner, notices and orders."""
 LEAVES_WITHIN_S = 900.0
@@ -47,7 +49,8 @@ def be_a_node(
     """Be a node until an exception (Ctrl-C) ends it; nothing of Ray's is left then.
 
     `tell` gets each new state, one line. Without a `store`, nobody hears that the node leaves.
-    UsageError and ClusterError where the head does not answer at first; later it is tried again.
+    UsageError and ClusterError where the head does not answer at first, RefusedError where anybody
+    may join it; later it is tried again.
     """
     here = Here(
         name=spec.name,
@@ -64,7 +67,8 @@ def be_a_node(
         broadcast=machine.broadcast,
         sleeps=bool(sleep_command),
     )
-    check_head(spec.address)
+    check_head(spec.address, option=JOIN)
+    check_closed(spec.address)
     with _telling(store, here, tell) as say:
         _Life(spec, lending, store, say, sleep_command, poll_s).live()
 
@@ -113,7 +117,7 @@ class _Life:
     def _work(self) -> str:
         """Be in Ray while the machine is the farm's; why that ended too early, or ""."""
         try:
-            check_head(self._spec.address)
+            check_head(self._spec.address, option=JOIN)
         except ClusterError as error:
             return error.what
         self._come_back()
@@ -184,8 +188,8 @@ def _telling(store: Store | None, here: Here, tell: Callable[[str], None]) -> It
 
     def put() -> None:
         if lease is not None:
-            fresh = replace(now, load=round(load_share(), 2), disk_free_bytes=free_bytes())
-            with suppress(DougaError):  # the next heartbeat may arrive
+            with suppress(DougaError, OSError):  # the next heartbeat may arrive
+                fresh = replace(now, load=round(load_share(), 2), disk_free_bytes=free_bytes())
                 lease.update(record_text(asdict(fresh)))
 
     def beat() -> None:

@@ -38,7 +38,6 @@ def worker(
     over, or a cloud takes a spot machine away: for these DOUGA_FARM names the farm's store. When
     the head goes away, it is joined again as soon as it answers.
     """
-    import shlex
     from dataclasses import replace
 
     from cluster.node.lending import Lending, read_hours, read_wait
@@ -63,6 +62,8 @@ def worker(
     store = None
     if hours or when_idle or sleep_command or spot or settings().farm:
         store = farm_store()
+    else:
+        tell("DOUGA_FARM names no farm: nobody sees this node but Ray, or can drain it")
     if line := rule.check():
         tell(line)
     if spot:
@@ -76,5 +77,16 @@ def worker(
         lending=rule,
         store=store,
         tell=tell,
-        sleep_command=shlex.split(sleep_command),
+        sleep_command=_words(sleep_command),
     )
+
+
+def _words(command: str) -> list[str]:
+    import shlex
+
+    from cluster.errors import UsageError
+
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"{error}".lower(), where="--sleep-command") from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cluster.node.records import nodes_here, nodes_out
+from cluster.node.records import leave, nodes_here, nodes_out, read_out
 from cluster.store.open import open_store
 from tests.servers.ray_nodes import NOTICED_WITHIN_S, RayNodes
 
@@ -53,6 +53,7 @@ def joined(
     douga: Any, nodes: RayNodes, *words: str, **more: str
 ) -> Iterator[subprocess.Popen[str]]:
     """`douga worker` for the length of the block; then it must have ended, however it was ended."""
+    more = {"DOUGA_RAY_OPEN": "1", **more}  # the cluster of these tests has no token
     process = douga.start("worker", "--join", nodes.address, "--workers", "1", *words, **more)
     try:
         yield process
@@ -126,6 +127,34 @@ def test_a_workstation_is_lent_while_its_owner_is_away(
         told.write_text(AT_WORK)
         until(lambda: "lent" in nodes_out(open_store(farm)), "it to ask renders to leave")
         until(lambda: not labels_of(ray_cluster, "lent"), "it to leave")
+
+
+def test_a_cluster_that_anybody_may_join_is_refused(ray_cluster: RayNodes, douga: Any) -> None:
+    ended = douga("worker", "--join", ray_cluster.address, DOUGA_RAY_OPEN="0")
+    assert ended.code == 3
+    assert "RAY_AUTH_MODE=token" in ended.err
+
+
+def test_a_spot_machine_sleeps_when_told_and_heeds_its_notice(
+    ray_cluster: RayNodes, douga: Any, tmp_path: Path
+) -> None:
+    """What one that was killed said of itself is forgotten when the next one joins."""
+    farm, notice, slept = (tmp_path / "farm").as_uri(), tmp_path / "notice", tmp_path / "slept"
+    store = open_store(farm)
+    leave(store, "spot1", why="killed at its worst moment")
+    words = ("--name", "spot1", "--tag", "spot", "--sleep-command", f"touch '{slept}'")
+    more = {"DOUGA_FARM": farm, "DOUGA_SPOT_NOTICE": str(notice)}
+    with joined(douga, ray_cluster, *words, **more):
+        until(lambda: labels_of(ray_cluster, "spot1"), "it to join")
+        assert nodes_out(store) == {}
+        assert douga("farm", "sleep", "spot1", DOUGA_FARM=farm).code == 0
+        until(slept.exists, "its sleep")
+        assert not labels_of(ray_cluster, "spot1")
+        assert douga("farm", "undrain", "spot1", DOUGA_FARM=farm).code == 0
+        until(lambda: labels_of(ray_cluster, "spot1"), "it to come back")
+        notice.touch()
+        until(lambda: not labels_of(ray_cluster, "spot1"), "it to leave")
+        assert str(notice) in read_out(store, nodes_out(store)["spot1"]).why
 
 
 def test_renders_leave_a_node_that_is_drained_and_come_back(

@@ -4,11 +4,17 @@ import re
 import shlex
 import subprocess
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
+
+from cluster.errors import Exit
+from cluster.settings import Settings
+from flows.cli import app
 
 INFRA = Path(__file__).parents[2] / "infra"
 BIN = Path(sys.executable).parent
@@ -18,6 +24,24 @@ def services() -> dict[str, Any]:
     """The services of the compose file."""
     found: dict[str, Any] = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]
     return found
+
+
+def test_the_unit_of_a_node_starts_what_there_is() -> None:
+    folder = INFRA / "systemd"
+    unit = ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(folder / "douga-worker.service")
+    program, command, *words = shlex.split(unit["Service"]["ExecStart"])
+    assert Path(program).name == "douga"
+    known = get_command(app).commands[command].params  # type: ignore[attr-defined]
+    options = {name for each in known for name in each.opts}
+    assert {word for word in words if word.startswith("-")} <= options
+    given = (folder / Path(unit["Service"]["EnvironmentFile"]).name).read_text()
+    names = {line.partition("=")[0] for line in given.splitlines()}
+    assert {name for word in words for name in re.findall(r"\$\{(\w+)\}", word)} <= names
+    fields = {f"DOUGA_{name.upper()}" for name in Settings.model_fields}
+    assert {name for name in names if name.startswith("DOUGA_")} - fields == {"DOUGA_HEAD"}
+    assert int(unit["Service"]["SuccessExitStatus"]) == Exit.INTERRUPTED
 
 
 def test_every_service_is_built_from_the_one_image() -> None:
