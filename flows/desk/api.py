@@ -205,6 +205,6 @@ def run_again(request: Request, store: StoreKey, episode: Name) -> dict[str, Any
     if found.live:
         raise HTTPException(409, "a run of it goes on")
     try:
-        return {"started": desk.go_on(found, by=person.name)}
+        return {"started": desk.go_on(found, by=person.name, again=True)}
     except DougaError as error:
         raise HTTPException(409, str(error)) from error

@@ -62,7 +62,7 @@ class Desk:
         self.sessions = Sessions(folder)
         self.attempts = Attempts()
         self.audit = AuditLog(folder / "audit.jsonl")
-        self.renders = Renders(folder / "renders")
+        self.renders = Renders(folder / "renders", tell=self._tell_failed)
         self.feed = Feed(self.library, hear=self.hear)
         self.local_person = Person(name=user_name(), role=Role.ADMIN, session="local")
 
@@ -142,14 +142,18 @@ class Desk:
         self.feed.look_now()
         return made
 
-    def go_on(self, episode: Episode, *, by: str) -> bool:
-        """Run an episode's last command again; whether this desk has not done so already.
-        RefusedError where it cannot be run here."""
-        started = self.renders.go_on(episode)
+    def go_on(self, episode: Episode, *, by: str, again: bool = False) -> bool:
+        """Run an episode's last command again; whether this desk has not done so already, or with
+        `again` is not doing so. RefusedError where it cannot be run here."""
+        started = self.renders.go_on(episode, again=again)
         if started:
             command = str(episode.run.document.get("command", ""))
             self.audit.add(by, "render", where=episode.name, words=command)
         return started
+
+    def _tell_failed(self, episode: str, line: str) -> None:
+        self.audit.add("douga", "failed", where=episode, words=line)
+        log.warning("%s: the render that the desk started failed: %s", episode, line)
 
     def hear(self, changes: list[Change]) -> None:
         """After the last approval, whoever put it and wherever, the film goes on."""

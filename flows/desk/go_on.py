@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
-from cluster.errors import RefusedError
+from cluster.errors import Exit, RefusedError
 from cluster.settings import child_environment, store_secrets
 from flows.desk.shots import Episode
 from flows.spec.allowed_paths import check_allowed
@@ -20,26 +21,35 @@ PREFECT = ("PREFECT_", "RAY_", "DOUGA_")
 
 
 class Renders:
-    """Starts renders by their commands on record; each run is followed once by this desk."""
+    """Starts renders by their commands on record. `tell` hears of one that ended otherwise than
+    well: the episode, and the last line of its log."""
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, tell: Callable[[str, str], None]) -> None:
         self._logs = logs
-        self._followed: set[str] = set()
+        self._tell = tell
+        self._after: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
 
-    def go_on(self, episode: Episode) -> bool:
-        """Start an episode's last command again, unless this desk has done so after that run.
+    def go_on(self, episode: Episode, *, again: bool = False) -> bool:
+        """Start an episode's last command again, unless this desk has done so after that run; with
+        `again` also then, once that has ended.
 
         RefusedError, with what to type instead, where it cannot be run here.
         """
-        with self._lock:
-            if episode.run.run in self._followed:
-                return False
-            self._followed.add(episode.run.run)
         words, folder = command_of(episode)
-        self._logs.mkdir(parents=True, exist_ok=True)
-        with (self._logs / f"{episode.run.run}.log").open("ab") as log:
-            process = subprocess.Popen(
+        with self._lock:
+            before = self._after.get(episode.run.run)
+            if before is not None and (not again or before.poll() is None):
+                return False
+            process = self._start(episode, words, folder)
+            self._after[episode.run.run] = process
+        follow = threading.Thread(target=self._follow, args=(episode, process), daemon=True)
+        follow.start()
+        return True
+
+    def _start(self, episode: Episode, words: list[str], folder: Path) -> subprocess.Popen[bytes]:
+        with self._log(episode).open("ab") as log:
+            return subprocess.Popen(
                 [sys.executable, "-m", "flows.cli", "render", *words],
                 cwd=folder,
                 env=child_environment(secrets=(*store_secrets(), *PREFECT)),
@@ -48,8 +58,15 @@ class Renders:
                 stderr=log,
                 start_new_session=True,
             )
-        threading.Thread(target=process.wait, name="render", daemon=True).start()
-        return True
+
+    def _follow(self, episode: Episode, process: subprocess.Popen[bytes]) -> None:
+        if process.wait() not in (Exit.GOOD, Exit.REFUSED):
+            lines = self._log(episode).read_text(encoding="utf-8", errors="replace").split("\n")
+            self._tell(episode.name, next(filter(None, reversed(lines)), ""))
+
+    def _log(self, episode: Episode) -> Path:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self._logs / f"{episode.run.run}.log"
 
 
 def command_of(episode: Episode) -> tuple[list[str], Path]:

@@ -239,7 +239,8 @@ async def log_in(request: Request) -> Response:
         desk.sessions.begin(name, account),
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        # Behind a proxy that ends TLS the browser says it: it sends its own Origin with a form.
+        secure="https" in (request.url.scheme, request.headers.get("origin", "")[:5]),
     )
     return entered
 

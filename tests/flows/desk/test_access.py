@@ -89,6 +89,12 @@ def test_a_session_cookie_is_for_us_alone_and_ends_with_its_account(
     told = client.post("/login", data={"name": "admin", "password": PASSWORD})
     cookie = told.headers["set-cookie"].lower()
     assert all(word in cookie for word in ("httponly", "samesite=lax", "secure"))
+    behind = TestClient(client.app, base_url="http://desk.studio", follow_redirects=False)
+    form, origin = {"name": "admin", "password": PASSWORD}, {"host": "desk.studio"}
+    for scheme in ("http", "https"):
+        headers = {**origin, "origin": f"{scheme}://desk.studio"}
+        told = behind.post("/login", data=form, headers=headers)
+        assert ("secure" in told.headers["set-cookie"].lower()) == (scheme == "https")
     assert client.get("/").status_code == 200
     desk.accounts.put("admin", role=Role.VIEWER)
     assert client.get("/").headers["location"] == "/login"

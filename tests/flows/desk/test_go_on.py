@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], str]]:
             made.append((words[3:], str(cwd)))
 
         def wait(self) -> int:
-            return 0
+            return 1
+
+        def poll(self) -> int:
+            return 1
 
     monkeypatch.setattr("subprocess.Popen", Process)
     return made
@@ -58,8 +62,8 @@ def test_the_last_approval_starts_it_once_wherever_it_was_put(
     hear(desk)
     job = ["--job", f"after-{FIRST}"]
     assert started == [(["render", "my ep.yaml", "--chunk", "8", *job], str(studio.folder))]
-    (entry,) = desk.audit.read()
-    assert (entry.who, entry.what, entry.where) == ("mika", "render", "ep01")
+    entries = {entry.what: entry for entry in desk.audit.read()}
+    assert (entries["render"].who, entries["render"].where) == ("mika", "ep01")
 
 
 def test_a_retake_starts_nothing(
@@ -102,3 +106,25 @@ def test_no_path_of_a_record_leads_out_of_the_roots(
     (episode,) = desk.episodes()
     with pytest.raises(UsageError, match="leads out"):
         command_of(episode)
+
+
+def test_one_that_failed_may_be_started_again_by_a_person(
+    studio: Studio, desk: Desk, started: list[tuple[list[str], str]]
+) -> None:
+    (episode,) = desk.episodes()
+    assert desk.go_on(episode, by="mika")
+    assert not desk.go_on(episode, by="mika")
+    assert desk.go_on(episode, by="mika", again=True)
+    assert len(started) == 2
+
+
+def test_a_render_that_fails_is_in_the_audit_with_its_last_line(desk: Desk) -> None:
+    """Its command is run for real: there is no such episode."""
+    (episode,) = desk.episodes()
+    assert desk.go_on(episode, by="mika")
+    for _ in range(600):
+        failed = [entry for entry in desk.audit.read() if entry.what == "failed"]
+        if failed:
+            break
+        time.sleep(0.1)
+    assert "my ep.yaml" in failed[0].words
