@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import getpass
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cluster.errors import UsageError
+from cluster.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from flows.desk.access import Accounts
@@ -85,6 +86,29 @@ def token(
 ) -> None:
     """Make a bearer token for a program of a person; it is printed once, only its hash is kept."""
     print(_accounts().make_token(name, purpose))
+
+
+@desk.command()
+def export(
+    episode: Annotated[str, typer.Argument(help="its name")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="a folder; default: EPISODE.desk")
+    ] = "",
+    language: Annotated[str, typer.Option(help="en or ja")] = "en",
+    store: Stores = None,
+) -> None:
+    """Write an episode's page, pictures and proxies for people outside; it opens from disk."""
+    from flows.desk.app import open_desk
+    from flows.desk.catalogue import LANGUAGES
+    from flows.desk.export import export_episode, find_exported
+
+    if language not in LANGUAGES:
+        known = " or ".join(LANGUAGES)
+        raise UsageError(f"unknown language {language[:20]!r}", remedy=f"use {known}")
+    opened = open_desk(store or (), host="127.0.0.1")
+    shelf, found = find_exported(opened, episode)
+    folder = Path(output or f"{episode}.desk").absolute()
+    print(printable(str(export_episode(opened, shelf, found, folder, language=language))))
 
 
 def _accounts() -> Accounts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import av
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from cluster.errors import UsageError
 from cluster.store.base import NotStored
 from flows.desk.app import make_app
 from flows.desk.desk import Desk
+from flows.desk.export import export_episode, find_exported
 from flows.desk.shots import versions_of
 from tests.flows.desk.conftest import FIRST, FRAMES, Studio, segment_key
 
@@ -83,3 +87,16 @@ def test_drawings_begin_where_the_stored_picture_changes(
     monkeypatch.setattr("flows.desk.media.iter_frames", frames)
     shelf.store.put(f"frames/{KEY}", b"x")
     assert desk.media.drawings(shelf.store, version) == [0, 3, 5, 7]
+
+
+def test_an_exported_page_opens_from_disk(desk: Desk, studio: Studio) -> None:
+    studio.decide("sh010", "retake")
+    shelf, episode = find_exported(desk, "ep01")
+    page = export_episode(desk, shelf, episode, studio.folder / "out side").read_text()
+    files = re.findall(r'(?:src|href|poster)="([^"]+)"', page)
+    assert {Path(name).suffix for name in files} == {".css", ".webp", ".mp4"}
+    assert all((studio.folder / "out side" / name).is_file() for name in files)
+    assert "<script" not in page
+    assert "retake" in page
+    with pytest.raises(UsageError, match="ep01"):
+        find_exported(desk, "ep99")
