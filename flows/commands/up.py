@@ -60,7 +60,7 @@ def up(
     spec = read_nightly(nightly) if nightly else None
     reporter = Plain()
     with ExitStack() as stack:
-        api = stack.enter_context(prefect_api())
+        api = stack.enter_context(prefect_api(revived=True))
         ours = stack.enter_context(_one_server(spec, api))
         # Prefect reads its settings when imported: not before its server's address is known.
         from flows.nightly.deploy import deploy

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from cluster.errors import DougaError
 from cluster.settings import foreign, settings
 from flows.prefect.api import PrefectApi
-from flows.prefect.server import STOP_TIMEOUT_S, prefect_api
+from flows.prefect.embedded import STOP_TIMEOUT_S
+from flows.prefect.server import prefect_api
 from flows.progress import Reporter, one_line
 
 LONG_S = 60.0

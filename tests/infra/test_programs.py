@@ -16,7 +16,7 @@ SOURCES = sorted(
 STARTS = {
     "tasks/encode/ffmpeg.py": "ffmpeg: the one that is named, or the wheel's",
     "tasks/analysis/sandbox/run.py": "this Python: the process that looks at unknown files",
-    "flows/prefect/server.py": "this Python: Prefect's server",
+    "flows/prefect/embedded.py": "this Python: Prefect's server",
     "cluster/connect/watch.py": "this Python: the watchdog of a run, which starts its Ray",
     "cluster/node/ray_node.py": "this Python: Ray's command, for a node",
     "cluster/node/machine.py": "nvidia-smi, found on PATH, asked for the GPUs' names",

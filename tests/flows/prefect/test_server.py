@@ -24,7 +24,7 @@ import pytest
 from cluster.errors import ClusterError, Exit, RefusedError
 from cluster.network import free_port
 from cluster.settings import settings
-from flows.prefect import server
+from flows.prefect import embedded
 from flows.prefect.api import configured_api, is_up
 from flows.prefect.server import check_prefect, prefect_api
 from tests.conftest import ROOT
@@ -105,6 +105,22 @@ def test_a_server_whose_only_user_is_killed_ends_by_itself(home: Path) -> None:
         time.sleep(0.1)
 
 
+def test_a_server_that_is_killed_is_begun_again_at_its_address(home: Path) -> None:
+    with prefect_api(revived=True) as api:
+        for process in Path("/proc").glob("[0-9]*/cmdline"):
+            words = process.read_bytes().split(b"\0")
+            if os.fsencode(home / "prefect") in words and b"flows.prefect.server_process" in words:
+                os.kill(int(process.parent.name), signal.SIGKILL)
+        until = time.monotonic() + 60
+        while is_up(api.url) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not is_up(api.url)
+        while not is_up(api.url) and time.monotonic() < until:
+            time.sleep(0.2)
+        assert is_up(api.url)
+    assert not is_up(api.url)
+
+
 def test_a_start_can_be_given_up(home: Path) -> None:
     cancelled = threading.Event()
     cancelled.set()
@@ -126,7 +142,7 @@ def test_a_port_that_another_takes_first_is_not_the_last(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = iter([taken.getsockname()[1]])
-        monkeypatch.setattr(server, "free_port", lambda host: next(ports, 0) or free_port(host))
+        monkeypatch.setattr(embedded, "free_port", lambda host: next(ports, 0) or free_port(host))
         with prefect_api() as api:
             assert is_up(api.url)
         modes = [
