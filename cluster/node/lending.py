@@ -61,9 +61,10 @@ class Lending:
             return Away(why=notice.what, until=notice.at, within_s=notice.within_s)
         idle_s = self.idle().seconds if self.idle_s else None
         here = idle_s is not None and idle_s < self.idle_s
+        unsure = bool(self.idle_s) and idle_s is None
         if self.hours and not self.hours.hold(self.clock().time()):
             until = f"{self.hours.start:%H:%M}"
-            return Away(why=f"lent {self.hours} only", until=until, may_sleep=not here)
+            return Away(why=f"lent {self.hours} only", until=until, may_sleep=not (here or unsure))
         return Away(why="its owner is there") if here else None
 
     def check(self) -> str:

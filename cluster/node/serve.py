@@ -32,6 +32,8 @@ POLL_S = 5.0
 """Between two looks at hours, owner, notices and orders."""
 LEAVES_WITHIN_S = 900.0
 """How long workers are waited for: a render that does not share the farm never lets them go."""
+ENDS_BEFORE_S = 5.0
+"""Ray ends so long before a cloud takes the machine: its head then knows at once."""
 AGAIN = Backoff(first_s=2, longest_s=60)
 SAYS_GOODBYE_WITHIN_S = 2.0
 
@@ -148,9 +150,10 @@ class _Life:
 
     def _see_off(self, node: RayNode, away: Away) -> None:
         """Wait until the workers here have ended their chunks."""
-        limit_s = LEAVES_WITHIN_S if away.within_s is None else away.within_s
+        limit_s = LEAVES_WITHIN_S if away.within_s is None else away.within_s - ENDS_BEFORE_S
         until = time.monotonic() + (limit_s if self._store is not None else 0)
         while (workers := node.workers()) and node.runs() and time.monotonic() < until:
+            self._leave(away)  # where the store did not take it yet
             self._say(f"leaves after the chunks in hand: {away.why}", workers)
             time.sleep(min(1.0, self._poll_s))
 

@@ -99,7 +99,7 @@ class Crew:
     def hold_to(self, most: int, *, first: Collection[str] = ()) -> None:
         """Have so many workers at the most from now on; those beyond, on the nodes named first
         before others, end what they have."""
-        self._most, self._first = most, first
+        self._most, self._first = min(most, self.spec.most or most), first
         self._resize.set()
 
     def avoid(self, nodes: frozenset[str]) -> None:

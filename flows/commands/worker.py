@@ -60,7 +60,7 @@ def worker(
     )
     spot = SPOT in spec.tags
     store = None
-    if hours or when_idle or sleep_command or spot or settings().farm:
+    if hours or when_idle or sleep_command or settings().farm:
         store = farm_store()
     else:
         tell("DOUGA_FARM names no farm: nobody sees this node but Ray, or can drain it")

@@ -88,11 +88,12 @@ class _Holding:
             self._tell_wait(there, away)
 
     def _most(self, there: Cluster) -> int:
-        """How many workers there may be at the most: of one that finds its nodes everywhere, as
-        many as it likes, for a cluster may grow."""
+        """How many workers there may be at the most: as many as --workers says, and as find what
+        they need; where every node will do, a cluster may grow."""
         spec = self._pool.spec
         fits = there.fits(spec.need, floating=spec.floating)
-        return max(1, fits) if needs_more(spec) else MAX_WORKERS
+        most = max(1, fits) if needs_more(spec) else MAX_WORKERS
+        return min(most, spec.most or most)
 
     def _tell_left(self, now: Cluster, leaving: set[str]) -> None:
         out = nodes_out(self._part.store) if leaving - self._left else {}

@@ -81,7 +81,7 @@ def test_what_is_not_known_is_said_and_the_hours_decide() -> None:
 
 
 def test_a_machine_with_somebody_at_it_is_not_put_to_sleep_when_its_hours_end() -> None:
-    for idle_s, sleeps in ((5, False), (900, True)):
+    for idle_s, sleeps in ((5, False), (900, True), (None, False)):
         rule = Lending(
             hours=read_hours("20:00-08:00"), idle_s=600, clock=at(9), idle=untouched(idle_s)
         )

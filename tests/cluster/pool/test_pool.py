@@ -388,6 +388,15 @@ class Leaving(Farm):
             self.leaving.add(actor)
 
 
+def test_a_share_gives_no_more_workers_than_were_asked_for() -> None:
+    farm = Farm()
+    farm.room = 8
+    with elastic_pool(farm, [], most=2) as pool:
+        pool.hold_to(8)
+        futures = [pool.submit("fit", number) for number in range(200)]
+        assert {future.result(timeout=60) for future in futures} <= {0, 1}
+
+
 def test_what_a_worker_gives_back_is_made_once_by_others_and_in_its_order() -> None:
     farm, told = Leaving(), list[str]()
     farm.room = 4
