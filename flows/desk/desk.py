@@ -20,7 +20,7 @@ from flows.desk.shots import Episode, fold, gather
 from flows.plan.decisions import Decision, write_decision
 from flows.review.gate import new_decision
 from flows.runs.night import Night, NightShot
-from flows.runs.nights import Acceptance, PastNight
+from flows.runs.nights import Acceptance, PastNight, night_name
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,12 @@ class Desk:
         then = "that night is not shown"
         nights = self.library.records(shelf, names, Night.from_json, then=then)
         return [PastNight(night=n, accepted=self._accepted(shelf, n)) for n in nights if n]
+
+    def night(self, shelf: Shelf, nightly: str, night: str) -> Night | None:
+        """A night by its name; None where it is not there or damaged."""
+        name = night_name(nightly, night)
+        then = "that night is not shown"
+        return self.library.record(shelf, name, Night.from_json, then=then)
 
     def _accepted(self, shelf: Shelf, night: Night) -> tuple[Acceptance, ...]:
         listed = shelf.under(f"nightaccepts/{night.nightly}/{night.night}/")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, Response
 
 from cluster.errors import DougaError
+from cluster.store.open import open_store
 from flows.desk.api import desk_of, find_episode, find_shelf, find_shot, find_version
 from flows.desk.edit import edit_of
 from flows.spec.allowed_paths import check_allowed
@@ -88,6 +90,31 @@ def get_edit(request: Request, store: str, episode: str) -> Response:
     text = edit_of(found, versions, file_of=lambda shot: segment_file(episode, shot.id))
     told = {"content-disposition": f"attachment; filename*=utf-8''{quote(episode)}.otio"}
     return Response(text, media_type="application/json", headers=told)
+
+
+@router.get("/nights/{store}/{nightly}/{night}/{episode}/{shot}/{at}/{side}.png")
+def get_night_picture(
+    request: Request,
+    store: str,
+    nightly: str,
+    night: str,
+    episode: str,
+    shot: str,
+    at: int,
+    side: Literal["before", "after"],
+) -> Response:
+    """The worst frame of a shot's regression number `at`, in that night or the last good one."""
+    desk = desk_of(request)
+    kept = desk.night(find_shelf(desk, store), nightly, night)
+    for each in kept.episodes if kept else ():
+        for one in each.shots:
+            if (each.episode, one.id) == (episode, shot) and 0 <= at < len(one.regressions):
+                found = one.regressions[at]
+                name = found.before if side == "before" else found.after
+                if name:
+                    data = open_store(each.store).get(name)
+                    return Response(data, media_type="image/png", headers=IMMUTABLE)
+    raise HTTPException(404, "no such picture")
 
 
 @router.get("/media/{store}/{key}/thumb.webp")

@@ -20,6 +20,8 @@ from cluster.store.records import record_text
 from flows.desk.desk import Access, Desk
 from flows.plan.decisions import write_decision
 from flows.review.gate import new_decision
+from flows.runs.night import Night, NightEpisode, NightShot, Regression
+from flows.runs.outcome import Outcome
 from flows.runs.record import no_result, record_result, run_record
 from flows.runs.result import ShotLine
 from tasks.encode.encoders import EncodeSpec
@@ -132,6 +134,51 @@ class Studio:
             "frame": 7,
         }
         self.store.put(name, record_text(document).encode())
+
+    def night(self, name: str, *, state: Outcome = Outcome.DONE, measure: Any = None) -> None:
+        """A night of `ep01` with one shot, which regressed in a measure if one is named."""
+        for side in ("before", "after"):
+            self.store.put(f"nightframes/{side}.png", side.encode())
+        regressions: tuple[Regression, ...] = ()
+        if measure:
+            regressions = (
+                Regression(
+                    measure=measure,
+                    was=99,
+                    now=24,
+                    limit=36,
+                    frame=7,
+                    before="nightframes/before.png",
+                    after="nightframes/after.png",
+                ),
+            )
+        key = segment_key("ep01", "sh020", FIRST)
+        shot = NightShot(
+            id="sh020",
+            state="rendered",
+            frames=FRAMES,
+            seconds=1,
+            money=0.5,
+            segment=f"segments/{key[:2]}/{key}.mkv",
+            regressions=regressions,
+        )
+        episode = NightEpisode(
+            episode="ep01",
+            show="a",
+            state=state,
+            store=self.store.url,
+            shots=(shot,),
+            cpu_hours=1.5,
+        )
+        night = Night(
+            nightly="show",
+            night=name,
+            began_at="2026-03-01T22:00:00+00:00",
+            ended_at="2026-03-02T05:00:00+00:00",
+            episodes=(episode,),
+        )
+        text = record_text({**night.to_json(), "state": "good"}, default=str)
+        self.store.put(f"nights/show/{name}.json", text.encode())
 
     def segment(self, shot: str, *, episode: str = "ep01", run: str = FIRST) -> None:
         """A real segment of a shot, each of whose frames is of another grey."""

@@ -216,6 +216,25 @@ def test_the_reviews_come_in_film_order_and_lead_on(studio: Studio, desk: Desk) 
     assert back.shot.id == "sh010"
 
 
+def test_what_a_night_measured_to_be_worse_is_reviewed_first_with_its_pictures(
+    client: TestClient, studio: Studio, desk: Desk
+) -> None:
+    store = fill(studio, desk, sh010="rendered", sh020="rendered")
+    studio.night(FIRST)
+    studio.night(SECOND, measure="psnr")
+    desk.library.refresh()
+    queue = review_queue(desk.episodes(), desk.measured())
+    assert [(each.shot.id, each.worst) for each in queue] == [("sh020", "psnr"), ("sh010", "")]
+    page = client.get("/nights").text
+    assert "regressed" in page
+    pictures = re.findall(r'src="(/nights/[^"]+)"', page)
+    assert [client.get(url).content for url in pictures] == [b"before", b"after"]
+    assert f"/nights/{store}/show/{SECOND}/ep01/sh020/0/before.png" == pictures[0]
+    for wrong in ("1/before.png", "-1/before.png", "0/other.png"):
+        url = pictures[0].replace("0/before.png", wrong)
+        assert client.get(url).status_code in (404, 422)
+
+
 def test_the_board_shows_what_needs_somebody_first_and_what_is_late(
     studio: Studio, desk: Desk
 ) -> None:
