@@ -45,7 +45,7 @@ from flows.plan.prepare import Prepared, new_run_id
 from flows.prefect.api import PrefectApi, is_up
 from flows.prefect.artifacts import publish_artifacts, wait_for_states
 from flows.progress import Plain, Reporter
-from flows.runs.result import EpisodeResult, shots_failed
+from flows.runs.result import EpisodeResult, shots_failed, waits_for_review
 from flows.runs.state import living_runs
 from flows.spec.request import RenderRequest, read_request
 
@@ -92,6 +92,12 @@ def _show(run: ActiveRun) -> State[Any] | dict[str, Any]:
     result = run.result.result()
     wait(shown)
     publish_artifacts(run.prepared, result)
+    for shot in result.shots:
+        get_run_logger().info("%s: %s, %s made", shot.id, shot.state, shot.computed)
+    if result.waiting and not result.failed:
+        error = waits_for_review(result, run.prepared.request.command)
+        get_run_logger().warning(str(error))
+        return State(type=StateType.PAUSED, name="Waiting for review", message=str(error))
     return _state(result, run.prepared.request)
 
 

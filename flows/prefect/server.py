@@ -20,6 +20,8 @@ from flows.prefect.embedded import Embedded, check_closed
 
 CLIENT = {
     "PREFECT_LOGGING_LEVEL": "ERROR",
+    # What a run says of its shots and of what it waits for is kept with it.
+    "PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL": "INFO",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     # Errors reach the terminal as one line of ours; the server has them in full.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",

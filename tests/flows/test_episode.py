@@ -146,6 +146,24 @@ def test_a_server_that_goes_and_comes_back_is_told_everything_once(
     assert out.split() == ["True", f"{server.api.removesuffix('/api')}/runs/flow-run/{flow['id']}"]
 
 
+def test_a_run_that_waits_for_people_is_not_shown_as_done_and_says_why(
+    prefect: PrefectServer, shown: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    """It was green, and held no logs."""
+    with (tmp_path / "ep.yaml").open("a") as episode:
+        episode.write("name: waits\nreview: {gate: true}\n")
+    for number in (0, 2):
+        (tmp_path / f"go{number}").touch()
+    process = shown(**prefect.environment())
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    flow, _ = prefect.runs("waits")
+    assert (flow["state_type"], flow["state_name"]) == ("PAUSED", "Waiting for review")
+    logs = prefect.post("logs/filter", logs={"flow_run_id": {"any_": [flow["id"]]}})
+    said = " ".join(line["message"] for line in logs)
+    assert all(word in said for word in ("sh010: rendered", "sh020", "douga approve"))
+
+
 class Listening(Silent):
     """Keeps what is noted."""
 
