@@ -204,9 +204,15 @@ def _node(
 
 
 def _in_ray(head: str) -> Sequence[RayNode]:
-    """The nodes that Ray's head knows; none where no head is named."""
+    """The nodes that Ray's head knows; none where no head is named, or it does not answer."""
     from cluster.connect.nodes import see_cluster
+    from cluster.errors import ClusterError
     from cluster.settings import settings
+    from flows.progress import Plain
 
     address = head or settings().ray
-    return see_cluster(address).nodes if address else ()
+    try:
+        return see_cluster(address).nodes if address else ()
+    except ClusterError as error:
+        Plain().note(f"{error.what}; what the farm's store says is listed")
+        return ()

@@ -105,6 +105,16 @@ def test_a_node_that_nobody_knows_is_named_with_the_nearest(farm: Store) -> None
     assert "ws3" in text
 
 
+def test_a_head_that_does_not_answer_hides_no_node(
+    farm: Store, set_variables: Callable[..., None]
+) -> None:
+    set_variables(DOUGA_RAY="127.0.0.1:9")
+    code, text = douga()
+    assert code == 0
+    assert "127.0.0.1:9" in text
+    assert "ws3" in text
+
+
 def test_only_a_node_with_a_command_for_it_is_put_to_sleep(farm: Store) -> None:
     code, text = douga("sleep", "ws4")
     assert code == 64
