@@ -9,7 +9,7 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -q
 SIDE_BY_SIDE := -n $(JOBS) --no-loadscope-reorder
 
-.PHONY: help install install-dev demo check test test-fast test-desk chaos nightly bench docs map schemas clean
+.PHONY: help install install-dev demo check test test-fast test-desk chaos nightly bench bench-farm docs map schemas clean
 
 help:
 	@echo "make demo         install, synthesise an episode, render it, show what to try next"
@@ -25,6 +25,7 @@ help:
 	@echo "make map          the picture and the page of the rooms, from the code"
 	@echo "make schemas      docs/schemas, from the code"
 	@echo "make bench        docs/bench/latest.md: speed beside the limit and peers, in ten minutes"
+	@echo "make bench-farm   docs/bench/farm.md: a farm that many share beside its limits, in 20 minutes"
 
 install: .venv/.installed
 
@@ -88,6 +89,9 @@ map: install-dev
 
 bench: install
 	$(BIN)/python -m flows.commands.bench_page docs/bench
+
+bench-farm: install-dev
+	$(BIN)/python -m tests.bench_farm docs/bench
 
 clean:
 	rm -rf demo build .mypy_cache .ruff_cache .pytest_cache

@@ -15,7 +15,16 @@ from cluster.pool.hosts import Hosts
 from cluster.pool.pool import Pool
 from cluster.pool.spec import PoolSpec
 from flows.farm.holding import capacity, holding_to_share, without_those_out
-from flows.farm.pools import CPU, GPU, missing, needs_more, pool_for, pool_for_segments, pool_specs
+from flows.farm.pools import (
+    CPU,
+    GPU,
+    WORKER,
+    missing,
+    needs_more,
+    pool_for,
+    pool_for_segments,
+    pool_specs,
+)
 from flows.farm.shares import Member, member
 from flows.plan.plan import RenderPlan
 from flows.plan.prepare import device_type
@@ -100,8 +109,11 @@ OpenFarm = Callable[[RenderRequest, RenderPlan, Reporter], AbstractContextManage
 
 
 @contextmanager
-def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> Iterator[Farm]:
-    """Ray and its workers for the length of a `with`. ClusterError if they do not start."""
+def open_farm(
+    request: RenderRequest, plan: RenderPlan, reporter: Reporter, *, handler: str = WORKER
+) -> Iterator[Farm]:
+    """Ray and its workers for the length of a `with`; `handler` is what they host (a benchmark's
+    only sleeps). ClusterError if they do not start."""
     if not request.ray:
         check_here(plan.engine, where=plan.episode)
     reporter.phase("starting workers" if not request.ray else f"joining Ray at {request.ray}")
@@ -114,7 +126,7 @@ def open_farm(request: RenderRequest, plan: RenderPlan, reporter: Reporter) -> I
         build = build_for(plan.engine) | there
         pools: dict[str, Pool] = {}
         for number, (name, spec) in enumerate(specs.items()):
-            spec = replace(spec, build=build)
+            spec = replace(spec, handler=handler, build=build)
             part = stack.enter_context(_part_of_farm(plan, spec, number)) if request.ray else None
             if part is not None:
                 staying, away = without_those_out(cluster, part)

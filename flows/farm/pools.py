@@ -22,6 +22,7 @@ from tasks.worker.item import SourceInput, StageCall
 from tasks.worker.worker import WorkerConfig
 
 CPU, GPU = "cpu", "gpu"
+WORKER = "tasks.worker.worker:Worker"
 CODES_BYTES, PLANES_BYTES = 6, 2
 """Of a pixel: as codes, and at the most as planes of 8 bits in 4:2:0 with some to spare."""
 IN_HAND = 3
@@ -149,7 +150,7 @@ def _spec(
     run's own store."""
     chosen = settings()
     return PoolSpec(
-        handler="tasks.worker.worker:Worker",
+        handler=WORKER,
         config=WorkerConfig(
             store_url=request.store,
             cache="" if request.ray else str(chosen.home / "cache"),

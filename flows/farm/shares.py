@@ -94,6 +94,19 @@ def shares(runs: Sequence[LiveRun], capacity: float) -> dict[str, int]:
     return {one.key: given.get(one.key, 0) for one in runs}
 
 
+def may_ask(runs: Sequence[LiveRun], capacity: float, key: str) -> int:
+    """Workers that a pool may have and ask for: its share of the farm as it is, and while everybody
+    has theirs, the first of those that could use more asks for half as many again. What is asked
+    for and finds no room is what an autoscaler brings nodes for; one asks for all, so that what
+    somebody lets go comes to whom it is meant for."""
+    given = shares(runs, capacity)
+    share = given[key]
+    short = min((one.key for one in runs if one.wants > given[one.key]), default="")
+    if short != key or any(one.holds < given[one.key] for one in runs):
+        return share
+    return share + max(1, share // 2)
+
+
 def room_in_s(runs: Sequence[LiveRun], capacity: float, key: str) -> float | None:
     """Seconds until a pool that has no worker gets one: 0 where one is its own already, and others
     let it go after the chunk in hand; None where nobody knows.
@@ -141,13 +154,13 @@ class Member:
         on: dict[str, int] | None = None,
     ) -> int:
         """Say what this pool wants, has had for so many seconds, and when its run ends; the workers
-        that it gets."""
+        that it may have and ask for."""
         used = self._me.used + holds * self._me.size * seconds
         self._me = replace(
             self._me, wants=wants, holds=holds, used=used, left_s=left_s, on=on or {}
         )
         self._lease.update(_text(self._me))
-        return shares(self.live(), capacity)[self._me.key]
+        return may_ask(self.live(), capacity, self._me.key)
 
     def live(self) -> list[LiveRun]:
         """Every living pool of its kind, this one as it is now."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,35 @@ NODE = {
     "include_log_monitor": False,
     "no_monitor": True,
 }
+
+
+@dataclass(frozen=True)
+class StartedNode:
+    """A node that is a process of its own, and its folder."""
+
+    process: subprocess.Popen[bytes]
+    folder: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is no more, or never came up."""
+        return self.process.poll() is not None
+
+    def end(self) -> None:
+        """End it as a power cut would; harmless when it has ended."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 NOTICED_WITHIN_S = 90
 """Ray takes a node for dead after five silences of three seconds or more."""
 
 
 @dataclass(frozen=True)
 class RayNodes:
-    """Nodes of one CPU each; the first is the head."""
+    """Nodes of one CPU each, if nothing else is said; the first is the head."""
 
     cluster: Any
     folder: str
@@ -74,26 +98,37 @@ class RayNodes:
     def add_in(self, namespace: Namespace, *, cpus: int) -> Iterator[None]:
         """Another node, in a network namespace, for the length of the block."""
         before = len(self.nodes())
-        folder = tempfile.mkdtemp(prefix="douga-apart-", dir="/tmp")
-        words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
-        words += ["--address", self.address, "--node-ip-address", namespace.address]
-        words += ["--num-cpus", str(cpus), "--num-gpus", "0", "--memory", str(2 << 30)]
-        words += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
-        with open(f"{folder}/log", "wb") as log:
-            process = subprocess.Popen(
-                [*namespace.enter, *words],
-                env={**os.environ, **self._variables(), "RAY_TMPDIR": folder},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        node = self.start(cpus=cpus, enter=namespace.enter, address=namespace.address)
         try:
             self.wait_for(before + 1)
             yield
         finally:
-            process.terminate()
-            process.wait(timeout=30)
-            shutil.rmtree(folder, ignore_errors=True)
+            node.process.terminate()
+            node.process.wait(timeout=30)
+            node.end()
+
+    def start(
+        self, *, cpus: int, enter: Sequence[str] = (), address: str = "", label: str = ""
+    ) -> StartedNode:
+        """Begin to start another node as a process of its own, with `enter` before its command;
+        `label` is a resource that it alone has."""
+        folder = tempfile.mkdtemp(prefix="douga-apart-", dir="/tmp")
+        words = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+        words += ["--address", self.address]
+        words += ["--node-ip-address", address or self.address.rpartition(":")[0]]
+        words += ["--num-cpus", str(cpus), "--num-gpus", "0", "--memory", str(4 << 30)]
+        words += ["--object-store-memory", str(80 << 20), "--disable-usage-stats"]
+        words += ["--resources", json.dumps({label: 1})] if label else []
+        with open(f"{folder}/log", "wb") as log:
+            process = subprocess.Popen(
+                [*enter, *words],
+                env={**os.environ, **self._variables(), "RAY_TMPDIR": folder},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return StartedNode(process, folder)
 
     def _variables(self) -> dict[str, str]:
         own = {"PYTHONPATH": str(self.code), "RAY_TMPDIR": self.folder, "RAY_AUTH_MODE": "disabled"}
@@ -131,17 +166,17 @@ def workers_on(node: Any) -> list[int]:
 
 
 @contextmanager
-def ray_nodes(count: int, *, code: Path = ROOT) -> Iterator[RayNodes]:
-    """So many nodes for the length of the block; nothing of them is left afterwards."""
+def ray_nodes(count: int, *, code: Path = ROOT, cpus: int = 1) -> Iterator[RayNodes]:
+    """So many nodes of so many CPUs each for the length of the block; nothing of them is left
+    afterwards."""
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="douga-nodes-", dir="/tmp")  # short: sockets lie in it
     cluster = Cluster()
     nodes = RayNodes(cluster, folder, code)
     try:
-        nodes.add(include_dashboard=False)
-        for _ in range(count - 1):
-            nodes.add()
+        for _ in range(count):
+            nodes.add(num_cpus=cpus)
         yield nodes
     finally:
         cluster.shutdown()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.store.open import open_store
-from flows.farm.shares import LIVE, LiveRun, live_runs, member, room_in_s, shares
+from flows.farm.shares import LIVE, LiveRun, live_runs, may_ask, member, room_in_s, shares
 
 
 def run(name: str, **more: Any) -> LiveRun:
@@ -37,6 +37,24 @@ def run(name: str, **more: Any) -> LiveRun:
 )
 def test_shares(runs: list[LiveRun], capacity: float, expected: dict[str, int]) -> None:
     assert shares(runs, capacity) == expected
+
+
+@pytest.mark.parametrize(
+    ("runs", "capacity", "expected"),
+    [
+        ([run("a")], 0, {"a": 1}),  # from no node at all
+        ([run("a", holds=4)], 4, {"a": 6}),
+        ([run("a", holds=3)], 4, {"a": 4}),  # one is on its way
+        ([run("a", wants=4, holds=4)], 4, {"a": 4}),
+        ([run("a", holds=2), run("b", holds=2)], 4, {"a": 3, "b": 2}),  # one asks for all
+        ([run("a", wants=2, holds=2), run("b", holds=2)], 4, {"a": 2, "b": 3}),
+        ([run("a", holds=4), run("b")], 4, {"a": 2, "b": 2}),  # first of all everybody's share
+    ],
+)
+def test_what_may_be_asked_for(
+    runs: list[LiveRun], capacity: float, expected: dict[str, int]
+) -> None:
+    assert {one.run: may_ask(runs, capacity, one.run) for one in runs} == expected
 
 
 @pytest.mark.parametrize(
@@ -116,7 +134,7 @@ def test_members_see_one_another_and_leave_nothing(
     set_variables(DOUGA_FARM=url, DOUGA_QUEUE="day")
     with member("one", "ep07", pool="cpu", size=1, wants=8) as first:
         assert first is not None
-        assert first.share(8, wants=20, holds=8, seconds=5) == 8
+        assert first.share(8, wants=8, holds=8, seconds=5) == 8
         set_variables(DOUGA_QUEUE="urgent")
         with member("two", "ep08", pool="cpu", size=1, wants=8) as second:
             assert second is not None
@@ -126,7 +144,7 @@ def test_members_see_one_another_and_leave_nothing(
             assert "ep07" in holders
             assert "8 of 8" in holders
             assert "chunk in hand" in when
-        assert first.share(8, wants=20, holds=1, seconds=5) == 8
+        assert first.share(8, wants=8, holds=1, seconds=5) == 8
     assert live_runs(open_store(url)) == []
 
 
