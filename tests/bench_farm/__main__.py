@@ -87,6 +87,7 @@ def page(figures: dict[str, Any]) -> str:
             f"{'met' if one['met'] else '**not met**'} |"
             for one in measured
         ]
+    lines += ["", figures["note"]] if "note" in figures else []
     lines += [
         "",
         "Nodes come and go by the tests' own provider, which asks Ray what its own autoscaler asks "

@@ -204,9 +204,10 @@ class Provider:
         self.spans.append((time.time(), float("inf")))
 
     def _take_away(self, label: str) -> None:
-        self._nodes.pop(label).end()
+        self._nodes[label].end()
         number = int(label.rpartition("-")[2])
         self.spans[number] = (self.spans[number][0], time.time())
+        del self._nodes[label]
 
 
 def load() -> float:
