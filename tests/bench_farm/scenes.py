@@ -14,6 +14,7 @@ from tests.bench_farm.figures import Slept, at_work, busy_s, lost, made_twice
 from tests.servers.ray_nodes import ray_nodes
 
 PATIENCE_S = 900.0
+SETTLES_WITHIN_S = 60.0
 WEIGHTS = {"long": 2.0, "one": 1.0, "two": 1.0}
 """The day's episodes."""
 URGENT_SHARE = 0.8
@@ -198,7 +199,7 @@ def _settled(farm: SleepingFarm, before: float) -> list[Slept]:
     def found() -> list[Slept]:
         return [one for render in farm.renders for one in render.slept]
 
-    farm.wait(lambda: not lost(found(), before), within_s=4 * farm.chunk_s)
+    farm.wait(lambda: not lost(found(), before), within_s=4 * farm.chunk_s + SETTLES_WITHIN_S)
     return found()
 
 
