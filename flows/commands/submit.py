@@ -62,7 +62,7 @@ def submit(
         check_folder(options.output, option="-o")
     store = open_store(request.store)
     with make_reporter() as reporter, asking() as ask:
-        from flows.queue.orders import take_in
+        from flows.queue.orders import check_key, standing_runs, take_in
         from flows.queue.wait import wait_for_end
         from flows.queue.work_pool import read_farm
 
@@ -76,6 +76,7 @@ def submit(
             }
             print_json(document, "submit") if as_json else say_submitted(document)
             return
+        check_key(job or chosen.job, request.store, ask(standing_runs()))
         made = new_submission(
             settled, files, job=job or chosen.job, queue=asked, weight=chosen.weight, deadline=due
         )
@@ -155,7 +156,7 @@ def _fetch(put: Submission, end: SubmissionEnd, film: Path, reporter: Reporter) 
     from cluster.store.open import open_store
 
     if not end.film:
-        return ""
+        return str(film) if end.exit_code == Exit.GOOD and film.is_file() else ""
     reporter.phase(f"fetching {film.name}")
     film.parent.mkdir(parents=True, exist_ok=True)
     open_store(put.store).get_file(end.film, film)

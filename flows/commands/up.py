@@ -70,7 +70,7 @@ def up(
             print_json(document, "up") if as_json else _say(document)
             sys.stdout.flush()
 
-        farm = _farm_note()
+        farm = _farm_note(api)
         if not ours:
             tell(asyncio.run(deploy(spec)) if spec else None)
             return
@@ -145,7 +145,9 @@ def _say_desk(address: str) -> None:
     print(f"douga: desk at {address}", file=sys.stderr)
 
 
-def _farm_note() -> FarmNote:
+def _farm_note(api: PrefectApi) -> FarmNote:
+    """What others must know. On a server of our own it is this user alone who hands episodes in,
+    on this machine: all its files are shared."""
     from importlib.metadata import version
 
     from cluster.settings import home_folder, settings
@@ -154,7 +156,7 @@ def _farm_note() -> FarmNote:
     chosen = settings()
     return FarmNote(
         farm=chosen.farm or home_folder("farm").as_uri(),
-        shared=tuple(filter(None, chosen.roots.split(os.pathsep))),
+        shared=tuple(filter(None, chosen.roots.split(os.pathsep))) if api.lasting else ("/",),
         host=socket.gethostname(),
         version=version("douga"),
     )

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from cluster.errors import ClusterError
 from cluster.network import check_listening, free_port
-from cluster.settings import child_environment, foreign, settings
+from cluster.settings import child_environment, foreign, home_folder, settings
 from flows.prefect.api import is_up
 
 POLL_S = 0.1
@@ -248,6 +248,16 @@ class Embedded:
             "Prefect's server did not start",
             remedy=f"see {self._folder / 'server.log'}, or set DOUGA_PREFECT=off",
         )
+
+
+def is_own(url: str) -> bool:
+    """Whether the API at this URL is of a server that this user's processes on this machine hold:
+    nobody else has its password."""
+    try:
+        note = json.loads((home_folder("prefect") / "server.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(note, dict) and note.get("url") == url
 
 
 def check_closed() -> None:

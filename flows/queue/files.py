@@ -51,7 +51,8 @@ def send_files(
     # Both are settled in the request.
     settled["episode"]["store"] = settled["episode"]["delivery"]["output"] = None
     files = [file for file in _files(places.values()) if not is_under(file, shared)]
-    reporter.phase(f"looking at {count_words(len(files), 'file')} to send")
+    if files:
+        reporter.phase(f"looking at {count_words(len(files), 'file')} to send")
     sent = [_as_sent(file) for file in files]
     names = [source_name(each.digest) for each in sent]
     has = store.has(names) if names else set()

@@ -58,6 +58,17 @@ async def standing_runs() -> list[Queued]:
         return await _standing(client)
 
 
+def check_key(job: str, store: str, everyone: Sequence[Queued]) -> None:
+    """UsageError where a job's key names another one in the queue, of another store."""
+    for each in everyone:
+        if each.job == job and each.store != store:
+            raise UsageError(
+                f"the job {job!r} is another request: it renders {each.episode} in {each.store}",
+                where="--job",
+                remedy="take another key for this one",
+            )
+
+
 async def pause(names: Sequence[str]) -> list[Queued]:
     """Have runs stop after the chunks in hand, and wait until somebody resumes them."""
     async with get_client() as client:

@@ -19,9 +19,10 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed, Scheduled
 
 from cluster.errors import Exit, explained, unwritable
-from cluster.settings import home_folder, settings
+from cluster.settings import foreign, home_folder, settings
 from cluster.store.base import Store
 from cluster.store.open import open_store
+from flows.prefect.embedded import is_own
 from flows.process import ended_by_signals
 from flows.progress import Plain, Reporter, one_line
 from flows.queue.files import RECEIVED, forget_files, receive
@@ -51,7 +52,8 @@ def render_submitted(asked: dict[str, Any], render: Render) -> State[Any] | dict
     there when its turn comes again.
     """
     reporter = Plain()
-    _hold_to_folders()
+    if not _is_own_farm():
+        _hold_to_folders()
     store = open_store(check_allowed(str(asked["store"])))
     submission = read_submission(store, str(asked["submitted"]))
     if (end := read_end(store, submission.name)) is not None:
@@ -70,6 +72,11 @@ def render_submitted(asked: dict[str, Any], render: Render) -> State[Any] | dict
     return _ended(store, submission, result, request.command)
 
 
+def _is_own_farm() -> bool:
+    """Whether whoever handed it in is this user, on this machine: its paths are theirs."""
+    return is_own(foreign("PREFECT_API_URL"))
+
+
 def _hold_to_folders() -> None:
     """Let the paths of a submission lead nowhere but into the folders of DOUGA_ROOTS, and into
     those of this machine's home that are made for it."""
@@ -79,9 +86,12 @@ def _hold_to_folders() -> None:
 
 
 def _film_of(submission: Submission) -> Path:
-    """Where this machine keeps the film of a submission, named as its sender named it."""
-    name = Path(str(submission.request["output"])).name
-    film = home_folder("films") / submission.episode / name
+    """Where the film of a submission goes: to its sender's own place where that is here, else to
+    where this machine keeps films, named as its sender named it."""
+    asked = Path(str(submission.request["output"]))
+    if _is_own_farm():
+        return asked
+    film = home_folder("films") / submission.episode / asked.name
     try:
         film.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -94,7 +104,7 @@ def _ended(
 ) -> State[Any] | dict[str, Any]:
     state, code, error = told_of(result, command=command)
     film = ""
-    if result.film:
+    if result.film and not _is_own_farm():
         film = f"{DELIVERED}{submission.episode}/{result.run}/{Path(result.film).name}"
         store.put_file(film, Path(result.film), if_absent=True)
     _end(store, submission, state=state, code=code, error=error, run=result.run, film=film)

@@ -149,41 +149,51 @@ async def _keep_house(reporter: Reporter, ended: asyncio.Event) -> None:
     while not ended.is_set():
         with suppress(httpx.HTTPError, DougaError, OSError):
             async with get_client() as client:
-                for run in await _killed(client):
-                    await _begin_again(client, run, reporter)
+                for run in await _ended_unheard(client):
+                    await _see_to(client, run, reporter)
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), timeout=HOUSEKEEPING_S)
 
 
-async def _killed(client: PrefectClient) -> list[FlowRun]:
-    """The submissions' runs whose process was killed within the last day."""
+async def _ended_unheard(client: PrefectClient) -> list[FlowRun]:
+    """The submissions' runs of the last day that ended without telling it: their process was
+    killed, broke off, or somebody cancelled them on Prefect's page."""
     since = DateTime.now("UTC") - timedelta(days=1)
+    ends = [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED]
     found = await client.read_flow_runs(
         deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[POOL])),
         flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=ends)),
             end_time=FlowRunFilterEndTime(after_=since),
         ),
     )
     return [run for run in found if "submitted" in run.parameters.get("request", {})]
 
 
-async def _begin_again(client: PrefectClient, run: FlowRun, reporter: Reporter) -> None:
-    """Queue a run again whose process was killed; one that was killed TRIES times has failed."""
-    asked = run.parameters["request"]
-    store = open_store(str(asked["store"]))
-    if read_end(store, str(asked["submitted"])) is not None:
+async def _see_to(client: PrefectClient, run: FlowRun, reporter: Reporter) -> None:
+    """Queue a run again whose process was killed; put the end of another on record, and of one that
+    was killed TRIES times."""
+    asked, state = run.parameters["request"], run.state
+    store, name = open_store(str(asked["store"])), str(asked["submitted"])
+    if state is None or read_end(store, name) is not None:
         return
-    if run.run_count >= TRIES:
+    if state.type == StateType.CRASHED and run.run_count < TRIES:
+        again: State[Any] = Scheduled(message="its process was killed; it goes on from there")
+        await client.set_flow_run_state(run.id, again, force=True)
+        reporter.note(f"{run.name}: its process was killed; it is queued again")
+        return
+    cancelled = state.type == StateType.CANCELLED
+    error = state.message or (state.name or "").lower()
+    if state.type == StateType.CRASHED:
         error = f"its process was killed {TRIES} times"
-        now = datetime.now(UTC).isoformat()
-        end = SubmissionEnd(state="died", exit_code=Exit.FAILED, at=now, error=error)
-        end_submission(store, str(asked["submitted"]), end)
-        reporter.note(f"{run.name}: {error}; it is not begun again")
-        return
-    again: State[Any] = Scheduled(message="its process was killed; it goes on from there")
-    await client.set_flow_run_state(run.id, again, force=True)
-    reporter.note(f"{run.name}: its process was killed; it is queued again")
+    end = SubmissionEnd(
+        state="cancelled" if cancelled else "failed",
+        exit_code=Exit.INTERRUPTED if cancelled else Exit.FAILED,
+        at=datetime.now(UTC).isoformat(),
+        error=error,
+    )
+    end_submission(store, name, end)
+    reporter.note(f"{run.name}: {end.state} ({error})")
 
 
 async def keep_running(

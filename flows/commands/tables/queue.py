@@ -34,9 +34,10 @@ def say_submitted(document: dict[str, Any], *, to_stderr: bool = False) -> None:
     """What was handed in, and what to type next."""
     console = Console(stderr=True) if to_stderr else make_console()
     size = size_words(sum(each["size_bytes"] for each in document["files"]))
-    files = f"{count_words(len(document['files']), 'file')}, {size}"
+    files = f"{count_words(len(document['files']), 'file')}, {size}" if document["files"] else ""
     if "job" not in document:
-        say(console, f"{document['episode']} would send {files}")
+        sends = files or "nothing: the farm sees its files"
+        say(console, f"{document['episode']} would send {sends}")
         return
     if (ended := document["ended"]) and "film" not in document:
         say(console, f"{document['job']} has ended already: {ended['state']} (run {ended['run']})")
@@ -44,10 +45,8 @@ def say_submitted(document: dict[str, Any], *, to_stderr: bool = False) -> None:
     if ended:
         say(console, document["film"] or ended["error"] or ended["state"])
         return
-    say(
-        console,
-        f"{document['episode']} waits in {document['queue']} as {document['job']} ({files})",
-    )
+    sent = f" ({files} sent)" if files else ""
+    say(console, f"{document['episode']} waits in {document['queue']} as {document['job']}{sent}")
     if not to_stderr:
         say(console, f"next: douga queue; douga wait {document['job']} --store {document['store']}")
 
