@@ -51,7 +51,7 @@ def up(
     """
     from cluster.settings import settings
     from flows.nightly.spec import read_nightly
-    from flows.prefect.server import prefect_api
+    from flows.prefect.server import PATIENT, prefect_api
     from flows.progress import Plain
 
     if once and nightly is None:
@@ -59,6 +59,7 @@ def up(
     limits = _limits(limit or [])
     spec = read_nightly(nightly) if nightly else None
     reporter = Plain()
+    os.environ.setdefault(*PATIENT)
     with ExitStack() as stack:
         api = stack.enter_context(prefect_api(revived=True))
         ours = stack.enter_context(_one_server(spec, api))

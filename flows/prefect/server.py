@@ -35,6 +35,9 @@ CLIENT = {
     "PREFECT_WORKER_PREFETCH_SECONDS": "0",
 }
 
+PATIENT = ("PREFECT_CLIENT_MAX_RETRIES", "8")
+"""For who needs an answer: a server on SQLite says 503 while many ask at once."""
+
 
 @contextmanager
 def prefect_api(
@@ -82,6 +85,7 @@ def known_api() -> Iterator[PrefectApi]:
             "no farm is up on this machine",
             remedy="douga up here, or set PREFECT_API_URL to the farm's server",
         )
+    os.environ.setdefault(*PATIENT)
     with prefect_api() as api:
         yield api
 
