@@ -64,8 +64,10 @@ test: check .venv-swift/.installed
 test-fast: install-dev
 	$(PYTEST) $(SIDE_BY_SIDE) --hypothesis-profile fast -m 'not chaos and not nightly and not servers and not browser'
 
-# In Debian's chromium (apt install chromium); pictures of every page are left in build/desk.
+# In Debian's chromium, installed here where that may be; pictures of every page are left in build/desk.
 test-desk: install-dev
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || \
+	  { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; } >/dev/null || true
 	$(PYTEST) -m browser tests/browser
 
 # One process: kills come at moments that a neighbour would shift.

@@ -31,7 +31,7 @@ def queue(
 
     with asking() as ask:
         farm: FarmNote = ask(_farm())
-        places = _line(ask, farm)
+        places = look(ask, farm)
     chosen = [each for each in places if name in ("", each.queued.job, each.queued.episode)]
     if name and not chosen:
         raise UsageError(f"nothing called {name[:100]!r} is in the queue", remedy="douga queue")
@@ -120,27 +120,17 @@ def recover(
         print("\n".join(lines) or "nothing was lost: all that has not ended is in the queue")
 
 
-def look(ask: Ask) -> list[Place]:
+def look(ask: Ask, farm: FarmNote | None = None) -> list[Place]:
     """Everyone in the queue, in its order."""
-    return _line(ask, ask(_farm()))
+    from flows.queue.orders import places_now
+
+    return places_now(ask, farm or ask(_farm()))
 
 
 async def _farm() -> FarmNote:
     from flows.queue.work_pool import read_farm
 
     return await read_farm()
-
-
-def _line(ask: Ask, farm: FarmNote) -> list[Place]:
-    from cluster.store.open import open_store
-    from flows.farm.shares import live_runs
-    from flows.queue.line import in_line
-    from flows.queue.orders import standing_runs
-    from flows.queue.work_pool import is_served, read_limits
-
-    everyone, limits, served = ask(standing_runs()), ask(read_limits()), ask(is_served())
-    live = live_runs(open_store(farm.farm))
-    return in_line(everyone, live, limits, now=datetime.now(UTC), served=served)
 
 
 def _orders(order: str, names: list[str]) -> Coroutine[Any, Any, list[Queued]]:
@@ -169,7 +159,6 @@ def _order(
 
 def _row(place: Place) -> dict[str, Any]:
     one = place.queued
-    late = bool(one.deadline) and datetime.fromisoformat(one.deadline) < datetime.now(UTC)
     return {
         "job": one.job,
         "episode": one.episode,
@@ -181,7 +170,7 @@ def _row(place: Place) -> dict[str, Any]:
         "why": place.why,
         "by": one.by,
         "deadline": one.deadline,
-        "late": late,
+        "late": one.late(datetime.now(UTC)),
         "since": one.since.isoformat(),
         "store": one.store,
     }

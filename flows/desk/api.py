@@ -10,10 +10,11 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field
 
-from cluster.errors import DougaError, RefusedError, StoreError
+from cluster.errors import DougaError, RefusedError, StoreError, UsageError
 from flows.desk.access import Person, Role
 from flows.desk.desk import Desk, Verdict
 from flows.desk.library import Shelf
+from flows.desk.queue import Order
 from flows.desk.shots import Episode, Shot, Version, decisions_on, versions_of
 from flows.desk.views import provenance, takes
 
@@ -208,3 +209,28 @@ def run_again(request: Request, store: StoreKey, episode: Name) -> dict[str, Any
         return {"started": desk.go_on(found, by=person.name, again=True)}
     except DougaError as error:
         raise HTTPException(409, str(error)) from error
+
+
+@router.get("/queue")
+def queue(request: Request) -> dict[str, Any]:
+    """Who holds the farm, what waits and why; `trouble` where it cannot be asked."""
+    view = desk_of(request).queue.look()
+    return {
+        "host": view.host,
+        "trouble": view.trouble,
+        "runs": [asdict(place) for place in view.places],
+    }
+
+
+@router.post("/queue/{job}/{order}", status_code=202)
+def order(request: Request, job: Name, order: Order) -> dict[str, Any]:
+    """Pause, resume or cancel a job, put it first in its queue, or into another one."""
+    desk, person = desk_of(request), person_of(request)
+    if person.role < Role.SUPERVISOR:
+        raise HTTPException(403, "only a supervisor may change the queue")
+    try:
+        desk.queue.order(order, job, by=person.name)
+    except UsageError as error:
+        raise HTTPException(409, str(error)) from error
+    desk.audit.add(person.name, order, where=job)
+    return {"job": job, "order": order}

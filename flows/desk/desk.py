@@ -16,6 +16,7 @@ from flows.desk.feed import Feed
 from flows.desk.go_on import Renders
 from flows.desk.library import Change, Library, Shelf
 from flows.desk.media import Media
+from flows.desk.queue import FarmQueue
 from flows.desk.shots import Episode, fold, gather
 from flows.plan.decisions import Decision, write_decision
 from flows.review.gate import new_decision
@@ -62,6 +63,7 @@ class Desk:
         self.sessions = Sessions(folder)
         self.attempts = Attempts()
         self.audit = AuditLog(folder / "audit.jsonl")
+        self.queue = FarmQueue()
         self.renders = Renders(folder / "renders", tell=self._tell_failed)
         self.feed = Feed(self.library, hear=self.hear)
         self.local_person = Person(name=user_name(), role=Role.ADMIN, session="local")
@@ -149,9 +151,12 @@ class Desk:
         return made
 
     def go_on(self, episode: Episode, *, by: str, again: bool = False) -> bool:
-        """Run an episode's last command again; whether this desk has not done so already, or with
-        `again` is not doing so. RefusedError where it cannot be run here."""
-        started = self.renders.go_on(episode, again=again)
+        """Run an episode's last command again, or queue it where it came from the queue; whether
+        this desk has not done so already, or with `again` is not doing so. RefusedError where it
+        cannot be run here."""
+        shelf, job = self.library.shelf(episode.store), str(episode.run.document.get("job", ""))
+        started = shelf is not None and self.queue.again(shelf.store, job)
+        started = started or self.renders.go_on(episode, again=again)
         if started:
             command = str(episode.run.document.get("command", ""))
             self.audit.add(by, "render", where=episode.name, words=command)

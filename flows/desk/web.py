@@ -174,6 +174,17 @@ def show_deliver(request: Request, store: str, episode: str) -> Response:
     return page(request, "deliver.html.j2", episode=found, film=film, size=size)
 
 
+@router.get("/queue")
+def show_queue(request: Request) -> Response:
+    return page(request, "queue.html.j2", view=None)
+
+
+@router.get("/part/queue")
+def part_queue(request: Request) -> Response:
+    view = desk_of(request).queue.look()
+    return page(request, "queue_rows.html.j2", view=view, now=datetime.now(UTC))
+
+
 @router.get("/nights")
 def show_nights(request: Request) -> Response:
     desk = desk_of(request)

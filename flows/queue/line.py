@@ -37,6 +37,10 @@ class Queued:
     deadline: str = ""
     message: str = ""
 
+    def late(self, now: datetime) -> bool:
+        """Whether its deadline is over."""
+        return bool(self.deadline) and datetime.fromisoformat(self.deadline) < now
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:

@@ -21,17 +21,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Scheduled, Suspended
 
 from cluster.errors import Exit, UsageError
 from cluster.keys import make_key
 from cluster.settings import user_name
 from cluster.store.open import open_store
-from flows.farm.shares import Queue, put_order
-from flows.queue.line import Queued, Standing
+from flows.farm.shares import Queue, live_runs, put_order
+from flows.queue.ask import Ask
+from flows.queue.line import Place, Queued, Standing, in_line
 from flows.queue.submission import Submission, SubmissionEnd, end_submission
-from flows.queue.work_pool import FLOW, POOL, read_farm
+from flows.queue.work_pool import FLOW, POOL, FarmNote, is_served, read_farm, read_limits
 from flows.words import few_words
 
 PAGE = 200
@@ -69,13 +69,14 @@ def check_key(job: str, store: str, everyone: Sequence[Queued]) -> None:
             )
 
 
-async def pause(names: Sequence[str]) -> list[Queued]:
-    """Have runs stop after the chunks in hand, and wait until somebody resumes them."""
+async def pause(names: Sequence[str], *, by: str = "") -> list[Queued]:
+    """Have runs stop after the chunks in hand, and wait until somebody resumes them; `by`: who
+    says so, by default this user."""
     async with get_client() as client:
         found = await _named(client, names)
         for each in found:
             going = each.standing == "running"
-            state: State[Any] = Suspended(message=f"paused by {user_name()}")
+            state: State[Any] = Suspended(message=f"paused by {by or user_name()}")
             if each.standing != "paused":
                 await client.set_flow_run_state(each.id, state, force=not going)
     return found
@@ -95,12 +96,12 @@ async def resume(names: Sequence[str]) -> list[Queued]:
     return found
 
 
-async def cancel(names: Sequence[str]) -> list[Queued]:
-    """End runs for good; what they have finished is kept."""
+async def cancel(names: Sequence[str], *, by: str = "") -> list[Queued]:
+    """End runs for good; what they have finished is kept. `by` as for `pause`."""
     async with get_client() as client:
         found = await _named(client, names)
         for each in found:
-            who = user_name()
+            who = by or user_name()
             end = SubmissionEnd(
                 state="cancelled",
                 exit_code=Exit.INTERRUPTED,
@@ -139,17 +140,11 @@ async def move(name: str, queue: Queue | None, *, first: bool, before: str = "")
         return found
 
 
-async def end_of(identity: UUID) -> tuple[str, str] | None:
-    """The name and the message of the state in which a run has ended; None while it has not.
-    UsageError where Prefect does not know it."""
-    async with get_client() as client:
-        try:
-            state = (await client.read_flow_run(identity)).state
-        except ObjectNotFound as error:
-            raise UsageError("Prefect has no such run any more", where=str(identity)) from error
-    if state is None or not state.is_final():
-        return None
-    return state.name or "", state.message or ""
+def places_now(ask: Ask, farm: FarmNote) -> list[Place]:
+    """Everyone in the queue of a farm, in its order."""
+    everyone, limits, served = ask(standing_runs()), ask(read_limits()), ask(is_served())
+    live = live_runs(open_store(farm.farm))
+    return in_line(everyone, live, limits, now=datetime.now(UTC), served=served)
 
 
 def _waits(run: Queued) -> bool:

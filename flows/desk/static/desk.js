@@ -56,7 +56,7 @@ document.addEventListener("click", async (event) => {
   const opener = event.target.closest("[data-open]");
   if (opener) document.getElementById(opener.dataset.open).showModal();
   const run = event.target.closest("[data-run]");
-  if (run) {
+  if (run && (!run.dataset.sure || confirm(run.dataset.sure))) {
     run.disabled = true;
     try {
       await send(run.dataset.run);
@@ -76,6 +76,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?") document.getElementById("keys")?.showModal();
   if (before === "g" && event.key === "b") location.href = "/";
   if (before === "g" && event.key === "r") location.href = "/reviews";
+  if (before === "g" && event.key === "q") location.href = "/queue";
   if (event.key === "/" && document.getElementById("find")) {
     event.preventDefault();
     document.getElementById("find").focus();
