@@ -118,9 +118,11 @@ def nodes_here(store: Store) -> dict[str, tuple[Here, datetime]]:
     return found
 
 
-def order(store: Store, node: str, kind: Order, *, why: str = "") -> Out:
-    """Put a person's word on a node; what is on record then: who was first stays."""
-    said = Out(kind=kind, by=f"{user_name()} at {platform.node()}", at=_now(store), why=why)
+def order(store: Store, node: str, kind: Order, *, why: str = "", by: str = "") -> Out:
+    """Put a person's word on a node, by default this user's; what is on record then: who was first
+    stays."""
+    who = by or f"{user_name()} at {platform.node()}"
+    said = Out(kind=kind, by=who, at=_now(store), why=why)
     store.put(name_of(node, kind), record_text(asdict(said)).encode(), if_absent=True)
     return read_out(store, name_of(node, kind))
 

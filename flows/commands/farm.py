@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.commands.tools import AsJson, print_json
 
 if TYPE_CHECKING:
-    from cluster.connect.nodes import Node as RayNode
-    from cluster.node.records import Here, Order, Out
-    from cluster.store.base import Store
-    from flows.farm.shares import LiveRun
-
-FORGOTTEN_AFTER = timedelta(days=30)
-"""A node that nobody has seen for so long is not listed."""
+    from cluster.node.records import Order
 
 farm = typer.Typer(help="The nodes of a farm: what each does, and taking one out.")
 Node = Annotated[str, typer.Argument(help="its name, as douga farm lists it")]
@@ -40,8 +30,10 @@ def list_nodes(
         return
     from cluster.node.records import farm_store
     from flows.commands.tables.farm import show_nodes
+    from flows.farm.nodes import farm_document
+    from flows.progress import Plain
 
-    document = farm_document(farm_store(), head=ray)
+    document = farm_document(farm_store(), head=ray, tell=Plain().note)
     print_json(document, "farm") if as_json else show_nodes(document)
 
 
@@ -123,12 +115,14 @@ def _known(node: str, *, ray: bool = True) -> str:
     """The name itself, if the farm has such a node. UsageError otherwise."""
     from cluster.errors import UsageError
     from cluster.node.records import farm_store, nodes_here, nodes_out
+    from flows.farm.nodes import nodes_in_ray
+    from flows.progress import Plain
     from flows.spec.documents import nearest_name
 
     store = farm_store()
     known = {*nodes_here(store), *nodes_out(store)}
     if node not in known and ray:
-        known |= {each.name for each in _in_ray("")}
+        known |= {each.name for each in nodes_in_ray("", tell=Plain().note)}
     if node not in known:
         raise UsageError(
             "no such node",
@@ -136,83 +130,3 @@ def _known(node: str, *, ray: bool = True) -> str:
             remedy=f"{nearest_name(node, sorted(known))} (DOUGA_RAY lets it ask Ray's head too)",
         )
     return node
-
-
-def farm_document(store: Store, *, head: str = "") -> dict[str, Any]:
-    """Every node of a farm, by what its store says, and Ray's head where one is named."""
-    from cluster.node.records import DEAD_AFTER, nodes_here, nodes_out, read_out
-    from flows.farm.shares import live_runs
-
-    here, out = nodes_here(store), nodes_out(store)
-    seen = {node.name: node for node in _in_ray(head)}
-    doing = _doing(live_runs(store))
-    now = store.now()
-    nodes = []
-    for name in sorted({*here, *out, *seen, *doing}):
-        told, at = here.get(name, (None, None))
-        said = read_out(store, out[name]) if name in out else None
-        if said or name in seen or name in doing or (at and now - at < FORGOTTEN_AFTER):
-            lives = bool(at and now - at < DEAD_AFTER)
-            nodes.append(_node(name, told, at, said, seen.get(name), doing[name], lives=lives))
-    return {"farm": store.url, "nodes": nodes}
-
-
-def _doing(runs: Sequence[LiveRun]) -> defaultdict[str, list[dict[str, Any]]]:
-    """What renders have on each node, by its name."""
-    doing: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for run in runs:
-        for node, workers in run.on.items():
-            doing[node].append({"episode": run.episode, "run": run.run, "workers": workers})
-    return doing
-
-
-def _node(
-    name: str,
-    told: Here | None,
-    at: datetime | None,
-    said: Out | None,
-    seen: RayNode | None,
-    doing: list[dict[str, Any]],
-    *,
-    lives: bool,
-) -> dict[str, Any]:
-    has: Here | RayNode | None = told if told and (lives or not seen) else seen
-    if told and lives:
-        state = told.state
-    elif seen or doing:
-        state = "on the farm"
-    else:
-        state = "gone"
-    return {
-        "name": name,
-        "state": state,
-        "here": lives,
-        "out": asdict(said) | {"said": str(said)} if said else None,
-        "doing": doing,
-        "host": told.host if told else "",
-        "cpus": has.cpus if has else 0,
-        "memory_bytes": int(has.memory_bytes) if has else 0,
-        "cards": list(has.cards) if has else [],
-        "tags": list(has.tags) if has else [],
-        "licences": dict(has.licences) if has else {},
-        "douga": told.douga if told else "",
-        "ray": told.ray if told else "",
-        "load": told.load if told else 0,
-        "disk_free_bytes": told.disk_free_bytes if told else 0,
-        "seen_at": at.isoformat(timespec="seconds") if at else None,
-    }
-
-
-def _in_ray(head: str) -> Sequence[RayNode]:
-    """The nodes that Ray's head knows; none where no head is named, or it does not answer."""
-    from cluster.connect.nodes import see_cluster
-    from cluster.errors import ClusterError
-    from cluster.settings import settings
-    from flows.progress import Plain
-
-    address = head or settings().ray
-    try:
-        return see_cluster(address).nodes if address else ()
-    except ClusterError as error:
-        Plain().note(f"{error.what}; what the farm's store says is listed")
-        return ()

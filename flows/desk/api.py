@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cluster.errors import DougaError, RefusedError, StoreError, UsageError
 from flows.desk.access import Person, Role
 from flows.desk.desk import Desk, Verdict
+from flows.desk.farm import NodeOrder, Order
 from flows.desk.library import Shelf
-from flows.desk.queue import Order
 from flows.desk.shots import Episode, Shot, Version, decisions_on, versions_of
 from flows.desk.views import provenance, takes
 
@@ -234,3 +234,31 @@ def order(request: Request, job: Name, order: Order) -> dict[str, Any]:
         raise HTTPException(409, str(error)) from error
     desk.audit.add(person.name, order, where=job)
     return {"job": job, "order": order}
+
+
+class Why(BaseModel):
+    """The reason for an order, for whoever looks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: str = Field(default="", max_length=400)
+
+
+@router.get("/farm/nodes")
+def nodes(request: Request) -> dict[str, Any]:
+    """The nodes of the farm: what each does, has and runs, why one is out."""
+    return desk_of(request).nodes.look()
+
+
+@router.post("/farm/nodes/{node}/{order}", status_code=202)
+def order_node(request: Request, node: Name, order: NodeOrder, asked: Why) -> dict[str, Any]:
+    """Take a node out after the chunks in hand, or back."""
+    desk, person = desk_of(request), person_of(request)
+    if person.role < Role.ADMIN:
+        raise HTTPException(403, "only an admin may take nodes out")
+    try:
+        desk.nodes.order(order, node, why=asked.why, by=person.name)
+    except UsageError as error:
+        raise HTTPException(409, str(error)) from error
+    desk.audit.add(person.name, order, where=node, words=asked.why)
+    return {"node": node, "order": order}

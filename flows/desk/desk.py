@@ -12,11 +12,11 @@ from cluster.settings import user_name
 from cluster.store.records import shape
 from flows.desk.access import Accounts, Attempts, Person, Role, Sessions, read_networks
 from flows.desk.audit import AuditLog
+from flows.desk.farm import FarmNodes, FarmQueue
 from flows.desk.feed import Feed
 from flows.desk.go_on import Renders
 from flows.desk.library import Change, Library, Shelf
 from flows.desk.media import Media
-from flows.desk.queue import FarmQueue
 from flows.desk.shots import Episode, fold, gather
 from flows.plan.decisions import Decision, write_decision
 from flows.review.gate import new_decision
@@ -64,6 +64,7 @@ class Desk:
         self.attempts = Attempts()
         self.audit = AuditLog(folder / "audit.jsonl")
         self.queue = FarmQueue()
+        self.nodes = FarmNodes()
         self.renders = Renders(folder / "renders", tell=self._tell_failed)
         self.feed = Feed(self.library, hear=self.hear)
         self.local_person = Person(name=user_name(), role=Role.ADMIN, session="local")

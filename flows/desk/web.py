@@ -185,6 +185,16 @@ def part_queue(request: Request) -> Response:
     return page(request, "queue_rows.html.j2", view=view, now=datetime.now(UTC))
 
 
+@router.get("/farm")
+def show_farm(request: Request) -> Response:
+    return page(request, "farm.html.j2")
+
+
+@router.get("/part/farm")
+def part_farm(request: Request) -> Response:
+    return page(request, "farm_rows.html.j2", **desk_of(request).nodes.look())
+
+
 @router.get("/nights")
 def show_nights(request: Request) -> Response:
     desk = desk_of(request)

@@ -4,6 +4,6 @@
 `upload` feeds it, `shots` renders what is missing, `shot` one shot. `film` ends the run:
 `deliver` assembles and verifies (`output` is the place, `film_record` the store's memory of it),
 `notes` are files for people beside it, `summary` is the run's result. `pins` keep what a run
-needs from being collected, `shares` says how much of a shared farm is its own. In: a plan. Out:
-stored shots, a verified film, a result.
+needs from being collected, `shares` says how much of a shared farm is its own, `nodes` what each
+machine of it does. In: a plan. Out: stored shots, a verified film, a result.
 """

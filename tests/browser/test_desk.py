@@ -80,7 +80,7 @@ def test_every_page_is_accessible_and_kept_as_a_picture(
     fill(studio, condition)
     base = f"e/{store_key(studio)}/ep01"
     pages = {"board": "", "reviews": "reviews", "nights": "nights", "audit": "audit"}
-    pages |= {"queue": "queue"}
+    pages |= {"queue": "queue", "farm": "farm"}
     if condition != "empty":
         pages |= {"episode": base, "shot": f"{base}/s/sh040", "deliver": f"{base}/deliver"}
         pages |= {"failed": f"{base}/s/sh020"}

@@ -56,10 +56,11 @@ document.addEventListener("click", async (event) => {
   const opener = event.target.closest("[data-open]");
   if (opener) document.getElementById(opener.dataset.open).showModal();
   const run = event.target.closest("[data-run]");
-  if (run && (!run.dataset.sure || confirm(run.dataset.sure))) {
+  const why = run?.dataset.ask ? prompt(run.dataset.ask) : "";
+  if (run && why !== null && (!run.dataset.sure || confirm(run.dataset.sure))) {
     run.disabled = true;
     try {
-      await send(run.dataset.run);
+      await send(run.dataset.run, run.dataset.ask ? { why } : {});
     } catch (error) {
       say(error.message);
       run.disabled = false;

@@ -1,9 +1,11 @@
-"""The farm's queue on the desk: who holds what, why one waits, and who may change it."""
+"""The farm on the desk: its queue and its nodes, and who may change them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,10 +13,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from cluster.errors import Exit, UsageError
+from cluster.node.records import Here, name_of, nodes_out
+from cluster.store.base import Store
+from cluster.store.open import open_store
+from cluster.store.records import record_text
 from flows.desk.access import Role
 from flows.desk.app import make_app
 from flows.desk.desk import Desk
-from flows.desk.queue import FarmQueue, QueueView
+from flows.desk.farm import FarmQueue, QueueView
 from flows.queue.line import Place, Queued
 from flows.queue.submission import (
     SubmissionEnd,
@@ -146,3 +152,48 @@ def test_what_waited_for_people_is_queued_again(studio: Studio) -> None:
     assert last.attempt == 2
     assert asked == [last]
     assert not queue.again(studio.store, "of no submission")
+
+
+@pytest.fixture
+def farm(tmp_path: Path, set_variables: Callable[..., None]) -> Store:
+    """A farm's store, with a node that told of itself just now."""
+    url = (tmp_path / "farm").as_uri()
+    set_variables(DOUGA_FARM=url, DOUGA_RAY="")
+    here = Here(name="ws3", host="ws3.studio", state="on the farm", cpus=8, tags=("a6000",))
+    store = open_store(url)
+    store.put(name_of("ws3", "here"), record_text(asdict(here)).encode())
+    return store
+
+
+def test_nodes_are_taken_out_and_back_by_whom_and_why(
+    farm: Store, desk: Desk, client: TestClient
+) -> None:
+    page = client.get("/part/farm").text
+    for words in ("ws3", "8 CPU", "a6000", "nodes/ws3/drain"):
+        assert words in page
+    url = "/api/v1/farm/nodes/ws3"
+    assert client.post(f"{url}/quarantine", json={"why": " "}).status_code == 409
+    assert client.post(f"{url}/drain", json={"why": "a <new> disk"}).status_code == 202
+    page = client.get("/part/farm").text
+    assert "a &lt;new&gt; disk" in page
+    assert desk.local_person.name in page
+    assert client.post(f"{url}/undrain", json={}).status_code == 202
+    assert "new" not in client.get("/part/farm").text
+    assert client.post("/api/v1/farm/nodes/none/drain", json={}).status_code == 409
+    assert [each.what for each in desk.audit.read()] == ["drain", "undrain"]
+
+
+def test_only_an_admin_takes_nodes_out(farm: Store, desk: Desk, client: TestClient) -> None:
+    desk.accounts.put("mika", role=Role.SUPERVISOR, password="")
+    token = {"authorization": f"Bearer {desk.accounts.make_token('mika', 'test')}"}
+    answer = client.post("/api/v1/farm/nodes/ws3/drain", json={}, headers=token)
+    assert answer.status_code == 403
+    assert not nodes_out(farm)
+
+
+def test_without_a_farm_its_page_says_what_to_set(
+    client: TestClient, set_variables: Callable[..., None]
+) -> None:
+    set_variables(DOUGA_FARM="")
+    assert client.get("/farm").status_code == 200
+    assert "DOUGA_FARM" in client.get("/part/farm").text

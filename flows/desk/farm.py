@@ -1,4 +1,5 @@
-"""The farm's queue for the desk: asked once for all who look, and told what people order."""
+"""The farm for the desk, its queue and its nodes: asked once for all who look, and told what people
+order."""
 
 from __future__ import annotations
 
@@ -7,18 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal, get_args
+from typing import Any, Literal
 
-from cluster.errors import DougaError, Exit
+from cluster.errors import DougaError, Exit, UsageError
+from cluster.node.records import farm_store, take_back
+from cluster.node.records import order as put_order
 from cluster.store.base import Store
+from flows.farm.nodes import farm_document
 from flows.queue.ask import Ask, asking
 from flows.queue.line import Place
 from flows.queue.submission import Submission, hand_in, newest
 
 FRESH_S = 2.0
 """So long one answer of Prefect's serves everybody who looks."""
+NodeOrder = Literal["drain", "undrain", "quarantine"]
 Order = Literal["pause", "resume", "cancel", "first", "urgent", "day", "night"]
-ORDERS: tuple[Order, ...] = get_args(Order)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +113,36 @@ def _do(ask: Ask, order: Order, job: str, by: str) -> None:
         ask(move(job, None, first=True))
     else:
         ask(move(job, order, first=False))
+
+
+class FarmNodes:
+    """The nodes of the farm that DOUGA_FARM names, looked at once for all who look."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._document: dict[str, Any] = {}
+        self._looked = -FRESH_S
+
+    def look(self) -> dict[str, Any]:
+        """What `douga farm --json` says; with `trouble` where there is no farm to look at."""
+        with self._lock:
+            if time.monotonic() - self._looked >= FRESH_S:
+                try:
+                    self._document = {"trouble": "", **farm_document(farm_store())}
+                except DougaError as error:
+                    self._document = {"trouble": str(error), "farm": "", "nodes": []}
+                self._looked = time.monotonic()
+            return self._document
+
+    def order(self, kind: NodeOrder, node: str, *, why: str, by: str) -> None:
+        """Take a node out or back. UsageError for one that is not there, or without a reason."""
+        store = farm_store()
+        if node not in [each["name"] for each in self.look()["nodes"]]:
+            raise UsageError("no such node", where=node, remedy="reload the page")
+        if kind == "undrain":
+            take_back(store, node)
+        elif kind == "quarantine" and not why.strip():
+            raise UsageError("say what is wrong with it", where=node)
+        else:
+            put_order(store, node, kind, why=why, by=by)
+        self._looked = -FRESH_S
