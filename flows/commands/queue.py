@@ -90,17 +90,18 @@ def priority(
 
 def recover(
     store: Annotated[
-        list[str] | None, typer.Option("--store", help="a store of episodes; repeatable")
+        list[str] | None,
+        typer.Option("--store", help="repeatable; default: all that are known here"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Queue again what was submitted and has not ended: after Prefect's database was lost."""
-    from cluster.settings import settings
     from cluster.store.open import open_store
     from flows.queue.ask import asking
     from flows.queue.submission import waiting_submissions
+    from flows.runs.stores import known_stores
 
-    urls = store or [settings().store_url]
+    urls = store or known_stores()
     taken: list[dict[str, str]] = []
     with asking() as ask:
         from flows.queue.orders import standing_runs, take_in

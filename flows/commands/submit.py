@@ -53,6 +53,7 @@ def submit(
     from flows.queue.ask import asking
     from flows.queue.files import send_files
     from flows.queue.submission import hand_in, new_submission
+    from flows.runs.stores import remember_store
 
     chosen = settings()
     asked = queue_named(queue or chosen.queue)
@@ -81,6 +82,7 @@ def submit(
             settled, files, job=job or chosen.job, queue=asked, weight=chosen.weight, deadline=due
         )
         put, end = hand_in(store, made)
+        remember_store(put.store)
         if end is None:
             ask(take_in(put))
         document = _submitted(put, end, farm)
