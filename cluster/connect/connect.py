@@ -13,7 +13,7 @@ from contextvars import ContextVar
 
 from cluster.connect.driver_node import driver_node
 from cluster.connect.head_check import check_head, no_cluster
-from cluster.connect.local import LOOPBACK_VARIABLE, loopback_only, reload_token, require_token
+from cluster.connect.local import loopback_for_children, loopback_only, reload_token, require_token
 from cluster.connect.nodes import Cluster, cluster_of
 from cluster.connect.watch import check_address_space, ray_folder, watch
 from cluster.connect.watchdog import (
@@ -71,18 +71,10 @@ def kept_cluster() -> Iterator[None]:
 def shared_cluster() -> Iterator[str]:
     """A local Ray for the length of a `with`, and the `host:port` by which the processes that this
     one starts join it: they inherit its token, and that it is on 127.0.0.1 alone."""
-    with join_cluster():
+    with join_cluster(), loopback_for_children():
         import ray
 
-        kept = os.environ.get(LOOPBACK_VARIABLE)
-        os.environ[LOOPBACK_VARIABLE] = "0"
-        try:
-            yield str(ray.get_runtime_context().gcs_address)
-        finally:
-            if kept is None:
-                os.environ.pop(LOOPBACK_VARIABLE, None)
-            else:
-                os.environ[LOOPBACK_VARIABLE] = kept
+        yield str(ray.get_runtime_context().gcs_address)
 
 
 class _Kept:

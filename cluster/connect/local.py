@@ -62,6 +62,20 @@ def loopback_only() -> Iterator[None]:
         ray_constants.ENABLE_RAY_CLUSTER = kept
 
 
+@contextmanager
+def loopback_for_children() -> Iterator[None]:
+    """Have Ray in processes that are started in the block know that its head binds 127.0.0.1."""
+    kept = os.environ.get(LOOPBACK_VARIABLE)
+    os.environ[LOOPBACK_VARIABLE] = "0"
+    try:
+        yield
+    finally:
+        if kept is None:
+            os.environ.pop(LOOPBACK_VARIABLE, None)
+        else:
+            os.environ[LOOPBACK_VARIABLE] = kept
+
+
 def is_this_machine(address: str) -> bool:
     """Whether all nodes of the cluster at `host:port` are on this machine: it is one that a process
     of ours started here and lends ("": one that is to be started)."""
