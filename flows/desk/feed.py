@@ -85,6 +85,11 @@ class Feed:
         """Have the next listing begin at once: this desk has just put something."""
         self._wake.set()
 
+    @property
+    def position(self) -> str:
+        """The id of the newest event: whoever was answered after it asks for what came since."""
+        return f"{self._boot}-{self._last}"
+
     async def stream(self, last_id: str) -> AsyncIterator[str]:
         """Server-sent events from now on, after what was missed since `last_id`."""
         listener = _Listener(asyncio.get_running_loop())

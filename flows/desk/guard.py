@@ -68,6 +68,8 @@ class Guard:
             return _error(413, "too much")
         person = self._person(scope, headers)
         scope.setdefault("state", {})["person"] = person
+        # Before anything is read: what changes while a page is made is heard when it listens.
+        scope["state"]["since"] = self._desk.feed.position
         scope["state"]["csrf"] = self._desk.sessions.csrf(person) if person else ""
         if person is None and not path.startswith(OPEN):
             if path.startswith(("/api/", "/media/", "/events")):

@@ -64,6 +64,7 @@ def page(request: Request, template: str, **values: Any) -> HTMLResponse:
             looks=LOOKS,
             person=person,
             csrf=request.state.csrf,
+            since=request.state.since,
             local=desk.access.local,
             here=request.url.path,
             currency=settings().currency,
@@ -220,7 +221,8 @@ def show_audit(request: Request) -> Response:
 
 @router.get("/events")
 async def get_events(request: Request) -> Response:
-    stream = desk_of(request).feed.stream(request.headers.get("last-event-id", ""))
+    since = request.headers.get("last-event-id") or request.query_params.get("since", "")
+    stream = desk_of(request).feed.stream(since)
     return StreamingResponse(
         stream, media_type="text/event-stream", headers={"x-accel-buffering": "no"}
     )

@@ -94,6 +94,10 @@ function cards() {
   return [...document.querySelectorAll("#grid .card")];
 }
 
+function hide(node, is) {
+  if (node.hidden !== is) node.hidden = is;
+}
+
 function sift() {
   if (!actions) return;
   const text = document.getElementById("find").value.trim().toLowerCase();
@@ -101,15 +105,15 @@ function sift() {
   const found = new Set();
   for (const card of cards()) {
     found.add(card.dataset.state);
-    card.hidden = !card.dataset.shot.toLowerCase().includes(text) || (state !== "" && card.dataset.state !== state);
+    hide(card, !card.dataset.shot.toLowerCase().includes(text) || (state !== "" && card.dataset.state !== state));
     const box = card.querySelector(".pick input");
     if (box) box.checked = chosen.has(card.dataset.shot);
   }
   for (const chip of document.querySelectorAll(".chip[data-filter]")) {
-    chip.hidden = chip.dataset.filter !== "" && !found.has(chip.dataset.filter);
+    hide(chip, chip.dataset.filter !== "" && !found.has(chip.dataset.filter));
   }
   document.getElementById("count").textContent = chosen.size;
-  actions.hidden = chosen.size === 0;
+  hide(actions, chosen.size === 0);
 }
 
 async function decideOnChosen(verdict) {
@@ -164,11 +168,11 @@ if (actions) {
 
 // -- live updates: htmx swaps the parts, here follows what is not in their markup --------
 new MutationObserver((changes) => {
-  if (changes.some((change) => [...change.addedNodes].some((node) => node.nodeType === 1))) {
-    localTimes(document.body);
-    sift();
-  }
-}).observe(document.getElementById("main"), { childList: true, subtree: true });
+  const isNew = changes.some((change) => [...change.addedNodes].some((node) => node.nodeType === 1));
+  if (isNew) localTimes(document.body);
+  // htmx puts the attributes of what it brought back a moment later, `hidden` among them.
+  if (isNew || changes.some((change) => change.type === "attributes")) sift();
+}).observe(document.getElementById("main"), { childList: true, subtree: true, attributes: true, attributeFilter: ["hidden"] });
 document.body.addEventListener("reload", () => location.reload());
 localTimes(document.body);
 sift();
