@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from cluster.errors import Exit, UsageError
+from cluster.keys import make_key
 from cluster.settings import user_name
 from cluster.store.base import Store
 from cluster.store.records import read_if_whole, read_record, record_text, shape
 from flows.farm.shares import Queue
-from flows.runs.job import asked_of, job_folder
+from flows.runs.job import KEY_BYTES, asked_of, job_folder
 from flows.spec.request import RenderRequest
 
 SUBMITTED = "submitted/"
@@ -93,7 +95,7 @@ def new_submission(
     where it has no key of its own."""
     now = datetime.now(UTC)
     return Submission(
-        job=job or f"{request.episode.name}-{now:%Y%m%d-%H%M%S-%f}"[:-3],
+        job=job or _job_of(request.episode.name, now),
         attempt=1,
         episode=request.episode.name,
         request=request.model_dump(mode="json"),
@@ -104,6 +106,14 @@ def new_submission(
         by=user_name(),
         at=now.isoformat(),
     )
+
+
+def _job_of(episode: str, now: datetime) -> str:
+    """A job named after an episode and the time; a long name, or one of other than plain letters,
+    may take more room than a job key has."""
+    moment = f"{now:%Y%m%d-%H%M%S-%f}"[:-3]
+    fits = len(quote(f"{episode}-{moment}", safe="")) <= KEY_BYTES
+    return f"{episode if fits else make_key(episode)[:12]}-{moment}"
 
 
 def hand_in(store: Store, made: Submission) -> tuple[Submission, SubmissionEnd | None]:

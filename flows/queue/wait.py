@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Callable
 
-from cluster.errors import TimedOut
+from cluster.errors import TimedOut, UsageError
 from cluster.store.base import Store
 from flows.progress import Reporter
 from flows.queue.submission import SubmissionEnd, newest, read_end
@@ -26,7 +26,10 @@ def wait_for_end(
 ) -> SubmissionEnd | None:
     """What comes of the newest submission of a job; None where nothing of that name was handed in.
     `stands` says how it stands in the queue, in words. TimedOut."""
-    submission, end = newest(store, job) if _may_be_job(job) else (None, None)
+    try:
+        submission, end = newest(store, job)
+    except UsageError:  # no job can be called so: it is a run, an episode or a nightly
+        return None
     if submission is None:
         return None
     began, told = time.monotonic(), ""
@@ -47,7 +50,3 @@ def wait_for_end(
         pause = POLL.wait_s(looked)
         time.sleep(pause if left is None else min(pause, left))
     raise AssertionError("it looks until it returns")
-
-
-def _may_be_job(name: str) -> bool:
-    return bool(name) and "/" not in name and len(name) <= 100

@@ -24,6 +24,7 @@ from flows.queue.submission import (
     new_submission,
     waiting_submissions,
 )
+from flows.queue.wait import wait_for_end
 from flows.spec.request import RenderRequest, make_request
 
 EPISODE = """source: reels/a.mkv
@@ -185,3 +186,16 @@ def test_the_first_end_stands(laptop: RenderRequest, store: Store) -> None:
     settled, files = send_files(laptop, store, Silent())
     put, _ = hand_in(store, new_submission(settled, files, job="k"))
     assert put.attempt == 2, "it was cancelled first"
+
+
+@pytest.mark.parametrize("name", ["第七話「海辺の灯台と、帰らなかった夏の日」", "e" * 180])
+def test_an_episode_of_any_name_is_handed_in_and_may_be_waited_for(
+    name: str, store: Store, home: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "laptop.mkv"
+    film.write_bytes(b"film")
+    request = make_request(str(film), store=store.url)
+    episode = request.episode.model_copy(update={"name": name})
+    put = handed_in(request.model_copy(update={"episode": episode}), store)
+    assert [each.job for each in waiting_submissions(store)] == [put.job]
+    assert wait_for_end(store, name, Silent()) is None, "it is no job's name"
