@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from flows.queue.line import Place, Queued
     from flows.queue.work_pool import FarmNote
 
-QUEUES = ("urgent", "day", "night")
 Names = Annotated[list[str], typer.Argument(help="jobs, or episodes that are in the queue once")]
 
 
@@ -45,23 +43,17 @@ def queue(
 
 def pause(names: Names, as_json: AsJson = False) -> None:
     """Have runs stop after the chunks in hand, and wait until they are resumed."""
-    from functools import partial
-
-    _order("paused", names, as_json, partial(_orders, "pause"))
+    _order("pause", done="paused", names=names, as_json=as_json)
 
 
 def resume(names: Names, as_json: AsJson = False) -> None:
     """Have runs that are paused wait for their turn again."""
-    from functools import partial
-
-    _order("resumed", names, as_json, partial(_orders, "resume"))
+    _order("resume", done="resumed", names=names, as_json=as_json)
 
 
 def cancel(names: Names, as_json: AsJson = False) -> None:
     """End runs for good, waiting or going; the frames that they have finished are kept."""
-    from functools import partial
-
-    _order("cancelled", names, as_json, partial(_orders, "cancel"))
+    _order("cancel", done="cancelled", names=names, as_json=as_json)
 
 
 def priority(
@@ -134,23 +126,13 @@ async def _farm() -> FarmNote:
     return await read_farm()
 
 
-def _orders(order: str, names: list[str]) -> Coroutine[Any, Any, list[Queued]]:
-    from flows.queue import orders
-
-    found: Coroutine[Any, Any, list[Queued]] = getattr(orders, order)(names)
-    return found
-
-
-def _order(
-    done: str,
-    names: list[str],
-    as_json: bool,
-    order: Callable[[list[str]], Coroutine[Any, Any, list[Queued]]],
-) -> None:
+def _order(order: str, *, done: str, names: list[str], as_json: bool) -> None:
     from flows.queue.ask import asking
 
     with asking() as ask:
-        found: list[Queued] = ask(order(names))
+        from flows.queue import orders
+
+        found: list[Queued] = ask(getattr(orders, order)(names))
     rows = [{"job": each.job, "episode": each.episode, "was": each.standing} for each in found]
     if as_json:
         print_json({done: rows}, "order")
@@ -178,10 +160,13 @@ def _row(place: Place) -> dict[str, Any]:
 
 
 def queue_named(name: str) -> Queue:
+    """A queue by its name. UsageError where there is none."""
+    from flows.queue.line import PRIORITIES
     from flows.spec.documents import nearest_name
 
-    if name not in QUEUES:
-        raise UsageError(
-            f"unknown queue {name[:40]!r}", where="--queue", remedy=nearest_name(name, QUEUES)
-        )
-    return "urgent" if name == "urgent" else "night" if name == "night" else "day"
+    for queue in PRIORITIES:
+        if queue == name:
+            return queue
+    raise UsageError(
+        f"unknown queue {name[:40]!r}", where="--queue", remedy=nearest_name(name, PRIORITIES)
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import socket
-import sys
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cluster.errors import Exit, UsageError
+from cluster.errors import Exit, UsageError, shortly
 from flows.commands.options import RenderOptions, check_folder, spread_options
 from flows.commands.queue import queue_named
 from flows.commands.tools import AsJson, print_json
+from flows.commands.wait import exit_as
 
 if TYPE_CHECKING:
     from flows.progress import Reporter
@@ -34,7 +34,8 @@ def submit(
     options: RenderOptions,
     queue: Annotated[str, typer.Option("--queue", help="urgent, day or night")] = "",
     deadline: Annotated[
-        str, typer.Option("--deadline", help="18:00, or 2026-12-24T18:00; shown, and late in red")
+        str,
+        typer.Option("--deadline", help="18:00, 8h or 2026-12-24T18:00, to be shown"),
     ] = "",
     job: Annotated[
         str, typer.Option("--job", help="submitted again with the same key, it is done once")
@@ -95,7 +96,7 @@ def submit(
         film = _fetch(put, end, Path(request.output), reporter)
     document = {**document, "ended": asdict(end), "film": film}
     print_json(document, "submit") if as_json else say_submitted(document)
-    _exit_as(end, put)
+    exit_as(end.exit_code, end.error or end.state)
 
 
 def _submitted(put: Submission, end: SubmissionEnd | None, farm: FarmNote) -> dict[str, Any]:
@@ -111,23 +112,22 @@ def _submitted(put: Submission, end: SubmissionEnd | None, farm: FarmNote) -> di
 
 
 def _deadline(text: str) -> str:
-    """A moment of this machine's zone as ISO 8601 in UTC: a time of day is the next one."""
+    """A moment as ISO 8601 in UTC: the next time that this machine's clock shows a time of day, so
+    long from now, or a date and time of this machine's zone."""
+    from flows.nightly.clock import local_zone_name, next_end, parse_deadline, zone_named
+
+    now = datetime.now(UTC)
     try:
-        if len(text) <= 8:
-            clock = datetime.strptime(text, "%H:%M:%S" if text.count(":") > 1 else "%H:%M")
-            now = datetime.now().astimezone()
-            moment = now.replace(
-                hour=clock.hour, minute=clock.minute, second=clock.second, microsecond=0
-            )
-            moment += timedelta(days=moment <= now)
-        else:
-            moment = datetime.fromisoformat(text).astimezone()
-    except ValueError as error:
-        raise UsageError(
-            f"expected a time such as 18:00 or 2026-12-24T18:00, got {text[:40]!r}",
-            where="--deadline",
-        ) from error
-    return moment.astimezone(UTC).isoformat()
+        moment = next_end(parse_deadline(text), began=now, zone=zone_named(local_zone_name()))
+    except ValueError:
+        try:
+            moment = datetime.fromisoformat(text).astimezone(UTC)
+        except ValueError as error:
+            raise UsageError(
+                f"expected a time such as 18:00, 8h or 2026-12-24T18:00, got {shortly(text)}",
+                where="--deadline",
+            ) from error
+    return moment.isoformat()
 
 
 def _check_store(url: str, farm: FarmNote) -> None:
@@ -163,13 +163,3 @@ def _fetch(put: Submission, end: SubmissionEnd, film: Path, reporter: Reporter) 
     film.parent.mkdir(parents=True, exist_ok=True)
     open_store(put.store).get_file(end.film, film)
     return str(film)
-
-
-def _exit_as(end: SubmissionEnd, put: Submission) -> None:
-    from flows.progress import one_line
-
-    if end.exit_code == Exit.GOOD:
-        return
-    print(f"douga: {one_line(end.error or end.state)}", file=sys.stderr)
-    own = (Exit.WANTING, Exit.REFUSED)
-    raise typer.Exit(end.exit_code if end.exit_code in own else Exit.FAILED)

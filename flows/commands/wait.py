@@ -40,7 +40,7 @@ def wait(
     """Wait for a run, a job or a nightly to end; exit 0, 1, 2 or 3 as it did, 1 if it was stopped
     or died."""
     from flows.commands.tables.wait import show_run_status
-    from flows.progress import make_reporter, one_line
+    from flows.progress import make_reporter
     from flows.queue.wait import wait_for_end
     from flows.runs.find import find_place
     from flows.runs.wait import wait_for
@@ -65,10 +65,16 @@ def wait(
             where=status.place.partition("/")[2],
             remedy=f"it goes on; douga wait {status.run} to wait for its end",
         )
-    if status.exit_code != Exit.GOOD:
-        print(f"douga: {one_line(status.error or status.state)}", file=sys.stderr)
-        own = (Exit.WANTING, Exit.REFUSED)
-        raise typer.Exit(status.exit_code if status.exit_code in own else Exit.FAILED)
+    exit_as(status.exit_code, status.error or status.state)
+
+
+def exit_as(code: int, words: str) -> None:
+    """End as what was waited for did, with why; one that was stopped has failed for who waited."""
+    from flows.progress import one_line
+
+    if code != Exit.GOOD:
+        print(f"douga: {one_line(words)}", file=sys.stderr)
+        raise typer.Exit(code if code in (Exit.WANTING, Exit.REFUSED) else Exit.FAILED)
 
 
 def _fetch(store: Store, end: SubmissionEnd, output: str, name: str) -> None:

@@ -29,7 +29,7 @@ from cluster.settings import user_name
 from cluster.store.open import open_store
 from flows.farm.shares import Queue, live_runs, put_order
 from flows.queue.ask import Ask
-from flows.queue.line import Place, Queued, Standing, in_line
+from flows.queue.line import PRIORITIES, Place, Queued, Standing, in_line
 from flows.queue.submission import Submission, SubmissionEnd, end_submission
 from flows.queue.work_pool import FLOW, POOL, FarmNote, is_served, read_farm, read_limits
 from flows.words import few_words
@@ -259,12 +259,12 @@ def _queued(run: FlowRun) -> Queued | None:
     if state is None or state.type not in STANDINGS or "submitted" not in asked:
         return None
     due = state.state_details.scheduled_time or run.expected_start_time or state.timestamp
-    queue = run.work_queue_name
+    queue: Queue = next((each for each in PRIORITIES if each == run.work_queue_name), "day")
     return Queued(
         id=run.id,
         job=str(asked["job"]),
         episode=str(asked["episode"]["name"]),
-        queue="urgent" if queue == "urgent" else "night" if queue == "night" else "day",
+        queue=queue,
         standing=STANDINGS[state.type],
         by=str(asked.get("by", "")),
         store=str(asked["store"]),
